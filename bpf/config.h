@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the agent decides once, before it loads the programs. The verifier removes what a knob switches off. */
+#ifndef STENTOR_CONFIG_H
+#define STENTOR_CONFIG_H
+
+#include "types.h"
+
+#define DESCRIPTION(text) __attribute__((btf_decl_tag(text)))
+
+const volatile __u8 gateway_mac[6] DESCRIPTION("MAC of the host side of every pod's veth pair") = {
+	0x02, 0x53, 0x74, 0x6e, 0x74, 0x72};
+const volatile __u32 masquerade_ipv4
+	DESCRIPTION("1: IPv4 packets of pods leave the cluster with the node's address") = 1;
+const volatile __u32 masquerade_ipv6
+	DESCRIPTION("1: IPv6 packets of pods leave the cluster with the node's address") = 1;
+const volatile __u32 nat_port_first DESCRIPTION("first source port that translations to the node's address use") = 32768;
+const volatile __u32 nat_port_last DESCRIPTION("last source port that translations to the node's address use") = 65535;
+const volatile __u32 timeout_tcp DESCRIPTION("seconds after which an idle TCP connection is forgotten") = 8000;
+const volatile __u32 timeout_tcp_closing DESCRIPTION("seconds after which a closed TCP connection is forgotten") = 10;
+const volatile __u32 timeout_any DESCRIPTION("seconds after which an idle flow that is not TCP is forgotten") = 60;
+const volatile __u32 no_backend_reject
+	DESCRIPTION("1: a service without backends refuses; 0: its packets are dropped") = 1;
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Both directions of a flow are entries of one map, made together when its first packet is seen. Afterwards one lookup says
+ * everything: translation and way out. The key is the flow as it arrives, so the reply's key is the reverse of what the
+ * first direction leaves as.
+ *
+ *   client ──▶ 10.96.0.10:80   entry 1   ──▶ leaves as client ──▶ pod:8080
+ *   client ◀── 10.96.0.10:80   entry 2   ◀── arrives as  client ◀── pod:8080
+ */
+#ifndef STENTOR_CONNTRACK_H
+#define STENTOR_CONNTRACK_H
+
+#include "../config.h"
+#include "packet.h"
+#include "rewrite.h"
+
+static __always_inline __u32 now_seconds(void)
+{
+	return bpf_ktime_get_coarse_ns() / 1000000000;
+}
+
+static __always_inline bool conntrack_expired(const struct conntrack_entry *entry, __u8 protocol, __u32 now)
+{
+	__u32 idle = now - entry->last_seen;
+
+	if (protocol != IPPROTO_TCP)
+		return idle > timeout_any;
+	return idle > (entry->flags & CONNTRACK_FLAG_CLOSING ? timeout_tcp_closing : timeout_tcp);
+}
+
+/* The living entry of this packet's flow. A SYN on a closed connection, and a first packet whose backend is gone, start
+ * over: then there is none. */
+static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
+{
+	struct conntrack_entry *entry = bpf_map_lookup_elem(&conntrack, &packet->flow);
+	__u8 protocol = packet->flow.protocol;
+	bool opens;
+
+	if (!entry || conntrack_expired(entry, protocol, now_seconds()))
+		return NULL;
+	if (packet->error_l3 || entry->flags & CONNTRACK_FLAG_REPLY)
+		return entry;
+	opens = protocol != IPPROTO_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+	if (!opens)
+		return entry;
+	if (entry->flags & CONNTRACK_FLAG_CLOSING)
+		return NULL;
+	if (entry->backend) {
+		struct lb_backend_key key = {.id = entry->backend};
+
+		if (!bpf_map_lookup_elem(&lb_backends, &key))
+			return NULL;
+	}
+	return entry;
+}
+
+static __always_inline void conntrack_count(struct conntrack_entry *entry, struct packet *packet)
+{
+	__u32 now = now_seconds();
+
+	if (packet->error_l3)
+		return; /* an error about a flow does not keep it alive */
+	if (entry->last_seen != now)
+		entry->last_seen = now;
+	entry->packets++;
+	entry->bytes += packet->length;
+	if (packet->tcp_flags & (TCP_FIN | TCP_RST) && !(entry->flags & CONNTRACK_FLAG_CLOSING))
+		entry->flags |= CONNTRACK_FLAG_CLOSING;
+}
+
+/* The key of the reply: the reverse of what the first direction leaves as. */
+static __always_inline void reply_key(struct flow *key, const struct conntrack_entry *entry, __u8 protocol)
+{
+	key->source = entry->destination;
+	key->destination = entry->source;
+	key->source_port = entry->destination_port;
+	key->destination_port = entry->source_port;
+	key->protocol = protocol;
+	__builtin_memset(key->pad, 0, sizeof(key->pad));
+}
+
+/* The reply's entry: it is translated back to what the first packet was, and goes where `flags` and `interface_index` say. */
+static __always_inline void conntrack_reply(struct conntrack_entry *reply, const struct packet *packet,
+					    const struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
+{
+	reply->source = packet->flow.destination;
+	reply->destination = packet->flow.source;
+	reply->source_port = packet->flow.destination_port;
+	reply->destination_port = packet->flow.source_port;
+	reply->flags = CONNTRACK_FLAG_REPLY | flags;
+	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT)
+		reply->flags |= CONNTRACK_FLAG_SOURCE_NAT;
+	if (entry->flags & CONNTRACK_FLAG_SOURCE_NAT)
+		reply->flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+	reply->interface_index = interface_index;
+	reply->last_seen = entry->last_seen;
+	reply->service = entry->service;
+	reply->backend = entry->backend;
+	reply->packets = 0;
+	reply->bytes = 0;
+}
+
+/* Makes both entries of a flow whose first direction is `entry`; the reply goes where `flags` and `interface_index` say.
+ * 0, or negative when the map takes no more. */
+__noinline int conntrack_open(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
+{
+	struct conntrack_entry reply;
+	struct flow key;
+
+	if (!packet || !entry)
+		return -1;
+	entry->last_seen = now_seconds();
+	conntrack_reply(&reply, packet, entry, flags, interface_index);
+	reply_key(&key, entry, packet->flow.protocol);
+	if (bpf_map_update_elem(&conntrack, &key, &reply, BPF_ANY))
+		return -1;
+	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
+}
+
+/* A first direction that changes nothing yet, with its first packet counted. */
+static __always_inline void conntrack_begin(struct conntrack_entry *entry, const struct packet *packet)
+{
+	__builtin_memset(entry, 0, sizeof(*entry));
+	entry->source = packet->flow.source;
+	entry->destination = packet->flow.destination;
+	entry->source_port = packet->flow.source_port;
+	entry->destination_port = packet->flow.destination_port;
+	entry->packets = 1;
+	entry->bytes = packet->length;
+}
+
+static __always_inline int conntrack_translate(struct __sk_buff *ctx, struct packet *packet,
+					       const struct conntrack_entry *entry)
+{
+	struct rewrite to;
+
+	if (!(entry->flags & (CONNTRACK_FLAG_SOURCE_NAT | CONNTRACK_FLAG_DESTINATION_NAT)))
+		return 0;
+	to.source = entry->source;
+	to.destination = entry->destination;
+	to.source_port = entry->source_port;
+	to.destination_port = entry->destination_port;
+	return rewrite(ctx, packet, &to);
+}
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The last step of every packet: translation as its conntrack entry says, then to a pod, to the wire or to the stack. */
+#ifndef STENTOR_FORWARD_H
+#define STENTOR_FORWARD_H
+
+#include "conntrack.h"
+#include "drop.h"
+
+/* Says to host_to that pod_from has seen to this packet. The other bits of skb->mark belong to others. */
+#define MARK_MASK    0x0f00
+#define MARK_HANDLED 0x0200
+
+/* Whoever delivers to a local pod does it here: bpf_redirect_peer skips the veth's own hooks. */
+static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct packet *packet,
+						   const struct conntrack_entry *entry)
+{
+	struct endpoint *endpoint = bpf_map_lookup_elem(&endpoints, &entry->destination);
+	__u8 *data;
+
+	if (!endpoint)
+		return drop(ctx, packet, DROP_REASON_STALE_OR_UNROUTABLE_IP);
+	data = (void *)(long)ctx->data;
+	if (data + ETH_HLEN > (__u8 *)(long)ctx->data_end)
+		return drop(ctx, packet, DROP_REASON_INVALID_PACKET);
+	for (int i = 0; i < 6; i++) {
+		data[i] = endpoint->mac[i];
+		data[6 + i] = gateway_mac[i];
+	}
+	return bpf_redirect_peer(endpoint->interface_index, 0);
+}
+
+static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet *packet,
+					    const struct conntrack_entry *entry)
+{
+	__u32 flags = entry->flags, interface_index = entry->interface_index;
+	bool hops = flags & (CONNTRACK_FLAG_LOCAL | CONNTRACK_FLAG_ROUTED);
+
+	if (hops && packet->ttl <= 1)
+		return VERDICT_STACK; /* which says "time exceeded" of the packet as it came */
+	if (conntrack_translate(ctx, packet, entry) || (hops && decrement_ttl(ctx, packet)))
+		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
+	if (flags & CONNTRACK_FLAG_LOCAL)
+		return deliver_to_pod(ctx, packet, entry);
+	if (!(flags & CONNTRACK_FLAG_ROUTED))
+		return VERDICT_STACK;
+	ctx->mark = (ctx->mark & ~MARK_MASK) | MARK_HANDLED;
+	return bpf_redirect_neigh(interface_index, NULL, 0, 0);
+}
+
+#endif

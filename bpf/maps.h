@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The schema: every map, who writes it, who reads it, its size and why. All objects declare the same maps and share them
+ * through their pins. Sizes are upper bounds; maps without preallocation cost what they hold. */
+#ifndef STENTOR_MAPS_H
+#define STENTOR_MAPS_H
+
+#include "types.h"
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+/* Pods of this node by address. Written by the agent; 2 addresses for each of at most some hundred pods. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct address);
+	__type(value, struct endpoint);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} endpoints SEC(".maps");
+
+/* Uplinks by interface index. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, __u32);
+	__type(value, struct device);
+	__uint(max_entries, 256);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} devices SEC(".maps");
+
+/* What is known of remote addresses by prefix. Written by the agent, read for the first packet of a flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct ipcache_key);
+	__type(value, struct ipcache_entry);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} ipcache SEC(".maps");
+
+/* Service address, port and protocol to service. Written by the agent; pod and sock read it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_frontend);
+	__type(value, struct lb_service);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_services SEC(".maps");
+
+/* Service and slot to backend. Written by the agent before lb_services counts the slot. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_slot);
+	__type(value, struct lb_slot_value);
+	__uint(max_entries, 1048576);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_slots SEC(".maps");
+
+/* Backend id to address. Written by the agent before any slot names the id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_backend_key);
+	__type(value, struct lb_backend);
+	__uint(max_entries, 524288);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_backends SEC(".maps");
+
+/* Service addresses whatever the port. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct address);
+	__type(value, struct lb_address);
+	__uint(max_entries, 131072);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_addresses SEC(".maps");
+
+/* Both directions of every flow. Written by the programs; the least recently used entry makes room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct flow);
+	__type(value, struct conntrack_entry);
+	__uint(max_entries, 131072);
+} conntrack SEC(".maps");
+
+/* Ports of datagrams whose fragments are under way. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment_ports);
+	__uint(max_entries, 8192);
+} fragments SEC(".maps");
+
+/* Translated sockets. Written and read by the socket programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct sock_reverse_key);
+	__type(value, struct sock_reverse);
+	__uint(max_entries, 65536);
+} sock_reverse SEC(".maps");
+
+/* Events for the agent, which reads at its own pace. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+/* Dropped packets by reason, per CPU: also those whose event found the ring buffer full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct counter);
+	__uint(max_entries, 256);
+} drops SEC(".maps");
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The programs of a pod's interface, shared by all pods.
+ *
+ *   pod ──▶ pod_from (ingress of the host side) ──▶ another pod: redirect_peer
+ *                                               ──▶ the wire:    redirect_neigh
+ *                                               ──▶ this host:   stack
+ *   pod ◀── pod_to (egress of the host side) ◀── stack: what the host itself sends
+ */
+#include "lib/conntrack.h"
+#include "lib/drop.h"
+#include "lib/forward.h"
+#include "lib/masquerade.h"
+#include "lib/packet.h"
+#include "lib/reply.h"
+#include "lib/service.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* 169.254.42.1 and 100::a9fe:2a01 (RFC 6666): who a pod sees when it reaches itself through a service. */
+static __always_inline void hairpin_address(struct address *to, __u8 family)
+{
+	address_from_ipv4(to, bpf_htonl(0xa9fe2a01));
+	if (family == 4)
+		return;
+	to->word[0] = bpf_htonl(0x01000000);
+	to->word[2] = 0;
+}
+
+static __always_inline bool keeps_address(const struct address *destination)
+{
+	struct ipcache_key key = {.prefix_length = 128, .address = *destination};
+	struct ipcache_entry *known = bpf_map_lookup_elem(&ipcache, &key);
+
+	return known && known->flags & IPCACHE_FLAG_NO_MASQUERADE;
+}
+
+/* The uplink's address for this packet's family, or NULL when pods keep theirs. */
+static __always_inline const struct address *masquerade_address(struct packet *packet, const struct device *device,
+								const struct address *destination)
+{
+	const struct address *address = packet->family == 4 ? &device->ipv4 : &device->ipv6;
+
+	if (!(packet->family == 4 ? masquerade_ipv4 : masquerade_ipv6))
+		return NULL;
+	return address_is_zero(address) || keeps_address(destination) ? NULL : address;
+}
+
+static __always_inline long find_route(struct __sk_buff *ctx, struct packet *packet, const struct address *destination,
+				       struct bpf_fib_lookup *fib)
+{
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->ifindex = ctx->ifindex;
+	if (packet->family == 4) {
+		fib->family = 2; /* AF_INET */
+		fib->ipv4_src = packet->flow.source.word[3];
+		fib->ipv4_dst = destination->word[3];
+	} else {
+		fib->family = 10; /* AF_INET6 */
+		__builtin_memcpy(fib->ipv6_src, &packet->flow.source, 16);
+		__builtin_memcpy(fib->ipv6_dst, destination, 16);
+	}
+	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
+}
+
+/* The way of a first packet that leaves this node's pods. */
+static __always_inline enum verdict open_route(struct __sk_buff *ctx, struct packet *packet,
+					       struct conntrack_entry *entry)
+{
+	struct bpf_fib_lookup fib;
+	const struct address *address;
+	struct device *device;
+	long found = find_route(ctx, packet, &entry->destination, &fib);
+	__u32 uplink = fib.ifindex;
+
+	device = bpf_map_lookup_elem(&devices, &uplink);
+	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || !device) {
+		/* an address of this host, no route, or no uplink of ours: the stack knows what to do */
+		if (!(entry->flags & CONNTRACK_FLAG_DESTINATION_NAT))
+			return VERDICT_STACK;
+		device = NULL;
+	} else {
+		entry->flags |= CONNTRACK_FLAG_ROUTED;
+		entry->interface_index = uplink;
+	}
+	address = device ? masquerade_address(packet, device, &entry->destination) : NULL;
+	if (address) {
+		entry->source = *address;
+		if (masquerade(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
+			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
+	} else if (conntrack_open(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex)) {
+		return drop(ctx, packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	}
+	return VERDICT_NEXT;
+}
+
+/* To a pod of this node; to itself under another name, so that the answer comes back here. */
+static __always_inline enum verdict open_local(struct __sk_buff *ctx, struct packet *packet,
+					       struct conntrack_entry *entry, const struct endpoint *endpoint)
+{
+	entry->flags |= CONNTRACK_FLAG_LOCAL;
+	entry->interface_index = endpoint->interface_index;
+	if (entry->interface_index == ctx->ifindex) {
+		hairpin_address(&entry->source, packet->family);
+		if (masquerade(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
+			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
+	} else if (conntrack_open(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex)) {
+		return drop(ctx, packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	}
+	return VERDICT_NEXT;
+}
+
+/* Decides once for a flow: service, then the way. VERDICT_NEXT: its conntrack entry says what to do. */
+__noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
+{
+	struct conntrack_entry entry;
+	const struct lb_service *service;
+	struct endpoint *endpoint;
+
+	if (!packet)
+		return VERDICT_DROP;
+	conntrack_begin(&entry, packet);
+	service = service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol);
+	if (service) {
+		struct lb_backend *backend = service_backend(service, bpf_get_prandom_u32(), &entry.backend);
+
+		if (!backend)
+			return VERDICT_REFUSE;
+		entry.service = service->id;
+		entry.destination = backend->address;
+		entry.destination_port = backend->port;
+		entry.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+	} else if (service_owns(&packet->flow.destination)) {
+		if (is_icmp(packet->protocol) && icmp_is_echo_request(packet->protocol, packet->icmp_type) && packet->l4)
+			return VERDICT_ECHO;
+		return VERDICT_REFUSE;
+	}
+	endpoint = bpf_map_lookup_elem(&endpoints, &entry.destination);
+	return endpoint ? open_local(ctx, packet, &entry, endpoint) : open_route(ctx, packet, &entry);
+}
+
+static __always_inline bool is_neighbour_discovery(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 137;
+}
+
+SEC("tc")
+int pod_from(struct __sk_buff *ctx)
+{
+	struct packet packet = {.hook = HOOK_POD_FROM};
+	struct conntrack_entry *entry;
+	struct endpoint *sender;
+	int verdict;
+
+	switch (parse(ctx, &packet)) {
+	case PARSED:
+		break;
+	case PARSED_ARP:
+		return answer_arp(ctx, &packet);
+	case PARSED_NOT_IP:
+		return drop(ctx, &packet, DROP_REASON_UNSUPPORTED_L3_PROTOCOL);
+	case PARSED_FRAGMENT_UNKNOWN:
+		return drop(ctx, &packet, DROP_REASON_FIRST_FRAGMENT_NOT_FOUND);
+	default:
+		return drop(ctx, &packet, DROP_REASON_INVALID_PACKET);
+	}
+	if (is_neighbour_discovery(&packet)) {
+		if (packet.icmp_type == 135)
+			return answer_neighbour(ctx, &packet);
+		if (packet.icmp_type == 136)
+			return VERDICT_STACK; /* the host asked for the pod */
+	}
+	if (address_is_multicast(&packet.flow.destination, packet.family))
+		return drop(ctx, &packet, DROP_REASON_MULTICAST_HANDLED);
+	sender = bpf_map_lookup_elem(&endpoints, &packet.sender);
+	if (!sender || sender->interface_index != ctx->ifindex)
+		return drop(ctx, &packet, DROP_REASON_INVALID_SOURCE_IP);
+	entry = conntrack_find(&packet);
+	if (entry) {
+		conntrack_count(entry, &packet);
+		return forward(ctx, &packet, entry);
+	}
+	if (packet.error_l3)
+		return drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP);
+	verdict = open_flow(ctx, &packet);
+	if (verdict == VERDICT_REFUSE)
+		return refuse(ctx, &packet);
+	if (verdict == VERDICT_ECHO)
+		return answer_echo(ctx, &packet);
+	if (verdict != VERDICT_NEXT)
+		return verdict;
+	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
+	if (!entry)
+		return drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	return forward(ctx, &packet, entry);
+}
+
+SEC("tc")
+int pod_to(struct __sk_buff *ctx)
+{
+	struct packet packet = {.hook = HOOK_POD_TO};
+	struct conntrack_entry *entry, fresh;
+
+	if (parse(ctx, &packet) != PARSED || is_neighbour_discovery(&packet))
+		return VERDICT_STACK;
+	entry = conntrack_find(&packet);
+	if (entry) {
+		conntrack_count(entry, &packet);
+		if (conntrack_translate(ctx, &packet, entry))
+			return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
+	} else if (!packet.error_l3) {
+		conntrack_begin(&fresh, &packet);
+		if (conntrack_open(&packet, &fresh, 0, 0))
+			return drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	}
+	return VERDICT_STACK;
+}

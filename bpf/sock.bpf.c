@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Services resolved at the socket: the address of connect() and sendmsg() becomes a backend before there is a packet, and
+ * the socket goes on seeing the service. One body for both families; a v4-mapped IPv6 socket address is IPv4.
+ * Sockets of processes outside the cgroup that these programs are attached to are served per packet by pod_from.
+ */
+#include "lib/packet.h"
+#include "lib/service.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+#define PROCEED 1
+#define REFUSE	0
+#define ECONNREFUSED 111
+#define SOCK_STREAM 1
+#define SOCK_DGRAM  2
+
+struct peer {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+
+static __always_inline void peer_of_ipv4(struct peer *peer, const struct bpf_sock_addr *ctx)
+{
+	address_from_ipv4(&peer->address, ctx->user_ip4);
+	peer->port = (__be16)ctx->user_port;
+	peer->protocol = ctx->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+	peer->pad = 0;
+}
+
+static __always_inline void peer_of_ipv6(struct peer *peer, const struct bpf_sock_addr *ctx)
+{
+	peer->address.word[0] = ctx->user_ip6[0];
+	peer->address.word[1] = ctx->user_ip6[1];
+	peer->address.word[2] = ctx->user_ip6[2];
+	peer->address.word[3] = ctx->user_ip6[3];
+	peer->port = (__be16)ctx->user_port;
+	peer->protocol = ctx->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+	peer->pad = 0;
+}
+
+static __always_inline bool translates(const struct bpf_sock_addr *ctx)
+{
+	if (ctx->type == SOCK_STREAM)
+		return ctx->protocol == IPPROTO_TCP;
+	return ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP;
+}
+
+/* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. */
+static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, bool *translated)
+{
+	struct lb_service *service = service_find(&peer->address, peer->port, peer->protocol);
+	__u64 cookie = bpf_get_socket_cookie(ctx);
+	struct sock_reverse_key key = {.cookie = cookie};
+	struct sock_reverse frontend = {};
+	struct lb_backend *backend;
+	__u32 id, choice;
+
+	*translated = false;
+	if (!service) {
+		if (!service_owns(&peer->address))
+			return PROCEED;
+		bpf_set_retval(-ECONNREFUSED);
+		return REFUSE;
+	}
+	/* a UDP socket keeps its backend from datagram to datagram */
+	choice = peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
+	backend = service_backend(service, choice, &id);
+	if (!backend) {
+		bpf_set_retval(-ECONNREFUSED);
+		return REFUSE;
+	}
+	frontend.address = peer->address;
+	frontend.port = peer->port;
+	key.address = backend->address;
+	key.port = backend->port;
+	bpf_map_update_elem(&sock_reverse, &key, &frontend, BPF_ANY);
+	peer->address = backend->address;
+	peer->port = backend->port;
+	*translated = true;
+	return PROCEED;
+}
+
+/* The service that this socket meant by `peer`; false when it meant the peer itself. */
+static __always_inline bool untranslate(struct bpf_sock_addr *ctx, struct peer *peer)
+{
+	struct sock_reverse_key key = {
+		.cookie = bpf_get_socket_cookie(ctx),
+		.address = peer->address,
+		.port = peer->port,
+	};
+	struct sock_reverse *frontend = bpf_map_lookup_elem(&sock_reverse, &key);
+
+	if (!frontend)
+		return false;
+	peer->address = frontend->address;
+	peer->port = frontend->port;
+	return true;
+}
+
+static __always_inline int to_service_ipv4(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+	bool translated;
+	int result;
+
+	if (!translates(ctx))
+		return PROCEED;
+	peer_of_ipv4(&peer, ctx);
+	result = translate(ctx, &peer, &translated);
+	if (translated) {
+		ctx->user_ip4 = peer.address.word[3];
+		ctx->user_port = peer.port;
+	}
+	return result;
+}
+
+static __always_inline void set_ipv6(struct bpf_sock_addr *ctx, const struct peer *peer)
+{
+	ctx->user_ip6[0] = peer->address.word[0];
+	ctx->user_ip6[1] = peer->address.word[1];
+	ctx->user_ip6[2] = peer->address.word[2];
+	ctx->user_ip6[3] = peer->address.word[3];
+	ctx->user_port = peer->port;
+}
+
+static __always_inline int to_service_ipv6(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+	bool translated;
+	int result;
+
+	if (!translates(ctx))
+		return PROCEED;
+	peer_of_ipv6(&peer, ctx);
+	result = translate(ctx, &peer, &translated);
+	if (translated)
+		set_ipv6(ctx, &peer);
+	return result;
+}
+
+static __always_inline int from_service_ipv4(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+
+	if (!translates(ctx))
+		return PROCEED;
+	peer_of_ipv4(&peer, ctx);
+	if (untranslate(ctx, &peer)) {
+		ctx->user_ip4 = peer.address.word[3];
+		ctx->user_port = peer.port;
+	}
+	return PROCEED;
+}
+
+static __always_inline int from_service_ipv6(struct bpf_sock_addr *ctx)
+{
+	struct peer peer;
+
+	if (!translates(ctx))
+		return PROCEED;
+	peer_of_ipv6(&peer, ctx);
+	if (untranslate(ctx, &peer))
+		set_ipv6(ctx, &peer);
+	return PROCEED;
+}
+
+SEC("cgroup/connect4")
+int sock_connect4(struct bpf_sock_addr *ctx)
+{
+	return to_service_ipv4(ctx);
+}
+
+SEC("cgroup/connect6")
+int sock_connect6(struct bpf_sock_addr *ctx)
+{
+	return to_service_ipv6(ctx);
+}
+
+SEC("cgroup/sendmsg4")
+int sock_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	return to_service_ipv4(ctx);
+}
+
+SEC("cgroup/sendmsg6")
+int sock_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	return to_service_ipv6(ctx);
+}
+
+SEC("cgroup/recvmsg4")
+int sock_recvmsg4(struct bpf_sock_addr *ctx)
+{
+	return from_service_ipv4(ctx);
+}
+
+SEC("cgroup/recvmsg6")
+int sock_recvmsg6(struct bpf_sock_addr *ctx)
+{
+	return from_service_ipv6(ctx);
+}
+
+SEC("cgroup/getpeername4")
+int sock_getpeername4(struct bpf_sock_addr *ctx)
+{
+	return from_service_ipv4(ctx);
+}
+
+SEC("cgroup/getpeername6")
+int sock_getpeername6(struct bpf_sock_addr *ctx)
+{
+	return from_service_ipv6(ctx);
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Everything that user space sees: keys, values, events, closed sets of numbers. tools/gen-schema.ts reads it from BTF.
+ * Addresses are always 16 bytes in network order, IPv4 as ::ffff:a.b.c.d. __be fields are in network order, __u in host
+ * order. Padding is explicit, zero, and part of every key. */
+#ifndef STENTOR_TYPES_H
+#define STENTOR_TYPES_H
+
+#include <linux/types.h>
+
+struct address {
+	__be32 word[4];
+};
+_Static_assert(sizeof(struct address) == 16, "size");
+
+/* One direction of a conversation. ICMP echo: the request has its identifier as source port, the reply as destination
+ * port, so that the reply is the request with both ends swapped. Protocols without ports have zeroes. */
+struct flow {
+	struct address source;
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u8 protocol; /* IANA */
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct flow) == 40, "size");
+
+enum conntrack_flag {
+	CONNTRACK_FLAG_REPLY = 1, /* from the one who answers */
+	CONNTRACK_FLAG_SOURCE_NAT = 2,
+	CONNTRACK_FLAG_DESTINATION_NAT = 4,
+	CONNTRACK_FLAG_CLOSING = 8, /* a RST, or a FIN, was seen in this direction */
+	CONNTRACK_FLAG_ROUTED = 16, /* leaves through interface_index after a neighbour lookup */
+	CONNTRACK_FLAG_LOCAL = 32,  /* goes to the pod behind interface_index */
+};
+
+/* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
+ * stack takes it. Key: the flow as it arrives at the hook. */
+struct conntrack_entry {
+	struct address source; /* after translation */
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 flags;	       /* enum conntrack_flag */
+	__u32 interface_index; /* pod's veth, or uplink */
+	__u32 last_seen;       /* seconds of CLOCK_MONOTONIC */
+	__u32 service;	       /* id in lb_services, 0: none */
+	__u32 backend;	       /* id in lb_backends, 0: none */
+	__u64 packets;
+	__u64 bytes;
+};
+_Static_assert(sizeof(struct conntrack_entry) == 72, "size");
+
+/* A pod's interface on this node. Key: each of its addresses. */
+struct endpoint {
+	__u32 interface_index; /* host side of the veth pair */
+	__u32 id;
+	__u8 mac[6]; /* of the pod; the host side has gateway_mac */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct endpoint) == 16, "size");
+
+/* An uplink. Key: its interface index. Addresses are what pods are masqueraded to; zero: the family is not. */
+struct device {
+	struct address ipv4;
+	struct address ipv6;
+};
+_Static_assert(sizeof(struct device) == 32, "size");
+
+/* Longest-prefix key: the length counts address bits, IPv4 prefixes have 96 added. */
+struct ipcache_key {
+	__u32 prefix_length;
+	struct address address;
+};
+_Static_assert(sizeof(struct ipcache_key) == 20, "size");
+
+enum ipcache_flag {
+	IPCACHE_FLAG_NO_MASQUERADE = 1, /* pods keep their address towards it: pods, nodes, the native routing prefixes */
+};
+
+struct ipcache_entry {
+	__u32 identity;
+	__u32 flags; /* enum ipcache_flag */
+};
+_Static_assert(sizeof(struct ipcache_entry) == 8, "size");
+
+struct lb_frontend {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct lb_frontend) == 20, "size");
+
+/* Several frontends of one Kubernetes service share one id and its slots. */
+struct lb_service {
+	__u32 id;
+	__u32 backends; /* slots 0 to backends - 1 are filled */
+};
+_Static_assert(sizeof(struct lb_service) == 8, "size");
+
+struct lb_slot {
+	__u32 service;
+	__u32 slot;
+};
+_Static_assert(sizeof(struct lb_slot) == 8, "size");
+
+struct lb_slot_value {
+	__u32 backend;
+};
+
+struct lb_backend_key {
+	__u32 id;
+};
+
+struct lb_backend {
+	struct address address;
+	__be16 port;
+	__u8 protocol;
+	__u8 pad;
+};
+_Static_assert(sizeof(struct lb_backend) == 20, "size");
+
+enum lb_address_flag {
+	LB_ADDRESS_FLAG_INTERNAL = 1, /* a ClusterIP: the wire does not reach it */
+};
+
+/* Service addresses as such, whatever the port: what they do not serve is refused, never forwarded. */
+struct lb_address {
+	__u32 flags; /* enum lb_address_flag */
+};
+
+/* A socket that was translated, so that it sees the service and not the backend. Key: what it sees on the wire. */
+struct sock_reverse_key {
+	__u64 cookie;
+	struct address address;
+	__be16 port;
+	__u16 pad[3];
+};
+_Static_assert(sizeof(struct sock_reverse_key) == 32, "size");
+
+struct sock_reverse {
+	struct address address;
+	__be16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct sock_reverse) == 20, "size");
+
+/* The ports of a datagram, which only its first fragment carries. */
+struct fragment_key {
+	struct address source;
+	struct address destination;
+	__be32 id;
+	__u8 protocol;
+	__u8 pad[3];
+};
+_Static_assert(sizeof(struct fragment_key) == 40, "size");
+
+struct fragment_ports {
+	__be16 source_port;
+	__be16 destination_port;
+};
+
+/* Numbers and meaning as Hubble clients know them; OTHER_ numbers are ours. */
+enum drop_reason {
+	DROP_REASON_INVALID_SOURCE_IP = 132,
+	DROP_REASON_INVALID_PACKET = 134,
+	DROP_REASON_UNSUPPORTED_L3_PROTOCOL = 139,
+	DROP_REASON_ERROR_WRITING_TO_PACKET = 141,
+	DROP_REASON_UNKNOWN_L3_TARGET_ADDRESS = 150,
+	DROP_REASON_STALE_OR_UNROUTABLE_IP = 151,
+	DROP_REASON_CT_MAP_INSERTION_FAILED = 155,
+	DROP_REASON_SERVICE_BACKEND_NOT_FOUND = 158,
+	DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE = 167,
+	DROP_REASON_FIB_LOOKUP_FAILED = 169,
+	DROP_REASON_IS_A_CLUSTERIP = 174,
+	DROP_REASON_FIRST_FRAGMENT_NOT_FOUND = 175,
+	DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE = 176,
+	DROP_REASON_MULTICAST_HANDLED = 201,
+};
+
+enum hook {
+	HOOK_POD_FROM = 1,
+	HOOK_POD_TO = 2,
+	HOOK_HOST_FROM = 3,
+	HOOK_HOST_TO = 4,
+};
+
+enum event_kind {
+	EVENT_KIND_DROP = 1,
+};
+
+/* One record of the ring buffer. */
+struct event {
+	__u64 time;	       /* nanoseconds of CLOCK_MONOTONIC */
+	__u8 kind;	       /* enum event_kind */
+	__u8 reason;	       /* enum drop_reason */
+	__u8 hook;	       /* enum hook */
+	__u8 pad;
+	__u32 interface_index; /* where the packet was */
+	__u32 length;	       /* of the IP packet, bytes */
+	__u32 line;	       /* of the source that decided */
+	struct flow flow;
+};
+_Static_assert(sizeof(struct event) == 64, "size");
+
+struct counter {
+	__u64 packets;
+	__u64 bytes;
+};
+
+#endif

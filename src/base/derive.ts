@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// A derivation keeps a table equal to a pure, synchronous function of other tables.
+//
+//   inputs ──changed keys──▶ input key ──compute──▶ rows of `out` (and Problems)
+//
+// The function is called once for each input key that something changed about. What it yielded before for that key and does
+// not yield now is withdrawn. Two input keys may yield the same row key: the row is that of the one that came first, and when
+// it lets go the others are computed again. Ownership lives here and nowhere else.
+
+import type { Problem, ProblemBook } from './problem.ts';
+import type { Table, Writer } from './table.ts';
+
+/** Where a derivation hears which of its input keys to compute again; take() hands over those of up to `limit` changes. */
+export type Input<I> = { readonly complete: boolean; readonly pending: number; take(into: Set<I>, limit?: number): void };
+
+export type Derivation = {
+  readonly name: string;
+  /** Input keys waiting to be computed. */
+  readonly pending: number;
+  /** Computes up to `limit` input keys, also those that get dirty meanwhile because somebody let go of a row. */
+  run(limit?: number): void;
+};
+
+export type DerivationOptions<I extends string, K extends string, R> = {
+  readonly name: string;
+  readonly inputs: readonly Input<I>[];
+  readonly out: Writer<K, R>;
+  /** Pure and synchronous; may read any table, also the row that it made last time. */
+  readonly compute: (key: I) => Iterable<readonly [K, R] | Problem>;
+  readonly problems?: ProblemBook;
+  /** Says what is wrong when `loser` also wants a row that `winner` has. Without it, all who share a row want it the same. */
+  readonly conflict?: (key: K, winner: I, loser: I) => Problem;
+};
+
+/** Input keys for every change of `source`; `keysOf` sees the row now and the row as last seen. Default: the row's own key. */
+export function from<I extends string, K extends string, R>(
+  source: Table<K, R>,
+  keysOf: (key: K, row: R | undefined, before: R | undefined) => Iterable<I> = (key) => [key as string as I], // same key space by default
+): Input<I> {
+  const changes = source.changes();
+  return {
+    get complete() {
+      return source.complete;
+    },
+    get pending() {
+      return changes.pending;
+    },
+    take(into, limit) {
+      for (const [key, before] of changes.take(limit)) for (const input of keysOf(key, source.get(key), before)) into.add(input);
+    },
+  };
+}
+
+export function derive<I extends string, K extends string, R>(options: DerivationOptions<I, K, R>): Derivation {
+  const { name, inputs, out, compute, problems, conflict } = options;
+  const made = new Map<I, readonly K[]>();
+  const claims = new Map<K, I | Set<I>>(); // nearly every row has one claim; of several, the first in the set is the owner
+  const dirty = new Set<I>();
+
+  const release = (key: K, input: I) => {
+    const holders = claims.get(key);
+    if (typeof holders === 'object' && holders.size > 1) {
+      const wasOwner = firstOf(holders) === input;
+      holders.delete(input);
+      if (wasOwner) for (const next of holders) dirty.add(next);
+    } else {
+      claims.delete(key);
+      out.delete(key);
+    }
+  };
+
+  const claim = (key: K, input: I): I => {
+    const holders = claims.get(key);
+    if (holders === undefined) claims.set(key, input);
+    else if (typeof holders === 'object') holders.add(input);
+    else if (holders !== input) claims.set(key, new Set([holders, input]));
+    return holders === undefined ? input : firstOf(holders);
+  };
+
+  const update = (input: I) => {
+    const rows = new Map<K, R>();
+    const wrong: Problem[] = [];
+    for (const item of compute(input)) {
+      if ('kind' in item) wrong.push(item);
+      else rows.set(item[0], item[1]);
+    }
+    for (const key of made.get(input) ?? []) if (!rows.has(key)) release(key, input);
+    for (const [key, row] of rows) {
+      const owner = claim(key, input);
+      if (owner === input) out.put(key, row);
+      else if (conflict) wrong.push(conflict(key, owner, input));
+    }
+    if (rows.size > 0) made.set(input, [...rows.keys()]);
+    else made.delete(input);
+    problems?.report(`${name} ${input}`, wrong);
+  };
+
+  const pending = () => dirty.size + inputs.reduce((sum, input) => sum + input.pending, 0);
+  return {
+    name,
+    get pending() {
+      return pending();
+    },
+    run(limit = Infinity) {
+      let left = limit;
+      for (const input of inputs) if (dirty.size < limit) input.take(dirty, limit);
+      for (const input of dirty) {
+        if (left-- <= 0) break;
+        dirty.delete(input);
+        update(input);
+      }
+      if (inputs.every((input) => input.complete) && pending() === 0) out.complete();
+    },
+  };
+}
+
+/** The owner among those who claim a row; a set of claims is never empty. */
+function firstOf<I extends string>(holders: I | Set<I>): I {
+  if (typeof holders === 'string') return holders;
+  for (const first of holders) return first;
+  throw new Error('Cannot find the owner of a row that nobody claims');
+}

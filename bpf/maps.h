@@ -109,4 +109,20 @@ struct {
 	__uint(max_entries, 256);
 } drops SEC(".maps");
 
+/* What user space reads and no map names: this function, which nobody calls, keeps it in BTF. */
+struct schema {
+	struct event event;
+	enum conntrack_flag conntrack_flag;
+	enum ipcache_flag ipcache_flag;
+	enum lb_address_flag lb_address_flag;
+	enum drop_reason drop_reason;
+	enum event_kind event_kind;
+	enum hook hook;
+};
+
+__attribute__((noinline)) int schema(struct schema *schema)
+{
+	return schema ? 0 : 1;
+}
+
 #endif

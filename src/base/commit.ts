@@ -24,8 +24,8 @@ export type Engine = {
 export type EngineOptions = {
   /** In dependency order: each reads only source tables and the tables of those before it. */
   readonly derivations: readonly Derivation[];
-  /** In dependency order: what points comes after what it points at. */
-  readonly reconcilers: readonly Reconciler[];
+  /** Each list in dependency order: what points comes after what it points at. A failure in one list does not hold up the others. */
+  readonly walks: readonly (readonly Reconciler[])[];
   readonly clock: Clock;
   /** Called when all that changed has been derived, for those who look at tables outside the engine. */
   readonly afterwards?: () => void;
@@ -37,7 +37,7 @@ const FIRST_RETRY_MS = 50;
 const LAST_RETRY_MS = 10_000;
 
 export function engine(options: EngineOptions): Engine {
-  const { derivations, reconcilers, clock, afterwards } = options;
+  const { derivations, walks, clock, afterwards } = options;
   let next: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
   let waiting: (() => void)[] = [];
@@ -57,13 +57,13 @@ export function engine(options: EngineOptions): Engine {
     next = undefined;
     const started = clock.monotonic();
     const derived = deriveUntil(derivations, sharePassed());
-    const walked = derived ? walkUntil(reconcilers, sharePassed()) : 'more';
+    const walked = derived ? walks.map((reconcilers) => walkUntil(reconcilers, sharePassed())) : ['more'];
     commits++;
     longestMs = Math.max(longestMs, clock.monotonic() - started);
     if (derived) afterwards?.();
-    if (walked === 'more') return schedule();
+    if (walked.includes('more')) return schedule();
     waiting = release(waiting);
-    if (walked === 'failed') plan();
+    if (walked.includes('failed')) plan();
     else tries = 0;
   };
   const plan = () => {
@@ -77,7 +77,7 @@ export function engine(options: EngineOptions): Engine {
       return new Promise((resolve) => (closed ? resolve() : waiting.push(resolve)));
     },
     get status() {
-      return { commits, longestMs, error: reconcilers.find((one) => one.status.error !== undefined)?.status.error };
+      return { commits, longestMs, error: walks.flat().find((one) => one.status.error !== undefined)?.status.error };
     },
     close() {
       closed = true;

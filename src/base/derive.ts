@@ -25,6 +25,11 @@ export type DerivationOptions<I extends string, K extends string, R> = {
   readonly name: string;
   readonly inputs: readonly Input<I>[];
   readonly out: Writer<K, R>;
+  /**
+   * Computes nothing before every input is complete. For rows that say less when an input is missing: what is in the kernel is
+   * better than half of what is wanted.
+   */
+  readonly whole?: boolean;
   /** Pure and synchronous; may read any table, also the row that it made last time. */
   readonly compute: (key: I) => Iterable<readonly [K, R] | Problem>;
   readonly problems?: ProblemBook;
@@ -95,13 +100,15 @@ export function derive<I extends string, K extends string, R>(options: Derivatio
     problems?.report(`${name} ${input}`, wrong);
   };
 
-  const pending = () => dirty.size + inputs.reduce((sum, input) => sum + input.pending, 0);
+  const waits = () => options.whole === true && !inputs.every((input) => input.complete);
+  const pending = () => (waits() ? 0 : dirty.size + inputs.reduce((sum, input) => sum + input.pending, 0));
   return {
     name,
     get pending() {
       return pending();
     },
     run(limit = Infinity) {
+      if (waits()) return;
       let left = limit;
       for (const input of inputs) if (dirty.size < limit) input.take(dirty, limit);
       for (const input of dirty) {

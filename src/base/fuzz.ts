@@ -129,7 +129,7 @@ function disturb({ random, maps }: Round, agent: Agent): void {
 }
 
 function start(round: Round): Agent {
-  const { random, broken, maps } = round;
+  const { random, broken } = round;
   const hosts = table<string, string>('hosts');
   const services = table<string, readonly string[]>('services', { indexes: { host: (names) => names } });
   const backendRows = table<string, string>('backend rows');
@@ -158,7 +158,7 @@ function start(round: Round): Agent {
   if (broken === 'incomplete') for (const writer of [agent.hosts, agent.services]) writer.complete();
   let now = 0;
   const clock = { now: () => now, monotonic: () => (now += random.below(3)) }; // a turn's share ends after any number of looks
-  return Object.assign(agent, { reconcilers, machine: engine({ derivations, reconcilers, clock }) });
+  return Object.assign(agent, { reconcilers, machine: engine({ derivations, walks: [reconcilers], clock }) });
 }
 
 function flaky(name: keyof Maps, { random, maps, findings }: Round, heardAll: () => boolean): Target<string, string> {

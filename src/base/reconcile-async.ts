@@ -67,8 +67,11 @@ export function asyncReconciler<K extends string, V>(desired: Table<K, V>, targe
       return false;
     }
   };
-  const pass = async () =>
-    (await attempt(ledger.puts(), (entries) => target.put(entries))) && (await attempt(ledger.removals(), (entries) => target.remove(entries)));
+  const pass = async () => {
+    const put = await attempt(ledger.puts(), (entries) => target.put(entries));
+    const removed = await attempt(ledger.removals(), (entries) => target.remove(entries)); // also when a put failed: neither rests on the other
+    return put && removed;
+  };
   const wake = () => {
     rung = true;
     ring();

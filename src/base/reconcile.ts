@@ -11,11 +11,14 @@
 // Nothing is removed while the table is incomplete, unless the target declares that a withdrawal is always safe. Restart is
 // not a special case: what the target lists at first is simply what is there.
 
-import { StentorError, messageOf } from './errors.ts';
+import { codeOf, messageOf, StentorError } from './errors.ts';
 import { sameRow } from './same.ts';
 import type { Table } from './table.ts';
 
-/** A place outside. Every call is idempotent; a call that throws may have done any part of its work. */
+/**
+ * A place outside. Every call is idempotent; a call that throws may have done any part of its work, unless it throws
+ * EntryErrors, which say which keys are left.
+ */
 export type Target<K extends string, V> = {
   readonly name: string;
   list(): Iterable<readonly [K, V]>;
@@ -70,6 +73,29 @@ export function takeTarget(target: { readonly name: string }): void {
   targetsInUse.add(target);
 }
 
+/** Some entries of a call failed, each for its own reason; the others took effect. */
+export class EntryErrors extends StentorError {
+  readonly failures: ReadonlyMap<string, unknown>;
+  constructor(failures: ReadonlyMap<string, unknown>) {
+    const [first] = failures.values();
+    super(codeOf(first) ?? 'ENTRY', failures.size === 1 ? messageOf(first) : `${messageOf(first)} (and ${failures.size - 1} more)`);
+    this.failures = failures;
+  }
+}
+
+/** Writes each entry by itself, so that one which cannot be written does not keep the others from it. Throws EntryErrors at the end. */
+export function forEachEntry<K extends string, V>(entries: Entries<K, V>, write: (key: K, value: V) => void): void {
+  const failures = new Map<string, unknown>();
+  for (const [key, value] of entries) {
+    try {
+      write(key, value);
+    } catch (error) {
+      failures.set(key, error);
+    }
+  }
+  if (failures.size > 0) throw new EntryErrors(failures);
+}
+
 export function reconciler<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, options: ReconcilerOptions<V> = {}): Reconciler {
   takeTarget(target);
   const ledger = ledgerOf(desired, target.name, options);
@@ -119,16 +145,20 @@ const KEYS_PER_STEP = 1024;
 
 /**
  * Upserts walk the list forwards, deletes backwards, a failed step ends the walk: nothing ever points at something missing.
- * The same holds for every beginning of a walk, so one may also end after any step because `enough` says so.
+ * The same holds for every beginning of a walk, so one may also end after any step that got something done because `enough`
+ * says so.
  */
 export function walkUntil(reconcilers: readonly Reconciler[], enough: () => boolean): Outcome {
-  const steps = [...reconcilers.map((one) => one.upserts), ...reconcilers.toReversed().map((one) => one.deletes)];
-  let at = 0;
-  for (let step = steps[at]; step; step = steps[at]) {
-    const outcome = step(KEYS_PER_STEP);
-    if (outcome === 'failed') return 'failed';
-    if (outcome === 'done') at++;
-    if (at < steps.length && enough()) return 'more';
+  const upserts = reconcilers.map((one) => ({ one, step: one.upserts }));
+  const deletes = reconcilers.toReversed().map((one) => ({ one, step: one.deletes }));
+  for (const { one, step } of [...upserts, ...deletes]) {
+    let outcome: Outcome;
+    do {
+      const before = one.pending;
+      outcome = step(KEYS_PER_STEP);
+      if (outcome === 'failed') return 'failed';
+      if (one.pending !== before && enough()) return 'more';
+    } while (outcome === 'more');
   }
   return 'done';
 }
@@ -149,6 +179,7 @@ export type Ledger<K extends string, V> = {
   puts(limit?: number): Batch<K, V>;
   removals(limit?: number): Batch<K, V>;
   settled(batch: Batch<K, V>): void;
+  /** The call failed: for the keys that EntryErrors name, or else for all. */
   failed(batch: Batch<K, V>, error: unknown): void;
   trouble(key: string): string | undefined;
 };
@@ -165,6 +196,12 @@ export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string
   const agrees = (key: K, want: V) => {
     const have = actual.get(key);
     return have !== undefined && !unsure.has(key) && same(have, want);
+  };
+  const settle = (kind: 'put' | 'remove', [key, value]: readonly [K, V]) => {
+    if (kind === 'put') actual.set(key, value);
+    else actual.delete(key);
+    (kind === 'put' ? dirty : doomed).delete(key); // what changed since is among the changes
+    unsure.delete(key);
   };
   const pending = () => dirty.size + doomed.size + changes.pending;
   return {
@@ -211,19 +248,18 @@ export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string
       }
       return { kind: 'remove', entries, more: false };
     },
-    settled({ kind, entries }) {
-      for (const [key, value] of entries) {
-        if (kind === 'put') actual.set(key, value);
-        else actual.delete(key);
-        (kind === 'put' ? dirty : doomed).delete(key); // what changed since is among the changes
-        unsure.delete(key);
-      }
+    settled(batch) {
+      for (const entry of batch.entries) settle(batch.kind, entry);
       error = undefined;
     },
     failed({ kind, entries }, thrown) {
-      for (const [key, value] of entries) {
-        unsure.add(key);
-        if (kind === 'put') actual.set(key, value);
+      for (const entry of entries) {
+        const [key, value] = entry;
+        if (thrown instanceof EntryErrors && !thrown.failures.has(key)) settle(kind, entry);
+        else {
+          unsure.add(key);
+          if (kind === 'put') actual.set(key, value);
+        }
       }
       failures++;
       error = messageOf(thrown);

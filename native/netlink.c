@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Netlink sockets: bytes out and in. What the bytes mean is TypeScript's business (src/kernel/socket.ts).
+ */
+#define _GNU_SOURCE
+#include "handles.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+struct opening {
+	int protocol;
+	int fd;
+	int error;
+};
+
+static void open_socket(void *argument)
+{
+	struct opening *opening = argument;
+
+	opening->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, opening->protocol);
+	opening->error = opening->fd < 0 ? errno : 0;
+}
+
+static bool join_groups(napi_env env, napi_value groups, int fd)
+{
+	uint32_t count, group;
+	napi_value element;
+
+	if (napi_get_array_length(env, groups, &count) != napi_ok) {
+		throw_type(env, "Wanted an array of multicast groups");
+		return false;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (napi_get_element(env, groups, i, &element) != napi_ok) {
+			throw_napi(env);
+			return false;
+		}
+		if (!get_uint32(env, element, "group", &group))
+			return false;
+		if (setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group))) {
+			throw_errno(env, errno, "setsockopt(NETLINK_ADD_MEMBERSHIP)", "netlink");
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool set_up(napi_env env, int fd, uint32_t receive_bytes)
+{
+	struct sockaddr_nl address = {.nl_family = AF_NETLINK};
+	int on = 1;
+
+	/*
+	 * Some families know neither of the first two. Without CAP_NET_ADMIN the buffer is bounded by the
+	 * sysctl net.core.rmem_max.
+	 */
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, &on, sizeof(on));
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof(receive_bytes)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		throw_errno(env, errno, "bind", "netlink");
+		return false;
+	}
+	return true;
+}
+
+napi_value socket_open(napi_env env, napi_callback_info info)
+{
+	struct opening opening = {.fd = -1};
+	uint32_t protocol, receive_bytes;
+	const char *syscall = "socket";
+	char netns[PATH_BYTES];
+	napi_value argv[4];
+	int error;
+
+	if (!get_arguments(env, info, 4, argv) || !get_uint32(env, argv[0], "protocol", &protocol) ||
+	    !get_uint32(env, argv[2], "receiveBufferBytes", &receive_bytes) ||
+	    !get_optional_string(env, argv[3], "netns", sizeof(netns), netns))
+		return NULL;
+	opening.protocol = (int)protocol;
+	error = run_in_netns(netns, open_socket, &opening, &syscall);
+	if (error)
+		return throw_errno(env, error, syscall, netns);
+	if (opening.error)
+		return throw_errno(env, opening.error, "socket", "netlink");
+	if (!set_up(env, opening.fd, receive_bytes) || !join_groups(env, argv[1], opening.fd)) {
+		close(opening.fd);
+		return NULL;
+	}
+	return wrap_descriptor(env, HANDLE_SOCKET, opening.fd, "netlink socket");
+}
+
+napi_value socket_send(napi_env env, napi_callback_info info)
+{
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	struct handle *handle;
+	struct bytes message;
+	napi_value argv[2];
+	ssize_t sent;
+
+	if (!get_arguments(env, info, 2, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_bytes(env, argv[1], "message", sizeof(struct nlmsghdr), &message))
+		return NULL;
+	do
+		sent = sendto(handle->fd, message.data, message.length, 0, (struct sockaddr *)&kernel,
+			      sizeof(kernel));
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return throw_errno(env, errno, "sendto", handle->name);
+	return NULL;
+}
+
+napi_value socket_receive(napi_env env, napi_callback_info info)
+{
+	struct sockaddr_nl sender = {};
+	struct handle *handle;
+	struct bytes into;
+	struct iovec vector;
+	struct msghdr header;
+	napi_value argv[2];
+	ssize_t received;
+
+	if (!get_arguments(env, info, 2, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_bytes(env, argv[1], "into", sizeof(struct nlmsghdr), &into))
+		return NULL;
+	vector = (struct iovec){.iov_base = into.data, .iov_len = into.length};
+	do { /* any process may send to a netlink socket: only the kernel's port, 0, is believed */
+		header = (struct msghdr){
+		    .msg_name = &sender, .msg_namelen = sizeof(sender), .msg_iov = &vector, .msg_iovlen = 1};
+		received = recvmsg(handle->fd, &header, MSG_DONTWAIT);
+	} while ((received < 0 && errno == EINTR) || (received >= 0 && sender.nl_pid));
+	if (received < 0 && errno == EAGAIN)
+		return number_value(env, 0);
+	if (received < 0)
+		return throw_errno(env, errno, "recvmsg", handle->name);
+	if (header.msg_flags & MSG_TRUNC)
+		return throw_errno(env, EMSGSIZE, "recvmsg", handle->name);
+	return number_value(env, (double)received);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+napi_value socket_wait(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	uint32_t timeout_ms;
+	napi_value argv[2];
+	int64_t deadline;
+	int ready;
+
+	if (!get_arguments(env, info, 2, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_uint32(env, argv[1], "timeoutMs", &timeout_ms))
+		return NULL;
+	deadline = now_ms() + timeout_ms;
+	do {
+		struct pollfd waiting = {.fd = handle->fd, .events = POLLIN};
+		int64_t left = deadline - now_ms();
+
+		ready = poll(&waiting, 1, left > 0 ? (int)left : 0);
+	} while (ready < 0 && errno == EINTR);
+	if (ready < 0)
+		return throw_errno(env, errno, "poll", handle->name);
+	return bool_value(env, ready > 0);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The in-process face of the API's objects (store.ts) over storage and writes.
+import { ApiError } from './api-error.ts';
+import { mergePatched } from './patch.ts';
+import type { Registry } from './resources.ts';
+import { selectionOf } from './selectors.ts';
+import { keyOf, type Storage } from './storage.ts';
+import type { ObjectKey, Store, StoreEvent } from './store.ts';
+import { known, type Writes } from './store-writes.ts';
+
+export const createStore = (storage: Storage, registry: Registry, writes: Writes): Store => {
+  const keyFor = (id: string, { namespace, name }: ObjectKey): string => keyOf(known(registry, id).namespaced ? (namespace ?? 'default') : undefined, name);
+  const versioned = (id: string, object: { metadata?: { name?: string; namespace?: string; resourceVersion?: string } }): object => {
+    const { name = '', namespace, resourceVersion } = object.metadata ?? {};
+    const current = storage.get(id, keyFor(id, { name, ...(namespace !== undefined && { namespace }) }));
+    return { ...object, metadata: { ...object.metadata, resourceVersion: resourceVersion ?? current?.metadata.resourceVersion } };
+  };
+
+  return {
+    get: (id, key) => storage.get(id, keyFor(id, key)),
+    list(id, filter = {}) {
+      const selected = selectionOf(filter, known(registry, id).id);
+      return selected ? storage.all(id).filter(selected) : storage.all(id);
+    },
+    watch(id, signal, listener) {
+      known(registry, id);
+      const cursor = storage.cursor(id, storage.revision());
+      const initial = storage.all(id);
+      const deliver = (event: StoreEvent): void => {
+        if (!signal.aborted) listener(event);
+      };
+      const drain = (): void => {
+        for (let change = cursor.next(); change && !signal.aborted; change = cursor.next()) deliver(change);
+      };
+      if (signal.aborted) return;
+      signal.addEventListener('abort', () => cursor.close(), { once: true });
+      queueMicrotask(() => {
+        for (const object of initial) deliver({ type: 'ADDED', object, previous: undefined });
+        cursor.onChange(drain);
+        drain();
+      });
+    },
+    create: (id, object) => writes.create(known(registry, id), object),
+    update: (id, object) => writes.update(known(registry, id), versioned(id, object)),
+    updateStatus: (id, object) => writes.update(known(registry, id), versioned(id, object), { subresource: 'status' }),
+    patch: (id, key, change) => writes.modify(known(registry, id), key, (copy) => mergePatched(copy, change)),
+    patchStatus(id, key, status) {
+      const resource = known(registry, id);
+      if (!resource.status) throw new ApiError(404, 'NotFound', `${id} has no status subresource`, {});
+      return writes.modify(resource, key, (copy) => mergePatched(copy, { status }), { subresource: 'status' });
+    },
+    delete: (id, key, options) => writes.remove(known(registry, id), key, options).object,
+  };
+};

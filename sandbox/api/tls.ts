@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A certificate authority and a server certificate for one run of the sandbox, made by the openssl command.
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+const ALWAYS = ['127.0.0.1', '::1', 'localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
+const DAYS = '365';
+const CONFIG = `[req]
+distinguished_name = name
+x509_extensions = authority
+[name]
+[authority]
+basicConstraints = critical,CA:TRUE
+keyUsage = critical,keyCertSign,cRLSign
+subjectKeyIdentifier = hash
+`;
+
+/** The openssl command failed or is missing. */
+export class CertificateError extends Error {
+  readonly code = 'CERTIFICATE';
+}
+
+const openssl = async (dir: string, args: readonly string[]): Promise<void> => {
+  try {
+    await run('openssl', args, { cwd: dir });
+  } catch (error) {
+    throw new CertificateError(`Cannot make a certificate in ${dir}: openssl ${args[0]} failed; the openssl command is wanted`, { cause: error });
+  }
+};
+
+export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
+
+/** Writes ca.crt, ca.key, server.crt and server.key into the directory (keys readable by the owner alone) and returns the PEM texts. */
+export const makeCertificates = async (dir: string, sans: readonly string[]): Promise<Certificates> => {
+  await mkdir(dir, { recursive: true });
+  const names = [...new Set([...ALWAYS, ...sans])].map((name) => (isIP(name) === 0 ? `DNS:${name}` : `IP:${name}`));
+  const extensions = `basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\nsubjectAltName=${names.join(',')}\n`;
+  await writeFile(join(dir, 'server.ext'), extensions);
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  await writeFile(join(dir, 'openssl.cnf'), CONFIG); // our own: the machine's may add extensions
+  await openssl(dir, ['req', '-config', 'openssl.cnf', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', DAYS, '-subj', '/CN=stentor-sandbox-ca']);
+  await openssl(dir, ['req', '-config', 'openssl.cnf', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=kube-apiserver']);
+  await openssl(dir, ['x509', '-req', '-in', 'server.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'server.crt', '-days', DAYS, '-extfile', 'server.ext']);
+  for (const file of ['ca.key', 'server.key']) await chmod(join(dir, file), 0o600);
+  const text = (file: string): Promise<string> => readFile(join(dir, file), 'utf8');
+  return { ca: await text('ca.crt'), cert: await text('server.crt'), key: await text('server.key') };
+};

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Objects from YAML files into the API.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { StentorError } from '../src/base/errors.ts';
+import type { Json } from './api/json.ts';
+import type { ResourceName, Store } from './api/store.ts';
+
+const RESOURCES: Readonly<Record<string, ResourceName>> = {
+  Namespace: 'namespaces',
+  ServiceAccount: 'serviceaccounts',
+  ConfigMap: 'configmaps',
+  Service: 'services',
+  Pod: 'pods',
+  Deployment: 'deployments.apps',
+  DaemonSet: 'daemonsets.apps',
+};
+
+/** The objects of a file in sandbox/manifests, in their order. */
+export async function manifest(file: string): Promise<readonly Json[]> {
+  const text = await readFile(join(import.meta.dirname, 'manifests', file), 'utf8');
+  return parseAllDocuments(text).map((document) => document.toJS());
+}
+
+/** Creates objects; what exists already is an error. */
+export function createAll(store: Store, objects: readonly Json[]): void {
+  for (const object of objects) {
+    const resource = RESOURCES[object.kind];
+    if (resource === undefined) throw new StentorError('UNKNOWN_KIND', `Cannot create a ${object.kind}: no manifest of the sandbox had one before`);
+    store.create(resource, object);
+  }
+}
+
+/** The ConfigMap from which the agents read their values: the file as it is. */
+export async function valuesConfigMap(file: string): Promise<Json> {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'stentor-values', namespace: 'kube-system' }, data: { 'values.yaml': await readFile(file, 'utf8') } };
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent tells over its socket, and who inside the agent knows it. Times are milliseconds since the Unix epoch.
+
+import type { Problem } from '../base/problem.ts';
+
+export const API_SOCKET = '/var/run/cilium/cilium.sock';
+
+/** `message` says why when `ok` is false, and what (a version, a path) when it is true. */
+export type Health = { readonly ok: boolean; readonly message: string };
+
+export type DeviceRow = { readonly name: string; readonly addresses: readonly string[]; /** Reaches the other nodes. */ readonly directRouting: boolean };
+export type IpamRange = { readonly prefix: string; readonly allocated: number; readonly capacity: number };
+export type AllocationRow = { readonly address: string; readonly owner: string };
+/** A source or a reconciler. `failures` counts those since the last success. */
+export type ControllerRow = {
+  readonly name: string;
+  readonly lastSuccess: number | undefined;
+  readonly lastError: number | undefined;
+  readonly failures: number;
+  readonly message: string | undefined;
+};
+/** `entries` is undefined for maps that the programs fill: counting them takes long. */
+export type MapRow = { readonly name: string; readonly entries: number | undefined; readonly capacity: number };
+
+export type StatusReport = {
+  readonly time: number;
+  readonly version: string;
+  readonly node: string;
+  readonly agent: Health;
+  /** message when ok: '1.33 (v1.33.1) [linux/amd64]'. */
+  readonly kubernetes: Health;
+  /** message when ok: the path of the configuration. */
+  readonly cni: Health;
+  readonly kubeProxyReplacement: boolean;
+  readonly devices: readonly DeviceRow[];
+  readonly ipam: readonly IpamRange[];
+  readonly allocations: readonly AllocationRow[];
+  readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean; /** Destinations without. */ readonly except: readonly string[] };
+  readonly controllers: readonly ControllerRow[];
+  readonly maps: readonly MapRow[];
+  readonly problems: number;
+};
+
+/** A word of the list of states that users know. */
+export type BackendState = 'active' | 'terminating' | 'terminating-not-serving' | 'quarantined' | 'maintenance';
+export type BackendRow = { readonly slot: number; /** '10.244.1.5:8080/TCP', '[fd00::5]:8080/TCP'. */ readonly address: string; readonly state: BackendState };
+export type ServiceRow = {
+  readonly id: number;
+  /** 'namespace/name'. */
+  readonly service: string;
+  /** '10.96.0.1:443/TCP', with '/i' for the internal scope. */
+  readonly frontend: string;
+  readonly type: 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIPs' | 'HostPort' | 'LocalRedirect';
+  readonly backends: readonly BackendRow[];
+};
+
+export type Enforcement = 'Disabled' | 'Enabled' | 'Disabled (Audit)' | 'Enabled (Audit)';
+export type EndpointRow = {
+  readonly id: number;
+  /** 'namespace/name'. */
+  readonly pod: string;
+  readonly policyIngress: Enforcement;
+  readonly policyEgress: Enforcement;
+  readonly identity: number | undefined;
+  /** 'k8s:app=cart'. */
+  readonly labels: readonly string[];
+  readonly ipv4: string | undefined;
+  readonly ipv6: string | undefined;
+  readonly state: string;
+};
+
+export type TableSummary = { readonly name: string; readonly rows: number; /** False while its source has not finished its first list. */ readonly complete: boolean };
+export type TableRow = { readonly key: string; readonly row: unknown };
+/** An entry that a target has and should not, or should have and has not, or has with another value. */
+export type DifferenceRow = {
+  readonly target: string;
+  readonly key: string;
+  readonly kind: 'missing' | 'extra' | 'different';
+  readonly wanted: string | undefined;
+  readonly found: string | undefined;
+};
+export type ProblemRow = Omit<Problem, 'kind'>;
+
+export type DropRow = {
+  readonly time: number;
+  readonly reason: string;
+  /** '10.244.1.5:41234'; without a port where the protocol has none. */
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: string;
+  readonly interface: string;
+  /** The local pod it concerns, 'namespace/name'. */
+  readonly pod: string | undefined;
+};
+
+/** Who knows. Functions are called for each request and read tables as they are at that moment. */
+export type Providers = {
+  status(): StatusReport | Promise<StatusReport>;
+  services(): readonly ServiceRow[];
+  endpoints(): readonly EndpointRow[];
+  tables(): readonly TableSummary[];
+  /** Undefined: there is no such table. */
+  table(name: string): readonly TableRow[] | undefined;
+  /** Reads the targets themselves. */
+  differences(): readonly DifferenceRow[] | Promise<readonly DifferenceRow[]>;
+  problems(): readonly ProblemRow[];
+  /** The most recent, oldest first. */
+  drops(): readonly DropRow[];
+  /** Calls `listener` for each drop from now on until `signal` ends. */
+  followDrops(listener: (row: DropRow) => void, signal: AbortSignal): void;
+};

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts the CNI plugin and its configuration where the container runtime looks. Whoever looks sees the old file or the new one, never half.
+
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { codeOf } from '../base/errors.ts';
+
+export const PLUGIN = 'cilium-cni';
+export const CONFLIST = '05-cilium.conflist';
+
+/**
+ * The network as the runtime reads it. Version 1.0.0 is the newest that every runtime of Kubernetes 1.31 reads. Runtimes call CHECK from
+ * 0.4.0 on and STATUS and GC from 1.1.0 on; disableCheck keeps CRI-O from asking what is not served yet.
+ */
+export const conflist = { cniVersion: '1.0.0', name: 'cilium', disableCheck: true, plugins: [{ type: PLUGIN }] } as const;
+
+/** Copies the plugin at `from` to `binDir`. A plugin that runs at the moment is not disturbed. */
+export function installPlugin(from: string, binDir: string): void {
+  mkdirSync(binDir, { recursive: true, mode: 0o755 });
+  const hidden = join(binDir, `.${PLUGIN}.new`);
+  copyFileSync(from, hidden);
+  chmodSync(hidden, 0o755);
+  renameSync(hidden, join(binDir, PLUGIN));
+}
+
+/**
+ * Writes the configuration to `confDir`, mode 0600; an equal one is left alone, as runtimes reload when the directory changes.
+ * `exclusive` renames every other configuration to *.cilium_bak, after ours is in place. Returns the names that it renamed.
+ */
+export function installConflist(confDir: string, exclusive: boolean): readonly string[] {
+  mkdirSync(confDir, { recursive: true, mode: 0o755 });
+  const path = join(confDir, CONFLIST);
+  const text = `${JSON.stringify(conflist, undefined, 2)}\n`;
+  if (contentOf(path) !== text) {
+    const hidden = join(confDir, `.${CONFLIST}.new`);
+    writeFileSync(hidden, text, { mode: 0o600 });
+    chmodSync(hidden, 0o600); // the mode above holds for a new file only
+    renameSync(hidden, path);
+  }
+  const others = exclusive ? readdirSync(confDir).filter((name) => name !== CONFLIST && /^[^.].*\.(conf|conflist|json)$/.test(name)) : [];
+  for (const name of others) renameSync(join(confDir, name), join(confDir, `${name}.cilium_bak`));
+  return others;
+}
+
+function contentOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// CNI ADD and DEL: they write and delete rows of `endpoints`, then wait until the kernel has what follows from them.
+
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { assign } from '../base/assign.ts';
+import type { Engine } from '../base/commit.ts';
+import { cidr, cidrText, familyOf, macFromBytes, type Cidr, type Ip, type Mac } from '../base/ip.ts';
+import type { Reconciler } from '../base/reconcile.ts';
+import type { Writer } from '../base/table.ts';
+import { ANYWHERE, GATEWAY, GATEWAY_MAC, interfaceIndexOf } from '../datapath/pod-links.ts';
+import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID, type EndpointRow } from '../endpoints/endpoint.ts';
+import type { AddRequest, DelRequest } from '../endpoints/cni-protocol.ts';
+import { CniCode, failed, type CniReply } from '../endpoints/cni-reply.ts';
+import { addressFor } from '../ipam/addresses.ts';
+
+export type CniOptions = {
+  readonly endpoints: Writer<string, EndpointRow>;
+  readonly engine: Engine;
+  /** The reconcilers that an endpoint needs, each with the keys that it has there. */
+  readonly needs: readonly { readonly reconciler: Reconciler; readonly keysOf: (endpoint: EndpointRow) => readonly string[] }[];
+  /** The podCIDRs to use, or why there are none. */
+  readonly ranges: () => readonly Cidr[] | string;
+  readonly mtu: () => number;
+};
+
+export function cniHandler(options: CniOptions): (request: AddRequest | DelRequest) => Promise<CniReply> {
+  const cursor = new Map<string, Ip>(); // last address handed out, by range
+  return (request) => (request.kind === 'add' ? add(request, options, cursor) : remove(request, options));
+}
+
+async function add(request: AddRequest, options: CniOptions, cursor: Map<string, Ip>): Promise<CniReply> {
+  const { endpoints, engine } = options;
+  const key = hostInterfaceOf(request);
+  if (!existsSync(request.netns)) return failed(CniCode.invalidEnvironment, `Cannot open the network namespace '${request.netns}' (CNI_NETNS), wanted the path of one`);
+  const present = endpoints.table.get(key);
+  const endpoint = present?.netns === request.netns ? present : newEndpoint(request, options, cursor);
+  if ('kind' in endpoint) return endpoint;
+  endpoints.put(key, endpoint);
+  await engine.settled();
+  const trouble = troubleOf(endpoint, options);
+  if (trouble === undefined) return { kind: 'added', attachment: attachmentOf(endpoint) };
+  endpoints.delete(key);
+  await engine.settled();
+  return failed(CniCode.tryAgainLater, `Cannot connect pod ${request.namespace}/${request.pod}: ${trouble}`);
+}
+
+async function remove(request: DelRequest, { endpoints, engine }: CniOptions): Promise<CniReply> {
+  const key = hostInterfaceOf(request);
+  if (endpoints.table.has(key)) {
+    endpoints.delete(key);
+    await engine.settled();
+  }
+  return { kind: 'deleted' };
+}
+
+function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions, cursor: Map<string, Ip>): EndpointRow | CniReply {
+  const usable = ranges();
+  if (typeof usable === 'string') return failed(CniCode.tryAgainLater, usable);
+  const rows = Array.from(endpoints.table.entries(), ([, row]) => row);
+  const used = new Map(rows.flatMap((row) => row.addresses.map((address) => [address, row.hostInterface] as const)));
+  const hostInterface = hostInterfaceOf(request);
+  const addresses: Ip[] = [];
+  for (const range of usable) {
+    const found = addressFor(hostInterface, range, used, cursor.get(cidrText(range)));
+    if (typeof found !== 'string') return failed(CniCode.noAddressLeft, found.message);
+    addresses.push(found);
+  }
+  for (const [i, range] of usable.entries()) cursor.set(cidrText(range), addresses[i] ?? range.ip);
+  const id = freeId(rows);
+  if (id === undefined) return failed(CniCode.noAddressLeft, `Cannot number another endpoint: all of ${FIRST_ENDPOINT_ID} to ${LAST_ENDPOINT_ID} are in use`);
+  const { containerId, ifName, netns, namespace, pod, uid } = request;
+  return { hostInterface, id, interfaceIndex: interfaceIndexOf(id), containerId, interfaceName: ifName, netns, namespace, pod, uid: uid ?? '', addresses, mac: randomMac(), mtu: mtu() };
+}
+
+function freeId(rows: readonly EndpointRow[]): number | undefined {
+  const ids = new Map(rows.map((row) => [row.hostInterface, row.id]));
+  return assign((key) => ids.get(key), [...ids.keys(), ''], numbersAfter(Math.max(0, ...ids.values()))).get('');
+}
+
+function* numbersAfter(start: number): Iterable<number> {
+  for (let id = start + 1; id <= LAST_ENDPOINT_ID; id++) yield id;
+  for (let id = FIRST_ENDPOINT_ID; id <= start; id++) yield id;
+}
+
+/** Why the endpoint does not work yet, or undefined when it does. */
+function troubleOf(endpoint: EndpointRow, { needs }: CniOptions): string | undefined {
+  for (const { reconciler, keysOf } of needs) {
+    for (const key of keysOf(endpoint)) {
+      const trouble = reconciler.trouble(key);
+      if (trouble !== undefined) return trouble;
+    }
+  }
+  return undefined;
+}
+
+/** `lxc` and 12 hex digits, as people look for it in `ip link`. */
+function hostInterfaceOf({ containerId, ifName }: { readonly containerId: string; readonly ifName: string }): string {
+  return `lxc${createHash('sha256').update(`${containerId}:${ifName}`).digest('hex').slice(0, 12)}`;
+}
+
+/** Locally administered, unicast. */
+function randomMac(): Mac {
+  const bytes = randomBytes(6);
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02;
+  return macFromBytes(bytes);
+}
+
+function attachmentOf({ hostInterface, interfaceName, netns, mac, mtu, addresses }: EndpointRow): Extract<CniReply, { kind: 'added' }>['attachment'] {
+  return {
+    interfaces: [
+      { name: hostInterface, mac: GATEWAY_MAC },
+      { name: interfaceName, mac, mtu, sandbox: netns },
+    ],
+    ips: addresses.map((address) => ({ address: cidr(address), gateway: GATEWAY[familyOf(address)], interface: 1 })),
+    routes: addresses.map((address) => ({ destination: ANYWHERE[familyOf(address)], gateway: GATEWAY[familyOf(address)] })),
+  };
+}

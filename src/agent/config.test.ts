@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { cidr, ip } from '../base/ip.ts';
+import { ConfigError, configOf } from './config.ts';
+import { readValue } from './values.ts';
+import { valueNotes, valueRows } from './values-schema.ts';
+
+const seed = readFileSync(new URL('../../sandbox/seed/values.yaml', import.meta.url), 'utf8');
+
+function mistakesIn(text: string): readonly string[] {
+  try {
+    configOf(text, 'values.yaml');
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+  return [];
+}
+
+test("the seed's values are read unmodified, without a warning", () => {
+  const { config, warnings } = configOf(seed, 'values.yaml');
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config, {
+    clusterName: 'home-ops',
+    clusterId: 1,
+    kubernetes: { host: '127.0.0.1', port: 7445 },
+    serviceProxyName: '',
+    ipv4: 'auto',
+    ipv6: 'auto',
+    routingMode: 'native',
+    nativeRoutingCidrs: [cidr('10.244.0.0/16')],
+    autoDirectNodeRoutes: true,
+    skipUnreachableNodes: false,
+    endpointRoutes: true,
+    masquerade: { ipv4: true, ipv6: true, bpf: true },
+    devices: [],
+    mtu: undefined,
+    cgroupRoot: '/sys/fs/cgroup',
+    bpfRoot: '/sys/fs/bpf',
+    kubeProxyReplacement: true,
+    healthzBindAddress: { host: ip('0.0.0.0'), port: 10256 },
+    socketLbHostOnly: false,
+    loadBalancer: { algorithm: 'maglev', mode: 'dsr', serviceTopology: false, noBackendResponse: 'reject', externalClusterIp: false, maglevSeed: '' },
+    nodePort: { first: 30000, last: 32767, addresses: [], bindProtection: true, protectRange: true, healthCheck: true },
+    l2announcements: true,
+    localRedirectPolicy: true,
+    cni: { install: true, exclusive: true, binPath: '/opt/cni/bin', confPath: '/etc/cni/net.d' },
+    hubble: {
+      enabled: true,
+      metrics: ['dns:query;ignoreAAAA', 'drop', 'tcp', 'flow', 'port-distribution', 'icmp', 'http'],
+      metricsPort: 9965,
+      socketPath: '/var/run/cilium/hubble.sock',
+      listenAddress: ':4244',
+      capacity: 4095,
+      tls: true,
+    },
+    healthPort: 9879,
+    prometheus: undefined,
+    debug: false,
+  });
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(config.hubble.metrics));
+});
+
+test('an empty file, and keys without a value, are defaults', () => {
+  const { config } = configOf('', 'values.yaml');
+  assert.deepEqual(configOf('# nothing\n', 'values.yaml').config, config);
+  assert.deepEqual(configOf('hubble:\ncluster:\n  name:\nMTU:\n', 'values.yaml').config, config);
+  assert.equal(config.kubernetes, undefined);
+  assert.equal(config.healthzBindAddress, undefined);
+});
+
+const unknown: readonly [yaml: string, mistake: string][] = [
+  ['hubble:\n  metric:\n    enabled: [dns]', 'hubble.metric.enabled (line 3) is no known key, did you mean hubble.metrics.enabled'],
+  ['hubble:\n  serviceMonitors:\n    enabled: true', 'hubble.serviceMonitors.enabled (line 3) is no known key, did you mean hubble.serviceMonitor.enabled'],
+  ['hubble:\n  dashboard:\n    enabled: true', 'hubble.dashboard.enabled (line 3) is no known key, did you mean hubble.dashboards.enabled'],
+  ['relay:\n  enabled: true', 'relay.enabled (line 2) is no known key, did you mean hubble.relay.enabled'],
+  ['ui:\n  rollOutPods: true', 'ui.rollOutPods (line 2) is no known key, did you mean hubble.ui.rollOutPods'],
+  ['prometheus:\n  enable: true', 'prometheus.enable (line 2) is no known key, did you mean prometheus.enabled'],
+  ['kubeProxyReplacment: true', 'kubeProxyReplacment (line 1) is no known key, did you mean kubeProxyReplacement'],
+  ['l2Announcements:\n  enabled: true', 'l2Announcements.enabled (line 2) is no known key, did you mean l2announcements.enabled'],
+  ['bpf:\n  masquarade: true', 'bpf.masquarade (line 2) is no known key, did you mean bpf.masquerade'],
+  ['masquerade: true', 'masquerade (line 1) is no known key, did you mean bpf.masquerade'],
+  ['loadBalancer:\n  l2announcements:\n    enabled: true', 'loadBalancer.l2announcements.enabled (line 3) is no known key, did you mean l2announcements.enabled'],
+  ['ipv4:\n  nativeRoutingCIDR: 10.0.0.0/8', 'ipv4.nativeRoutingCIDR (line 2) is no known key, did you mean ipv4NativeRoutingCIDR'],
+  ['cgroup:\n  hostroot: /x', 'cgroup.hostroot (line 2) is no known key, did you mean cgroup.hostRoot'],
+  ['zebra: {}', 'zebra (line 1) is no known key'],
+  ['zebra:\n  stripes: 40', 'zebra.stripes (line 2) is no known key'],
+];
+const sampleOf: Readonly<Record<string, unknown>> = { boolean: true, switch: false, text: 'x', number: 7, port: 7, cidr: '10.0.0.0/8', cidrs: ['10.0.0.0/8'], 'address:port': '127.0.0.1:1', texts: ['x'] };
+const sampleAt: Readonly<Record<string, unknown>> = { ipv6NativeRoutingCIDR: 'fd00::/8', 'nodePort.range': '31000,32000' };
+
+test('every value that is said to drive the agent changes its configuration, or is refused or warned of', () => {
+  const byDefault = configOf('', 'v').config;
+  for (const [path, type, standard, , drives] of valueRows) {
+    if (drives !== 'agent' || type === 'any' || (typeof type !== 'string' && type.length === 1)) continue;
+    const usual = typeof type === 'string' ? (typeof standard === 'string' && standard.startsWith('/') ? '/x' : sampleOf[type]) : type.find((word) => word !== standard);
+    const value = sampleAt[path] ?? (typeof standard === 'boolean' ? !standard : usual);
+    const nested = path.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
+    const whole: object = { ...(nested as object), ...companyOf(path) }; // a path has a name at least
+    try {
+      const { config, warnings } = configOf(JSON.stringify(path === 'prometheus.port' ? { prometheus: { enabled: true, port: value } } : whole), 'v');
+      const unlike = path === 'prometheus.port' ? configOf('prometheus: {enabled: true}', 'v').config : byDefault;
+      assert.ok(warnings.length > 0 || JSON.stringify(config) !== JSON.stringify(unlike), `${path} changes nothing`);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      assert.ok(valueNotes.some(([noted]) => noted === path), error.message);
+    }
+  }
+});
+
+function companyOf(path: string): object {
+  return path === 'k8sServiceHost' ? { k8sServicePort: 1 } : path === 'k8sServicePort' ? { k8sServiceHost: 'a' } : {};
+}
+
+for (const [yaml, mistake] of unknown)
+  test(`unknown: ${mistake}`, () => {
+    assert.deepEqual(mistakesIn(yaml), [mistake]);
+  });
+
+const wrong: readonly [yaml: string, mistake: string][] = [
+  ['cluster:\n  id: one', 'cluster.id (line 2) is "one", wanted a number that is not negative'],
+  ['cluster:\n  id: 256', 'cluster.id (line 2) is 256, wanted a whole number from 0 to 255'],
+  ['cluster:\n  name: Home Ops', 'cluster.name (line 2) is "Home Ops", wanted lower-case letters, digits and hyphens, at most 32'],
+  ['cluster: home', 'cluster (line 1) is "home", wanted name, id under it'],
+  ['autoDirectNodeRoutes: "yes"', 'autoDirectNodeRoutes (line 1) is "yes", wanted true or false'],
+  ['kubeProxyReplacement: strict', 'kubeProxyReplacement (line 1) is "strict", wanted true or false'],
+  ['ipam:\n  mode: cluster-pool', 'ipam.mode (line 2) is "cluster-pool", wanted kubernetes'],
+  ['loadBalancer:\n  mode: nat', 'loadBalancer.mode (line 2) is "nat", wanted snat, dsr, hybrid'],
+  ['ipv4NativeRoutingCIDR: 10.244.0.0', 'ipv4NativeRoutingCIDR (line 1) is "10.244.0.0", wanted a prefix such as 10.244.0.0/16'],
+  ['ipv4NativeRoutingCIDR: fd00::/8', 'ipv4NativeRoutingCIDR (line 1) is "fd00::/8", wanted an IPv4 prefix'],
+  ['k8sServiceHost: a\nk8sServicePort: 99999', 'k8sServicePort (line 2) is 99999, wanted a port from 1 to 65535'],
+  ['k8sServiceHost: a', 'k8sServicePort is not set, wanted the port of k8sServiceHost'],
+  ['kubeProxyReplacementHealthzBindAddr: :10256', 'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256'],
+  ['hubble:\n  metrics:\n    enabled: {dns: true}', 'hubble.metrics.enabled (line 3) is {"dns":true}, wanted a list of texts'],
+  ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767'],
+  ['kubeProxyReplacement: false\nl2announcements:\n  enabled: true', 'kubeProxyReplacement (line 1) is false, wanted true, as l2announcements.enabled is true'],
+  ['cgroup:\n  hostRoot: sys/fs/cgroup', 'cgroup.hostRoot (line 2) is "sys/fs/cgroup", wanted an absolute path'],
+  ['- a\n- b', 'the file is ["a","b"], wanted one of 68 keys under it'],
+];
+for (const [yaml, mistake] of wrong)
+  test(`wrong: ${mistake}`, () => {
+    assert.deepEqual(
+      mistakesIn(yaml).map((text) => text.replace(/one of \d+ keys/, 'one of 68 keys')),
+      [mistake],
+    );
+  });
+
+test('a value whose meaning cannot be honoured is refused with the reason', () => {
+  assert.match(mistakesIn('routingMode: tunnel')[0] ?? '', /^routingMode \(line 1\) is "tunnel": this version does not encapsulate/);
+  assert.match(mistakesIn('encryption:\n  enabled: true')[0] ?? '', /^encryption\.enabled \(line 2\) is true: traffic between nodes would go in clear/);
+});
+
+test('a known value without effect gives a warning that names it, unless it is the default', () => {
+  const { warnings } = configOf('bpf:\n  ctTcpMax: 1000\n  ctAnyMax: 262144\n  masquerade: false\nhubble:\n  redact: {enabled: true}\n', 'values.yaml');
+  assert.deepEqual(
+    warnings.map(({ object, message }) => [object, message.split(';')[0]]),
+    [
+      ['Config bpf.ctTcpMax', 'bpf.ctTcpMax (line 2) is 1000, which has no effect in this version'],
+      ['Config bpf.masquerade', 'bpf.masquerade (line 4) is false: masquerade is always done in BPF'],
+      ['Config hubble.redact', 'hubble.redact (line 6) has no effect in this version'],
+    ],
+  );
+});
+
+test('every mistake is found at once, and the message names the file', () => {
+  assert.throws(() => configOf('cluster:\n  id: -1\nMtu: 1500\nroutingMode: tunnel\n', 'my/values.yaml'), (error: unknown) => {
+    assert.ok(error instanceof ConfigError);
+    assert.equal(error.code, 'InvalidConfig');
+    assert.match(error.message, /^Cannot use my\/values\.yaml: 3 mistakes\n  cluster\.id .*\n  Mtu \(line 3\) is no known key, did you mean MTU\n  routingMode/);
+    return true;
+  });
+});
+
+test('what is no YAML, or too much of it, is one mistake', () => {
+  for (const text of ['a: b: c', 'hubble: {', '"', 'cluster:\n  id: 1\n  id: 2']) assert.match(mistakesIn(text)[0] ?? 'none', /^is no YAML: .*line \d/);
+  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]', ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefg'[i]}`).join(', ')}]`)].join('\n');
+  assert.match(mistakesIn(bomb)[0] ?? 'none', /Excessive alias count/);
+});
+
+test('anchors and merges are read, as Helm reads them', () => {
+  const { config } = configOf('cluster: &c\n  name: a\n  id: 7\n', 'v');
+  assert.equal(config.clusterId, 7);
+  assert.deepEqual(mistakesIn('hubble: &x\n  enabled: true\n  ui: {enabled: true}\noperator:\n  <<: *x\n'), ['operator.ui.enabled is no known key, did you mean hubble.ui.enabled']);
+});
+
+test('the table of values is in itself consistent', () => {
+  const paths = valueRows.map(([path]) => path);
+  assert.equal(new Set(paths).size, paths.length);
+  for (const path of paths) assert.ok(!paths.some((other) => other.startsWith(`${path}.`)), `${path} is a key and a folder`);
+  for (const [path, type, byDefault, state, drives, meaning] of valueRows) {
+    if (type !== 'any' && byDefault !== undefined && byDefault !== '') assert.deepEqual(readValue(type, byDefault), { value: byDefault }, path);
+    assert.equal(state === 'acts', drives !== 'none', path);
+    assert.match(meaning, /^\S.*[^.]$/, path);
+  }
+  for (const [path] of valueNotes) assert.ok(paths.includes(path), path);
+});

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Health over HTTP for those who probe: kubelet asks the agent on the loopback address, load balancers and kube-proxy's users ask /healthz
+// on kubeProxyReplacementHealthzBindAddr.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { codeOf, messageOf } from '../base/errors.ts';
+import { addressPort, ip, type Ip, type Port } from '../base/ip.ts';
+import { problem, type Problem } from '../base/problem.ts';
+
+/** Times are milliseconds since the Unix epoch. `reason` says why it is not healthy. */
+export type AgentHealth = { readonly healthy: boolean; /** When the service maps were last made equal to the tables. */ readonly lastUpdated: number; readonly currentTime: number; readonly reason: string | undefined };
+
+export type HealthOptions = {
+  /** Port of the agent's own /healthz on 127.0.0.1 and ::1. */
+  readonly healthPort: Port;
+  /** Where /healthz and /livez of the kube-proxy replacement are; undefined: nowhere. */
+  readonly proxy: { readonly host: Ip; readonly port: Port } | undefined;
+  readonly health: () => AgentHealth;
+  /** An address that cannot be listened on is a Problem, not the end; every call replaces the list of the last. */
+  readonly report: (problems: readonly Problem[]) => void;
+  /** How long after a failure to try again. Default 10 s. */
+  readonly retryMs?: number;
+};
+
+type Listener = { readonly host: Ip; readonly port: Port; readonly setting: string; readonly contentType: string; readonly answer: (path: string, health: AgentHealth) => Answer };
+type Started = { readonly kind: 'serves'; readonly server: Server } | { readonly kind: 'problem'; readonly problem: Problem };
+type Answer = { readonly status: number; readonly body: string };
+
+/** Serves until disposed. Does not throw: what cannot be served is reported, and tried again. */
+export async function serveHealth({ healthPort, proxy, health, report, retryMs = 10_000 }: HealthOptions): Promise<AsyncDisposable> {
+  const loopback = (host: Ip): Listener => ({ host, port: healthPort, setting: 'healthPort', contentType: 'text/plain; charset=utf-8', answer: agentAnswer });
+  const listeners = [loopback(ip('127.0.0.1')), loopback(ip('::1')), ...(proxy ? [{ ...proxy, setting: 'kubeProxyReplacementHealthzBindAddr', contentType: 'application/json', answer: proxyAnswer }] : [])];
+  const started = new Map<Listener, Started>();
+  let retry: NodeJS.Timeout | undefined;
+  const startMissing = async () => {
+    const missing = listeners.filter((listener) => started.get(listener)?.kind !== 'serves');
+    for (const listener of missing) started.set(listener, await start(listener, health));
+    const problems = [...started.values()].flatMap((result) => (result.kind === 'problem' ? [result.problem] : []));
+    report(problems);
+    if (problems.length > 0) retry = setTimeout(() => (running = startMissing()), retryMs).unref();
+  };
+  let running = startMissing();
+  await running;
+  return {
+    async [Symbol.asyncDispose]() {
+      await running;
+      clearTimeout(retry);
+      await Promise.all([...started.values()].map((result) => (result.kind === 'serves' ? stop(result.server) : undefined)));
+    },
+  };
+}
+
+/** kubelet's probe: the status is the answer. */
+function agentAnswer(path: string, { healthy, reason }: AgentHealth): Answer {
+  if (path !== '/healthz') return { status: 404, body: '' };
+  return { status: healthy ? 200 : 503, body: healthy ? '' : `${reason ?? 'not healthy'}\n` };
+}
+
+/** As kube-proxy answers (pkg/proxy/healthcheck/proxy_health.go), with times as Go prints them. */
+export function proxyAnswer(path: string, { healthy, lastUpdated, currentTime }: AgentHealth): Answer {
+  if (path !== '/healthz' && path !== '/livez') return { status: 404, body: '' };
+  const updated = healthy ? currentTime : lastUpdated;
+  return { status: healthy ? 200 : 503, body: `{"lastUpdated": ${JSON.stringify(goTime(updated))},"currentTime": ${JSON.stringify(goTime(currentTime))}}` };
+}
+
+/** Go's time.Time.String() in UTC: '2025-09-10 12:00:00.5 +0000 UTC'. */
+export function goTime(milliseconds: number): string {
+  const [date, time = ''] = new Date(milliseconds).toISOString().split('T');
+  return `${date} ${time.replace(/\.?0*Z$/, '')} +0000 UTC`;
+}
+
+async function start(listener: Listener, health: () => AgentHealth): Promise<Started> {
+  const server = createServer((request, response) => answer(request, response, listener, health()));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: listener.host, port: listener.port }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+    return { kind: 'serves', server };
+  } catch (error) {
+    // A node without IPv6 has no ::1, and nobody there can ask at it.
+    const absent = codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'EAFNOSUPPORT';
+    return absent && listener.setting === 'healthPort' && listener.host === '::1' ? { kind: 'serves', server } : { kind: 'problem', problem: cannotListen(listener, error) };
+  }
+}
+
+function cannotListen({ host, port, setting }: Listener, error: unknown): Problem {
+  const inUse = codeOf(error) === 'EADDRINUSE';
+  return problem({
+    object: `Config ${setting}`,
+    reason: inUse ? 'PortInUse' : 'CannotListen',
+    message: `Cannot serve /healthz at ${addressPort(host, port)}: ${messageOf(error)}`,
+    advice: inUse ? `Find who listens there with 'ss -ltnp sport = ${port}' (a kube-proxy that still runs, perhaps), or choose another port in ${setting}` : `Choose an address of this node in ${setting}`,
+  });
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, listener: Listener, health: AgentHealth): void {
+  const path = request.url?.split('?')[0] ?? '/';
+  const { status, body } = listener.answer(path, health);
+  response.writeHead(status, { 'content-type': listener.contentType, 'x-content-type-options': 'nosniff' });
+  response.end(body);
+}
+
+function stop(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

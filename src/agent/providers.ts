@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the agent tells of itself: reads tables and reconcilers at the moment somebody asks.
+
+import type { AsyncReconciler } from '../base/reconcile-async.ts';
+import { addressPort, cidrContains, cidrText, familyOf } from '../base/ip.ts';
+import type { ProblemBook } from '../base/problem.ts';
+import type { Reconciler, ReconcilerStatus } from '../base/reconcile.ts';
+import type { Table } from '../base/table.ts';
+import type { EndpointTables } from '../endpoints/tables.ts';
+import { usableSize } from '../ipam/addresses.ts';
+import type { BpfMap } from '../kernel/map.ts';
+import type { Source } from '../kube/source.ts';
+import type { NodeTables } from '../nodes/tables.ts';
+import type { ServiceTables } from '../services/tables.ts';
+import type { ControllerRow, Health, MapRow, Providers, ServiceRow, StatusReport } from './api-types.ts';
+import type { Config } from './config.ts';
+import type { Drops } from './drops.ts';
+import { version } from './version.ts';
+
+export type Insides = {
+  readonly config: Config;
+  readonly self: string;
+  readonly services: ServiceTables;
+  readonly nodes: NodeTables;
+  readonly endpoints: EndpointTables;
+  readonly problems: ProblemBook;
+  readonly reconcilers: readonly Reconciler[];
+  readonly attachments: AsyncReconciler;
+  readonly sources: readonly Source[];
+  readonly maps: readonly BpfMap[];
+  readonly drops: Drops;
+  readonly health: () => { readonly healthy: boolean; readonly reason: string | undefined };
+  readonly kubernetes: () => Promise<Health>;
+  readonly cni: () => Health;
+};
+
+export function providersOf(insides: Insides): Providers {
+  const { services, nodes, endpoints, problems, reconcilers, drops } = insides;
+  const tables = tablesOf(insides);
+  return {
+    status: () => statusOf(insides),
+    services: () => serviceRows(services),
+    endpoints: () =>
+      Array.from(endpoints.endpoints.entries(), ([, { id, namespace, pod, addresses }]) => ({
+        id,
+        pod: `${namespace}/${pod}`,
+        policyIngress: 'Disabled' as const,
+        policyEgress: 'Disabled' as const,
+        identity: undefined,
+        labels: [],
+        ipv4: addresses.find((address) => familyOf(address) === 4),
+        ipv6: addresses.find((address) => familyOf(address) === 6),
+        state: 'ready',
+      })),
+    tables: () => tables.map(({ name, size, complete }) => ({ name, rows: size, complete })),
+    table: (name) => tables.find((one) => one.name === name) && Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
+    differences: () => reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),
+    problems: () => Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
+    drops: () => drops.recent().map((drop) => ({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) })),
+    followDrops: (listener, signal) => drops.follow((drop) => listener({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) }), signal),
+  };
+}
+
+function tablesOf({ services, nodes, endpoints, problems }: Insides): readonly Table<string, unknown>[] {
+  const groups = [services, nodes, endpoints].flatMap((group) => Object.values(group));
+  const found = groups.filter((value): value is Table<string, unknown> => typeof value === 'object' && 'entries' in value && 'complete' in value && 'size' in value);
+  return [...found, nodes.hooks.table, problems.table].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function interfaceName(index: number, nodes: NodeTables, endpoints: EndpointTables): string {
+  const uplink = nodes.interfaces.get(String(index))?.name;
+  if (uplink !== undefined) return uplink;
+  for (const [, endpoint] of endpoints.endpoints.entries()) if (endpoint.interfaceIndex === index) return endpoint.hostInterface;
+  return String(index);
+}
+
+function serviceRows({ frontends, slots, sets, backends, backendIds }: ServiceTables): ServiceRow[] {
+  const byId = new Map(Array.from(backendIds.entries(), ([key, { id }]) => [id, key]));
+  return Array.from(frontends.entries(), ([key, frontend]) => {
+    const row = slots.get(frontend.set);
+    const states = new Map(sets.get(frontend.set)?.backends.map((backend) => [`${addressPort(backend.address, backend.port)}/${backend.protocol}`, backend.state]));
+    const rows = (row?.backends ?? []).flatMap((id, slot) => {
+      const address = byId.get(id);
+      return address !== undefined && backends.has(address) ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }] : [];
+    });
+    return { id: row?.id ?? 0, service: frontend.service, frontend: key, type: frontend.type, backends: rows };
+  }).toSorted((a, b) => a.id - b.id);
+}
+
+async function statusOf(insides: Insides): Promise<StatusReport> {
+  const { config, self, nodes, endpoints, problems, health } = insides;
+  const { healthy, reason } = health();
+  const rows = Array.from(endpoints.endpoints.entries(), ([, row]) => row);
+  const addresses = rows.flatMap((row) => row.addresses.map((address) => ({ address, owner: `${row.namespace}/${row.pod}` })));
+  const native = [...config.nativeRoutingCidrs, ...Array.from(nodes.nodes.entries(), ([, node]) => node.podCidrs).flat()];
+  return {
+    time: Date.now(),
+    version: version(),
+    node: self,
+    agent: healthy ? { ok: true, message: version() } : { ok: false, message: reason ?? 'not ready' },
+    kubernetes: await insides.kubernetes(),
+    cni: insides.cni(),
+    kubeProxyReplacement: config.kubeProxyReplacement,
+    devices: Array.from(nodes.uplinks.entries(), ([, { name, ipv4, ipv6, directRouting }]) => ({ name, addresses: [ipv4, ipv6].filter((address) => address !== undefined), directRouting })),
+    ipam: (nodes.nodes.get(self)?.podCidrs ?? []).map((range) => ({
+      prefix: cidrText(range),
+      allocated: addresses.filter(({ address }) => cidrContains(range, address)).length,
+      capacity: usableSize(range),
+    })),
+    allocations: addresses,
+    masquerade: { ipv4: config.masquerade.ipv4, ipv6: config.masquerade.ipv6, except: config.nativeRoutingCidrs.length > 0 ? config.nativeRoutingCidrs.map(cidrText) : [...new Set(native.map(cidrText))] },
+    controllers: controllersOf(insides),
+    maps: mapRows(insides),
+    problems: problems.table.size,
+  };
+}
+
+function controllersOf({ sources, reconcilers, attachments }: Insides): ControllerRow[] {
+  const reconciled = ({ name, failures, error }: ReconcilerStatus): ControllerRow => ({
+    name: `reconcile-${name}`,
+    lastSuccess: undefined,
+    lastError: undefined,
+    failures: error === undefined ? 0 : failures,
+    message: error,
+  });
+  const watched = sources.map(({ status: { name, failures, error, lastSuccess, lastError } }) => ({ name: `watch-${name}`, lastSuccess, lastError, failures: error === undefined ? 0 : failures, message: error }));
+  return [...watched, ...[...reconcilers, attachments].map((one) => reconciled(one.status))];
+}
+
+function mapRows({ maps, reconcilers }: Insides): MapRow[] {
+  const known = new Map(reconcilers.map(({ name, status }) => [name, status.entries]));
+  return maps.map((map) => ({ name: map.name, entries: known.get(map.name), capacity: map.maxEntries }));
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// One binary. `stentor` and `cilium` are the same under the names that users type; bin/ has them.
+//
+//   bin/NAME ──STENTOR_NAME──▶ cli.ts ──▶ cli/<command>.ts ──▶ the agent's socket
+//
+// A command is imported when it is called: `status` does not pay for `agent`.
+
+import { API_SOCKET } from './agent/api-types.ts';
+import type { Io, Run } from './cli/command.ts';
+
+type Command = { readonly name: string; readonly does: string; readonly load: () => Promise<{ readonly run: Run; readonly help: string }> };
+
+const commands: readonly Command[] = [
+  { name: 'status', does: 'how the agent of this node is', load: () => import('./cli/status.ts') },
+  { name: 'service', does: 'service list: every frontend with its backends', load: () => import('./cli/service.ts') },
+  { name: 'endpoint', does: 'endpoint list: every pod of this node', load: () => import('./cli/endpoint.ts') },
+  { name: 'problems', does: 'what somebody has to repair, and how', load: () => import('./cli/problems.ts') },
+  { name: 'drops', does: 'packets that were dropped, and why; -f goes on', load: () => import('./cli/drops.ts') },
+  { name: 'tables', does: 'what the agent knows', load: () => import('./cli/tables.ts') },
+  { name: 'maps', does: 'maps --diff: where the kernel differs from it', load: () => import('./cli/maps.ts') },
+  { name: 'agent', does: 'be the agent of this node', load: () => import('./cli/agent.ts') },
+  { name: 'version', does: 'the version of this program', load: () => import('./cli/version.ts') },
+];
+
+function overview(name: string): string {
+  return `Usage: ${name} COMMAND [OPTIONS]
+
+${commands.map((command) => `  ${command.name.padEnd(10)} ${command.does}`).join('\n')}
+
+Examples:
+  ${name} status --brief
+  ${name} service list
+  ${name} COMMAND --help
+`;
+}
+
+/** Runs one command line. Returns the exit code. */
+export async function runCommand(args: readonly string[], io: Io): Promise<number> {
+  const [first, ...rest] = args;
+  const asksHelp = (word: string | undefined) => word === 'help' || word === '--help' || word === '-h';
+  if (first === undefined || (asksHelp(first) && rest.length === 0)) {
+    (first === undefined ? io.err : io.out)(overview(io.name));
+    return first === undefined ? 2 : 0;
+  }
+  const name = asksHelp(first) ? rest[0] : first === '--version' ? 'version' : first;
+  const command = commands.find((candidate) => candidate.name === name);
+  if (!command) return unknownCommand(name ?? '', io);
+  const { run, help } = await command.load();
+  if (asksHelp(first) || rest.some((word) => word === '--help' || word === '-h')) {
+    io.out(help.replaceAll('NAME', io.name));
+    return 0;
+  }
+  try {
+    return await run(rest, io);
+  } catch (error) {
+    return await explained(error, help, io);
+  }
+}
+
+async function unknownCommand(typed: string, io: Io): Promise<number> {
+  const { nearest } = await import('./agent/nearest.ts');
+  const meant = nearest(typed, commands.map((command) => command.name)) ?? commands.find(({ name }) => `${name}s` === typed || name === `${typed}s`)?.name;
+  io.err(`Cannot run '${typed}': there is no such command${meant === undefined ? '' : `, did you mean ${meant}`}\nSay '${io.name} help' to see them\n`);
+  return 2;
+}
+
+/** An error that we know, in words; one that we do not know crashes. */
+async function explained(error: unknown, help: string, io: Io): Promise<number> {
+  const { UsageError } = await import('./cli/command.ts');
+  if (error instanceof UsageError) {
+    io.err(`${error.message}\n${help.split('\n')[0]?.replaceAll('NAME', io.name)}\n`);
+    return 2;
+  }
+  const { StentorError, messageOf } = await import('./base/errors.ts');
+  if (!(error instanceof StentorError)) throw error;
+  io.err(`${messageOf(error)}\n`);
+  return 1;
+}
+
+if (import.meta.main) {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1)); // the reader has enough, as `head` does
+  const io: Io = {
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    socket: process.env['STENTOR_SOCKET'] || API_SOCKET,
+    name: process.env['STENTOR_NAME'] || 'stentor',
+  };
+  process.exitCode = await runCommand(process.argv.slice(2), io);
+}

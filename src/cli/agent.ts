@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// `agent`: becomes the agent of this node. Its own options are in agent/main.ts.
+
+import { flushCompileCache } from 'node:module';
+import type { Io } from './command.ts';
+
+export const help = `Usage: NAME agent [OPTIONS]
+
+Runs the agent of this node until it is told to stop (SIGTERM, SIGINT).
+`;
+
+export async function run(args: readonly string[], _io: Io): Promise<number> {
+  const { main } = await import('../agent/main.ts');
+  flushCompileCache(); // now, as nobody knows how the agent will end; the next one then starts without the TypeScript compiler in memory
+  await main(args);
+  return 0;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real command, as users call it, against the real API over a real socket.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { serveApi } from '../agent/api.ts';
+import type { DifferenceRow, DropRow, Health, Providers } from '../agent/api-types.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'stentor-cli-'));
+const socket = join(folder, 'run/cilium.sock');
+const stentor = fileURLToPath(new URL('../../bin/stentor', import.meta.url));
+const cilium = fileURLToPath(new URL('../../bin/cilium', import.meta.url));
+
+const drop: DropRow = { time: 0, reason: 'NoBackend', source: '10.244.1.5:4000', destination: '10.96.0.9:80', protocol: 'TCP', interface: 'lxc01', pod: undefined };
+let agent: Health = { ok: true, message: '' };
+let differences: readonly DifferenceRow[] = [];
+const followers = new Set<(row: DropRow) => void>();
+const providers: Providers = {
+  status: () => ({
+    time: 0,
+    version: '0.1.0',
+    node: 'node1',
+    agent,
+    kubernetes: { ok: true, message: '1.33 (v1.33.1) [linux/amd64]' },
+    cni: { ok: true, message: '/etc/cni/net.d/05-cilium.conflist' },
+    kubeProxyReplacement: true,
+    devices: [{ name: 'eth0', addresses: ['192.168.0.11'], directRouting: true }],
+    ipam: [],
+    allocations: [],
+    masquerade: { ipv4: true, ipv6: true, except: [] },
+    controllers: [],
+    maps: [],
+    problems: 0,
+  }),
+  services: () => [{ id: 1, service: 'default/kubernetes', frontend: '10.96.0.1:443/TCP', type: 'ClusterIP', backends: [] }],
+  endpoints: () => [],
+  tables: () => [{ name: 'frontends', rows: 1, complete: true }],
+  table: (name) => (name === 'frontends' ? [{ key: 'a', row: { n: 1n } }] : undefined),
+  differences: () => Promise.resolve(differences),
+  problems: () => {
+    throw new Error('a bug');
+  },
+  drops: () => [drop],
+  followDrops: (listener, signal) => {
+    followers.add(listener);
+    signal.addEventListener('abort', () => followers.delete(listener));
+  },
+};
+
+let server: AsyncDisposable;
+before(async () => (server = await serveApi({ path: socket, providers })));
+after(async () => {
+  await server[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+type Done = { readonly code: number | null; readonly out: string; readonly err: string };
+function start(binary: string, args: readonly string[], at = socket) {
+  return spawn(binary, args, { env: { PATH: process.env['PATH'], STENTOR_SOCKET: at }, stdio: ['ignore', 'pipe', 'pipe'] });
+}
+async function run(args: readonly string[], { binary = stentor, at = socket } = {}): Promise<Done> {
+  const child = start(binary, args, at);
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => (out += chunk));
+  child.stderr.on('data', (chunk) => (err += chunk));
+  const [code] = await once(child, 'close');
+  return { code, out, err };
+}
+
+const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] = [
+  ['status --brief', 0, /^OK\n$/, /^$/],
+  ['status', 0, /^KubeProxyReplacement: +True +\[eth0 {3}192\.168\.0\.11 \(Direct Routing\)\]$/m, /^$/],
+  ['status -o json', 0, /^\{\n {2}"time": 0/, /^$/],
+  ['service list', 0, /^ID +Frontend +Service Type +Backend\n1 +10\.96\.0\.1:443\/TCP +ClusterIP\n$/, /^$/],
+  ['endpoint list', 0, /^ENDPOINT/, /^$/],
+  ['tables', 0, /^frontends +1 +yes$/m, /^$/],
+  ['tables frontends', 0, /^a +\{"n":"1"\}$/m, /^$/],
+  ['tables frontend', 1, /^$/, /^Cannot find the table frontend, wanted one of frontends\n$/],
+  ['maps --diff', 0, /^$/, /^$/],
+  ['maps', 2, /^$/, /wanted maps --diff\nUsage: stentor maps --diff/],
+  ['drops', 0, /^1970-01-01T00:00:00\.000Z {2}10\.244\.1\.5:4000 -> 10\.96\.0\.9:80 TCP {2}NoBackend {2}\(lxc01\)\n$/, /^$/],
+  ['drops -o json', 0, /^\{"time":0,.*\}\n$/, /^$/],
+  ['problems', 1, /^$/, /^Cannot answer \/problems: a bug\n$/],
+  ['version', 0, /^Stentor \d+\.\d+\.\d+ /, /^$/],
+  ['--version', 0, /^Stentor \d/, /^$/],
+  ['help', 0, /^Usage: stentor COMMAND[^]*stentor status --brief/, /^$/],
+  ['help service', 0, /^Usage: stentor service list[^]*Examples:/, /^$/],
+  ['service list --help', 0, /^Usage: stentor service list/, /^$/],
+  ['', 2, /^$/, /^Usage: stentor COMMAND/],
+  ['stats', 2, /^$/, /^Cannot run 'stats': there is no such command, did you mean status\n/],
+  ['frobnicate', 2, /^$/, /^Cannot run 'frobnicate': there is no such command\n/],
+  ['status --breif', 2, /^$/, /--breif[^]*Usage: stentor status/],
+  ['service list -o yaml', 2, /^$/, /Cannot print as 'yaml', wanted -o json/],
+  ['service get', 2, /^$/, /wanted service list/],
+  ['service list extra', 2, /^$/, /Cannot use 'extra'/],
+];
+for (const [args, code, out, err] of cases)
+  test(`stentor ${args}: exit ${code}`, async () => {
+    const done = await run(args.split(' ').filter(Boolean));
+    assert.match(done.err, err);
+    assert.match(done.out, out);
+    assert.equal(done.code, code);
+  });
+
+test('the name by which it is called is the name in its help, through links too', async () => {
+  const link = join(folder, 'cilium-dbg');
+  symlinkSync(cilium, link);
+  assert.match((await run(['help'], { binary: cilium })).out, /^Usage: cilium COMMAND/);
+  assert.match((await run(['help'], { binary: link })).out, /^Usage: cilium-dbg COMMAND/);
+});
+
+test('an agent that is not well: one line, exit 1', async () => {
+  agent = { ok: false, message: 'Node node1 has no podCIDR' };
+  assert.deepEqual(await run(['status', '--brief']), { code: 1, out: 'error in cilium: Node node1 has no podCIDR\n', err: '' });
+  assert.equal((await run(['status'])).code, 1);
+  agent = { ok: true, message: '' };
+});
+
+test('differences: exit 1 and a line for each', async () => {
+  differences = [{ target: 'lb_backends', key: '7', kind: 'extra', wanted: undefined, found: 'x' }];
+  const { code, out } = await run(['maps', '--diff']);
+  assert.equal(code, 1);
+  assert.match(out, /^lb_backends +extra +7 +- +x$/m);
+  differences = [];
+});
+
+test('no agent: which socket was tried, and what to do', async () => {
+  const at = join(folder, 'nobody.sock');
+  const { code, out, err } = await run(['status', '--brief'], { at });
+  assert.deepEqual([code, out], [1, '']);
+  assert.ok(err.startsWith(`Cannot reach the agent at ${at}: connect ENOENT`), err);
+  assert.match(err, /set STENTOR_SOCKET/);
+});
+
+test('an agent that breaks off is an error, not an empty answer', async () => {
+  const at = join(folder, 'broken.sock');
+  let answer = 'HTTP/1.1 200 OK\r\n';
+  const broken = createServer((connection) => connection.on('data', () => connection.end(answer))).listen(at);
+  const inHead = await run(['service', 'list'], { at });
+  answer = 'HTTP/1.1 200 OK\r\n\r\n[{"id":';
+  const inBody = await run(['service', 'list'], { at });
+  broken.close();
+  assert.deepEqual([inHead.code, inBody.code], [1, 1]);
+  assert.match(inHead.err, /gave no answer to \/services/);
+  assert.match(inBody.err, /broke off its answer/);
+});
+
+test('drops -f goes on as they come, and the agent forgets a follower that leaves', async () => {
+  const child = start(stentor, ['drops', '-f']);
+  let out = '';
+  child.stdout.on('data', (chunk) => (out += chunk));
+  await until(() => followers.size === 1);
+  for (const follower of followers) follower({ ...drop, reason: 'PolicyDenied' });
+  await until(() => out.includes('PolicyDenied'));
+  assert.match(out, /NoBackend[^]*PolicyDenied/, 'the recent ones first');
+  child.kill('SIGINT');
+  await once(child, 'close');
+  await until(() => followers.size === 0);
+});
+
+test('the API says what it has, and that it only reads', async () => {
+  assert.deepEqual(await raw('GET', '/nothing'), { status: 404, error: 'Cannot find /nothing, wanted one of /status, /services, /endpoints, /tables, /maps/diff, /problems, /drops' });
+  assert.deepEqual(await raw('POST', '/status'), { status: 405, error: 'Cannot POST /status, wanted GET' });
+  assert.equal((await raw('GET', '/constructor')).status, 404);
+});
+
+function raw(method: string, path: string): Promise<{ readonly status: number | undefined; readonly error: string }> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath: socket, method, path }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => (text += chunk)).on('end', () => resolve({ status: response.statusCode, error: JSON.parse(text).error }));
+    });
+    sent.on('error', reject).end();
+  });
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 5000; !condition(); ) {
+    assert.ok(Date.now() < deadline, `not within 5 s: ${String(condition)}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// `status`: how the agent of this node is, in the lines that users of Cilium know. No line says what this product does not have.
+
+import type { ControllerRow, Health, StatusReport } from '../agent/api-types.ts';
+import { ask } from './client.ts';
+import type { Line } from './columns.ts';
+import { columns, statusLayout } from './columns.ts';
+import type { Io } from './command.ts';
+import { argumentsOf, outputOption, print } from './command.ts';
+
+export const help = `Usage: NAME status [--brief] [--verbose] [-o json]
+
+How the agent of this node is. Exit code 1 when it is not well.
+
+  --brief     'OK', or one line that says what is wrong
+  --verbose   also addresses, every controller and the BPF maps
+  -o json     everything, for programs
+
+Examples:
+  NAME status --brief
+  NAME status | grep KubeProxyReplacement
+  kubectl -n kube-system exec ds/cilium -- cilium status --brief
+`;
+
+export async function run(args: readonly string[], io: Io): Promise<number> {
+  const { values } = argumentsOf(args, { brief: { type: 'boolean' }, verbose: { type: 'boolean' }, ...outputOption });
+  const report = await ask<StatusReport>(io.socket, '/status');
+  if (values.brief) io.out(briefText(report));
+  else print(io, values.output, report, (status) => statusText(status, values.verbose ?? false));
+  return firstFault(report) ? 1 : 0;
+}
+
+type Fault = { readonly component: string; readonly message: string };
+
+function firstFault({ agent, kubernetes, cni }: StatusReport): Fault | undefined {
+  const parts: readonly (readonly [string, Health])[] = [
+    ['kubernetes', kubernetes],
+    ['cni-config', cni],
+    ['cilium', agent],
+  ];
+  const fault = parts.find(([, { ok }]) => !ok);
+  return fault && { component: fault[0], message: fault[1].message };
+}
+
+/** 'OK', or the first component that is not. */
+export function briefText(report: StatusReport): string {
+  const fault = firstFault(report);
+  return fault ? `error in ${fault.component}: ${fault.message}\n` : 'OK\n';
+}
+
+export function statusText(report: StatusReport, verbose: boolean): string {
+  const parts = [overview(report), verbose ? allocations(report) : [], datapath(report), controllers(report, verbose), [problems(report)], verbose ? maps(report) : []];
+  return columns(parts.flat(), statusLayout);
+}
+
+function overview({ kubernetes, kubeProxyReplacement, devices, cni, agent, version, ipam }: StatusReport): Line[] {
+  const words = devices.map(({ name, addresses, directRouting }) => `${name}   ${addresses.join(' ')}${directRouting ? ' (Direct Routing)' : ''}`);
+  return [
+    ['KVStore:', 'Disabled'],
+    ['Kubernetes:', ...healthCells(kubernetes)],
+    ['KubeProxyReplacement:', ...(kubeProxyReplacement ? ['True', `[${words.join(', ')}]`] : ['False'])],
+    ['CNI Config file:', ...(cni.ok ? [cni.message] : healthCells(cni))],
+    ['Cilium:', ...(agent.ok ? ['Ok', version] : healthCells(agent))],
+    ['IPAM:', ipam.map(({ prefix, allocated, capacity }) => `IPv${prefix.includes(':') ? 6 : 4}: ${allocated}/${capacity} allocated from ${prefix}`).join(', ') || 'no podCIDR'],
+  ];
+}
+
+function healthCells({ ok, message }: Health): string[] {
+  return [ok ? 'Ok' : 'Failure', message];
+}
+
+function allocations(report: StatusReport): Line[] {
+  return [['Allocated addresses:'], ...report.allocations.map(({ address, owner }) => [`  ${address} (${owner})`])];
+}
+
+function datapath({ masquerade: { ipv4, ipv6, except }, devices }: StatusReport): Line[] {
+  const on = (enabled: boolean) => (enabled ? 'Enabled' : 'Disabled');
+  const where = `[${devices.map(({ name }) => name).join(', ')}]`;
+  const families = `${except.length > 0 ? `${except.join(' ')} ` : ''}[IPv4: ${on(ipv4)}, IPv6: ${on(ipv6)}]`;
+  return [
+    ['Routing:', 'Network: Native', 'Host: BPF'],
+    ['Attach Mode:', 'TCX'],
+    ['Device Mode:', 'veth'],
+    ['Masquerading:', ...(ipv4 || ipv6 ? ['BPF', where, families] : ['Disabled'])],
+  ];
+}
+
+function controllers({ controllers: rows, time }: StatusReport, verbose: boolean): Line[] {
+  const healthy = rows.filter(({ failures }) => failures === 0).length;
+  const told = verbose ? rows : rows.filter(({ failures }) => failures > 0);
+  const table = [['  Name', 'Last success', 'Last error', 'Count', 'Message'], ...told.map((row) => controllerCells(row, time))];
+  return [['Controller Status:', `${healthy}/${rows.length} healthy`], ...(told.length > 0 ? table : [])];
+}
+
+function controllerCells({ name, lastSuccess, lastError, failures, message }: ControllerRow, now: number): Line {
+  const ago = (time: number | undefined) => (time === undefined ? 'never' : `${duration(now - time)} ago`);
+  return [`  ${name}`, ago(lastSuccess), ago(lastError), String(failures), message ?? 'no error'];
+}
+
+function maps(report: StatusReport): Line[] {
+  const rows = report.maps.map(({ name, entries, capacity }) => [`  ${name}`, String(entries ?? '-'), String(capacity)]);
+  return [['BPF Maps:'], ['  Name', 'Entries', 'Size'], ...rows];
+}
+
+function problems({ problems: count }: StatusReport): Line {
+  return ['Problems:', count === 0 ? '0' : `${count} (say 'problems' to see them)`];
+}
+
+/** '45s', '2m5s', '3h2m', as Go prints them; under a second '0s'. */
+export function duration(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  if (hours > 0) return `${hours}h${minutes}m`;
+  return minutes > 0 ? `${minutes}m${seconds % 60}s` : `${seconds}s`;
+}

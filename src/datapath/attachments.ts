@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's own programs, on uplinks and on the cgroup of all pods, as a Target. Each is a link pinned under the row's key: it
+// outlives the agent, and an upgrade is an update of the link (compare and swap), never a detach and attach.
+
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AsyncTarget } from '../base/reconcile-async.ts';
+import { isKernelError } from '../kernel/errors.ts';
+import { attachCgroup, attachTcx, BpfLink, type AttachType } from '../kernel/link.ts';
+import type { BpfProgram } from '../kernel/program.ts';
+
+export type Attachment =
+  /** `index`: the interface. */
+  | { readonly kind: 'tcx'; readonly index: number; readonly direction: 'ingress' | 'egress'; readonly program: number }
+  | { readonly kind: 'cgroup'; readonly path: string; readonly type: AttachType; readonly program: number }
+  /** What a pin turned out to be; never wanted. */
+  | { readonly kind: 'found'; readonly index: number | undefined; readonly program: number };
+
+export function sameAttachment(a: Attachment, b: Attachment): boolean {
+  if (a.program !== b.program) return false;
+  const [x, y] = [a, b].map((one) => (one.kind === 'cgroup' ? undefined : one.index));
+  return x === y;
+}
+
+/** `directory` is on a bpf filesystem; `programs` are those that rows may name. */
+export function attachmentTarget(directory: string, programs: readonly BpfProgram[]): AsyncTarget<string, Attachment> {
+  const programOf = (id: number) => {
+    const program = programs.find((candidate) => candidate.id === id);
+    if (!program) throw new RangeError(`Cannot attach program ${id}: it is not loaded by this agent`);
+    return program;
+  };
+  const attach = async (attachment: Attachment): Promise<BpfLink> => {
+    if (attachment.kind === 'found') throw new TypeError('Cannot attach what was only found');
+    const program = programOf(attachment.program);
+    return attachment.kind === 'tcx' ? attachTcx(program, attachment.index, { direction: attachment.direction }) : attachCgroup(program, attachment.path, attachment.type);
+  };
+  const put = async (key: string, attachment: Attachment) => {
+    const path = join(directory, key);
+    using pinned = open(path);
+    const found = pinned && attachmentOf(pinned);
+    if (pinned && found && sameAttachment(found, { ...attachment, program: found.program })) {
+      pinned.update(programOf(attachment.program));
+      return;
+    }
+    rmSync(path, { force: true });
+    using link = await attach(attachment);
+    link.pin(path);
+  };
+  return {
+    name: 'attachments',
+    async list() {
+      mkdirSync(directory, { recursive: true });
+      return readdirSync(directory).flatMap((key) => {
+        using link = open(join(directory, key));
+        return link ? [[key, attachmentOf(link)] as const] : [];
+      });
+    },
+    async put(entries) {
+      for (const [key, attachment] of entries) await put(key, attachment);
+    },
+    async remove(entries) {
+      for (const [key] of entries) rmSync(join(directory, key), { force: true });
+    },
+  };
+}
+
+function open(path: string): BpfLink | undefined {
+  try {
+    return BpfLink.openPinned(path);
+  } catch (error) {
+    if (isKernelError(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function attachmentOf(link: BpfLink): Attachment {
+  const info = link.info();
+  return { kind: 'found', index: info.ifindex, program: info.programId };
+}

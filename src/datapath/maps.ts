@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// BPF maps as Targets: a table of desired entries on one side, a map on the other. Every map that the agent writes is named here
+// once, with the text of its keys.
+
+import { addressPort, type Ip } from '../base/ip.ts';
+import type { Entries, Target } from '../base/reconcile.ts';
+import type { Codec } from '../kernel/codec.ts';
+import type { BpfMap } from '../kernel/map.ts';
+import { u32Codec, ipCodec } from '../kernel/codec.ts';
+import {
+  deviceCodec,
+  endpointCodec,
+  ipcacheEntryCodec,
+  ipcacheKeyCodec,
+  lbAddressCodec,
+  lbBackendCodec,
+  lbBackendKeyCodec,
+  lbFrontendCodec,
+  lbServiceCodec,
+  lbSlotCodec,
+  lbSlotValueCodec,
+} from './schema.gen.ts';
+
+/** A row of a desired-entries table; `entryKey(map, key)` is its key in the table. */
+export type MapEntry<K, V> = { readonly key: K; readonly value: V };
+
+export type MapKind<K, V> = { readonly name: string; readonly key: Codec<K>; readonly value: Codec<V>; readonly text: (key: K) => string };
+
+const protocols: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
+
+export const mapKinds = {
+  endpoints: { name: 'endpoints', key: ipCodec, value: endpointCodec, text: (address: Ip) => address },
+  devices: { name: 'devices', key: u32Codec, value: deviceCodec, text: (index: number) => String(index) },
+  ipcache: {
+    name: 'ipcache',
+    key: ipcacheKeyCodec,
+    value: ipcacheEntryCodec,
+    text: ({ address, prefixLength }: { address: Ip; prefixLength: number }) => `${address}/${prefixLength}`,
+  },
+  lbServices: {
+    name: 'lb_services',
+    key: lbFrontendCodec,
+    value: lbServiceCodec,
+    text: ({ address, port, protocol }: { address: Ip; port: number; protocol: number }) =>
+      `${addressPort(address, port)}/${protocols[protocol] ?? protocol}`,
+  },
+  lbSlots: { name: 'lb_slots', key: lbSlotCodec, value: lbSlotValueCodec, text: ({ service, slot }: { service: number; slot: number }) => `${service}/${slot}` },
+  lbBackends: { name: 'lb_backends', key: lbBackendKeyCodec, value: lbBackendCodec, text: ({ id }: { id: number }) => String(id) },
+  lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
+} as const;
+
+/** The row that makes a map entry, with its key in the table. */
+export function mapEntry<K, V>(kind: MapKind<K, V>, key: K, value: V): readonly [string, MapEntry<K, V>] {
+  return [kind.text(key), { key, value }];
+}
+
+export function mapTarget<K, V>(kind: MapKind<K, V>, map: BpfMap): Target<string, MapEntry<K, V>> {
+  return {
+    name: kind.name,
+    *list() {
+      for (const [key, value] of map.entries()) yield mapEntry(kind, kind.key.decode(key), kind.value.decode(value));
+    },
+    put(entries) {
+      const keys = keysOf(kind, entries);
+      const values = Buffer.alloc(entries.length * kind.value.size);
+      for (const [i, [, entry]] of entries.entries()) kind.value.encodeInto(entry.value, values, i * kind.value.size);
+      map.updateBatch(keys, values, entries.length);
+    },
+    remove(entries) {
+      map.deleteBatch(keysOf(kind, entries), entries.length);
+    },
+  };
+}
+
+function keysOf<K, V>(kind: MapKind<K, V>, entries: Entries<string, MapEntry<K, V>>): Buffer {
+  const keys = Buffer.alloc(entries.length * kind.key.size);
+  for (const [i, [, entry]] of entries.entries()) kind.key.encodeInto(entry.key, keys, i * kind.key.size);
+  return keys;
+}

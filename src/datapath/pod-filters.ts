@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// pod_from and pod_to on every pod's interface, as a Target. clsact filters at a fixed handle and priority: they live and end with
+// the interface, outlive the agent, and a new program replaces the old one between two packets.
+
+import type { Target } from '../base/reconcile.ts';
+import { deleteClsact, ensureClsact, FilterHook, listFilters, putFilter, type FilterPlace } from '../kernel/netlink-filter.ts';
+import { listLinks } from '../kernel/netlink-link.ts';
+import type { BpfProgram } from '../kernel/program.ts';
+import type { NetlinkSocket } from '../kernel/socket.ts';
+import { isPodLink } from './pod-links.ts';
+
+/** Program ids; 0 where none is attached. */
+export type PodFilter = {
+  /** Index of the host side. */
+  readonly link: number;
+  readonly from: number;
+  readonly to: number;
+};
+
+const PLACE = { priority: 1, handle: 1 } as const;
+
+/** `programs`: the loaded programs that rows may name. */
+export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfProgram[]): Target<string, PodFilter> {
+  const attach = (place: FilterPlace, id: number) => {
+    const program = programs.find((candidate) => candidate.id === id);
+    if (!program) throw new RangeError(`Cannot attach program ${id} to link ${place.link}: it is not loaded by this agent`);
+    putFilter(socket, place, { name: program.name, descriptor: program.descriptor });
+  };
+  return {
+    name: 'pod_filters',
+    *list() {
+      for (const { name, index } of listLinks(socket)) {
+        if (!isPodLink(index)) continue;
+        yield [name, { link: index, from: programAt(socket, index, FilterHook.ingress), to: programAt(socket, index, FilterHook.egress) }];
+      }
+    },
+    put(entries) {
+      for (const [, { link, from, to }] of entries) {
+        ensureClsact(socket, link);
+        attach({ link, hook: FilterHook.egress, ...PLACE }, to);
+        attach({ link, hook: FilterHook.ingress, ...PLACE }, from);
+      }
+    },
+    remove(entries) {
+      for (const [, { link }] of entries) deleteClsact(socket, link);
+    },
+  };
+}
+
+function programAt(socket: NetlinkSocket, link: number, hook: FilterHook): number {
+  return listFilters(socket, link, hook).find(({ priority, handle }) => priority === PLACE.priority && handle === PLACE.handle)?.programId ?? 0;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Veth pairs of pods as a Target. The host side has an index and a MAC that we choose; the pod side is made inside the pod's
+// namespace, under its final name, with /32 and /128 addresses and a link-local gateway that answers in BPF.
+//
+//   node                                             pod
+//   lxc1a2b… (index 0x100000 + id, gateway_mac) ───── eth0  10.244.1.5/32, fd00:10:244:1::5/128
+//                                                           default via 169.254.1.1, fe80::1
+
+import { writeFileSync } from 'node:fs';
+import { cidr, familyOf, ip, type Ip, type Mac } from '../base/ip.ts';
+import { forEachEntry, type Target } from '../base/reconcile.ts';
+import { isKernelError } from '../kernel/errors.ts';
+import { AddressFlag, putAddress } from '../kernel/netlink-address.ts';
+import { changeLink, createVeth, deleteLink, findLink, listLinks } from '../kernel/netlink-link.ts';
+import { putRoute, RouteScope } from '../kernel/netlink-route.ts';
+import { writeSysctl } from '../kernel/netns.ts';
+import { NetlinkSocket } from '../kernel/socket.ts';
+import { configDefaults } from './schema.gen.ts';
+
+export type PodLink = {
+  /** Of the host side; the row's key. */
+  readonly name: string;
+  readonly index: number;
+  /** Undefined in what the kernel lists: the pod's side is in its own namespace. */
+  readonly peer?: PodEnd;
+};
+
+export type PodEnd = {
+  readonly name: string;
+  /** Path of the pod's network namespace. */
+  readonly netns: string;
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly addresses: readonly Ip[];
+};
+
+/** The gateway of every pod, as lib/reply.h answers for it. */
+export const GATEWAY = { 4: ip('169.254.1.1'), 6: ip('fe80::1') } as const;
+export const ANYWHERE = { 4: cidr('0.0.0.0/0'), 6: cidr('::/0') } as const;
+export const GATEWAY_MAC = configDefaults.gatewayMac;
+const QUEUE_LENGTH = 1000;
+/** Beyond the indexes that the kernel gives by itself on any machine that lives for long. */
+const FIRST_INDEX = 0x100000;
+const LAST_INDEX = FIRST_INDEX + 0xffff;
+
+/** The index of the host side for an endpoint id from 1 to 65535. */
+export function interfaceIndexOf(id: number): number {
+  return FIRST_INDEX + id;
+}
+
+/** Whether an interface is the host side of a pod's pair. */
+export function isPodLink(index: number): boolean {
+  return index > FIRST_INDEX && index <= LAST_INDEX;
+}
+
+export function samePodLink(a: PodLink, b: PodLink): boolean {
+  return a.name === b.name && a.index === b.index;
+}
+
+export function podLinkTarget(socket: NetlinkSocket): Target<string, PodLink> {
+  return {
+    name: 'pod_links',
+    *list() {
+      for (const { name, index, kind } of listLinks(socket)) if (kind === 'veth' && isPodLink(index)) yield [name, { name, index }];
+    },
+    put(entries) {
+      forEachEntry(entries, (_, link) => putPodLink(socket, link));
+    },
+    remove(entries) {
+      for (const [name] of entries) deleteLink(socket, name);
+    },
+  };
+}
+
+function putPodLink(socket: NetlinkSocket, { name, index, peer }: PodLink): void {
+  if (!peer) throw new TypeError(`Cannot make pod link ${name} without its pod side`);
+  using pod = NetlinkSocket.open({ netns: peer.netns });
+  const found = findLink(socket, name);
+  if (found && found.index !== index) deleteLink(socket, name);
+  if (found?.index !== index) {
+    deleteLink(pod, peer.name); // what an attempt that failed left behind
+    createVeth(socket, { name, index, mac: GATEWAY_MAC, mtu: peer.mtu, txQueueLength: QUEUE_LENGTH, up: true, peer });
+    writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
+  }
+  configurePod(pod, peer);
+}
+
+/** Everything inside the pod's namespace; may be repeated. */
+function configurePod(pod: NetlinkSocket, { name, netns, addresses }: PodEnd): void {
+  const link = findLink(pod, name)?.index;
+  if (link === undefined) throw new Error(`Cannot find interface ${name} in ${netns}, wanted the pod's side of its veth pair`);
+  changeLink(pod, 1, { up: true });
+  if (addresses.some((address) => familyOf(address) === 6)) allowIpv6(netns, name);
+  for (const address of addresses) putAddress(pod, { link, ip: address, bits: familyOf(address) === 4 ? 32 : 128, flags: AddressFlag.noDuplicateDetection });
+  changeLink(pod, link, { up: true });
+  for (const family of new Set(addresses.map(familyOf))) {
+    putRoute(pod, { destination: cidr(GATEWAY[family]), link, scope: RouteScope.link });
+    putRoute(pod, { destination: ANYWHERE[family], gateway: GATEWAY[family], link });
+  }
+}
+
+/** Some runtimes switch IPv6 off in every new namespace. Nobody here sends router advertisements. */
+function allowIpv6(netns: string, name: string): void {
+  try {
+    writeSysctl(netns, `net/ipv6/conf/${name}/disable_ipv6`, '0');
+    writeSysctl(netns, `net/ipv6/conf/${name}/accept_ra`, '0');
+  } catch (error) {
+    if (!isKernelError(error, 'ENOENT')) throw error; // a kernel without IPv6 says so when the address is added
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernel settings of this network namespace as a Target: only those that rows name are ever read or written.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { forEachEntry, type Target } from '../base/reconcile.ts';
+import { table, type Table } from '../base/table.ts';
+
+/**
+ * What the data plane relies on. Forwarding: the route lookup of the programs answers only for forwarding interfaces. rp_filter: replies may
+ * leave by another way than the kernel's table would have them come in.
+ */
+const wanted: Readonly<Record<string, string>> = {
+  'net/ipv4/ip_forward': '1',
+  'net/ipv4/conf/all/rp_filter': '0',
+  'net/ipv4/conf/default/rp_filter': '0',
+  'net/ipv6/conf/all/forwarding': '1',
+  'net/ipv6/conf/default/forwarding': '1',
+};
+
+/** Key: the path below /proc/sys. */
+export function sysctlTable(): Table<string, string> {
+  const rows = table<string, string>('sysctls');
+  const writer = rows.writer('agent');
+  for (const [name, value] of Object.entries(wanted)) if (present(name)) writer.put(name, value);
+  writer.complete();
+  return rows;
+}
+
+export function sysctlTarget(): Target<string, string> {
+  return {
+    name: 'sysctls',
+    *list() {
+      for (const name of Object.keys(wanted)) if (present(name)) yield [name, readFileSync(`/proc/sys/${name}`, 'utf8').trim()];
+    },
+    put(entries) {
+      forEachEntry(entries, (name, value) => {
+        try {
+          writeFileSync(`/proc/sys/${name}`, value);
+        } catch (cause) {
+          throw new Error(`Cannot set sysctl ${name.replaceAll('/', '.')} to ${value}, wanted /proc/sys/net mounted writable`, { cause });
+        }
+      });
+    },
+    remove() {}, // the setting stays as it is: others may rely on it by now
+  };
+}
+
+/** A kernel without IPv6 has no such directory. */
+function present(name: string): boolean {
+  try {
+    readFileSync(`/proc/sys/${name}`);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of endpoints and how they follow from each other.
+//
+//   endpoints (CNI) ──┬─▶ pod_links    veth pairs, and the pods' side of them
+//                     ├─▶ pod_filters  pod_from and pod_to on each
+//                     └─▶ endpoints    the map by address
+
+import { derive, from, type Derivation } from '../base/derive.ts';
+import type { Ip } from '../base/ip.ts';
+import { sameRow } from '../base/same.ts';
+import { table, type Table } from '../base/table.ts';
+import type { MapEntry } from '../datapath/maps.ts';
+import type { PodFilter } from '../datapath/pod-filters.ts';
+import type { PodLink } from '../datapath/pod-links.ts';
+import type { Endpoint } from '../datapath/schema.gen.ts';
+import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
+import type { EndpointRow } from './endpoint.ts';
+
+export type EndpointTables = {
+  readonly endpoints: Table<string, EndpointRow>;
+  readonly podLinks: Table<string, PodLink>;
+  readonly podFilters: Table<string, PodFilter>;
+  readonly entries: Table<string, MapEntry<Ip, Endpoint>>;
+  readonly derivations: readonly Derivation[];
+};
+
+/** `programs`: ids of the loaded pod_from and pod_to. */
+export function endpointTables(programs: { readonly from: number; readonly to: number }): EndpointTables {
+  const endpoints = table<string, EndpointRow>('endpoints', {
+    same: sameRow,
+    indexes: { address: ({ addresses }) => addresses, container: ({ containerId }) => [containerId], pod: ({ namespace, pod }) => [`${namespace}/${pod}`] },
+  });
+  const podLinks = table<string, PodLink>('pod_links', { same: sameRow });
+  const podFilters = table<string, PodFilter>('pod_filters', { same: sameRow });
+  const entries = table<string, MapEntry<Ip, Endpoint>>('endpoint_entries', { same: sameRow });
+  const derivations = [
+    derive({ name: 'pod_links', inputs: [from(endpoints)], out: podLinks.writer('pod_links'), compute: (key) => podLinksFor(endpoints.get(key)) }),
+    derive({ name: 'pod_filters', inputs: [from(endpoints)], out: podFilters.writer('pod_filters'), compute: (key) => podFiltersFor(endpoints.get(key), programs) }),
+    derive({ name: 'endpoint_entries', inputs: [from(endpoints)], out: entries.writer('endpoint_entries'), compute: (key) => endpointEntries(endpoints.get(key)) }),
+  ];
+  return { endpoints, podLinks, podFilters, entries, derivations };
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Problems as Events: what `kubectl describe` shows beside the object that a user has to repair.
+// Shape and limits: Kubernetes API reference v1.33, events.k8s.io/v1 Event.
+//
+// The name of an Event is made of what it says, so that the same Problem, said again by a restarted agent or by another
+// one, becomes a count in one Event instead of many Events. The API deletes Events after an hour or so; we never do.
+
+import { createHash } from 'node:crypto';
+
+import { systemClock, type Clock } from '../base/clock.ts';
+import type { Problem } from '../base/problem.ts';
+import type { AsyncTarget } from '../base/reconcile-async.ts';
+import type { KubeClient } from './client.ts';
+import { isStatus } from './kube-error.ts';
+import { pathOf, pathOfObject, resources, type Resource } from './resources.ts';
+import { eachOf } from './status.ts';
+
+export type EventsOptions = {
+  readonly client: KubeClient;
+  /** Name of the program: 'stentor-agent'. */
+  readonly controller: string;
+  /** Which one of them: the node's name. */
+  readonly instance: string;
+  /** Object, 'Node node1', that Problems are about which no object of the API has. */
+  readonly fallback: string;
+  readonly clock?: Clock;
+};
+
+export type KubeEvent = {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly series?: { readonly count: number; readonly lastObservedTime: string };
+};
+
+const NOTE_LIMIT = 1024;
+
+/** Put says a Problem; one that is over is over by itself. */
+export function eventsTarget({ client, controller, instance, fallback, clock = systemClock }: EventsOptions): AsyncTarget<string, Problem> {
+  const say = async (_key: string, problem: Problem) => {
+    const regarding = regardingOf(problem.object) ?? regardingOf(fallback) ?? { kind: 'Namespace', apiVersion: 'v1', name: 'default' };
+    const namespace = regarding.namespace ?? 'default';
+    const name = `${regarding.name.slice(0, 200)}.${markOf(problem)}`;
+    const time = microTime(clock.now());
+    try {
+      await client.create(pathOf(resources.events, namespace), {
+        apiVersion: resources.events.apiVersion,
+        kind: resources.events.kind,
+        metadata: { name, namespace },
+        eventTime: time,
+        reportingController: controller,
+        reportingInstance: instance.slice(0, 128),
+        action: 'Configuring',
+        reason: problem.reason,
+        regarding,
+        note: `${problem.message}. ${problem.advice}`.slice(0, NOTE_LIMIT),
+        type: 'Warning',
+      });
+    } catch (error) {
+      if (!isStatus(error, 409)) throw error;
+      const path = pathOfObject(resources.events, name, namespace);
+      const before = await client.get<KubeEvent>(path);
+      await client.patch(path, { series: { count: (before.series?.count ?? 1) + 1, lastObservedTime: time } }, { type: 'merge' });
+    }
+  };
+  return {
+    name: 'events',
+    list: () => Promise.resolve([]),
+    put: (entries) => eachOf(entries, say),
+    remove: () => Promise.resolve(),
+  };
+}
+
+type Regarding = { readonly kind: string; readonly apiVersion: string; readonly name: string; readonly namespace?: string };
+
+/** The object that 'Service shop/cart' or 'Node node1' names; undefined for what is no object of a kind that we know. */
+function regardingOf(text: string): Regarding | undefined {
+  const [, kind, first, second] = /^(\w+) ([^/ ]+)(?:\/([^/ ]+))?$/.exec(text) ?? [];
+  const known: readonly Resource[] = Object.values(resources);
+  const resource = known.find((one) => one.kind === kind);
+  if (resource === undefined || first === undefined || resource.namespaced !== (second !== undefined)) return undefined;
+  const { apiVersion } = resource;
+  return second === undefined ? { kind: resource.kind, apiVersion, name: first } : { kind: resource.kind, apiVersion, name: second, namespace: first };
+}
+
+/** 16 hexadecimal digits that differ when what is said differs. */
+function markOf({ object, reason, message }: Problem): string {
+  return createHash('sha256').update([object, reason, message].join('\n')).digest('hex').slice(0, 16);
+}
+
+/** RFC 3339 with the six digits of a MicroTime. */
+function microTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '000Z');
+}

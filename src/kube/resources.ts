@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kinds that we read and write, and where the API has them.
+
+export type Resource = {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+};
+
+export const resources = {
+  nodes: { kind: 'Node', apiVersion: 'v1', plural: 'nodes', namespaced: false },
+  namespaces: { kind: 'Namespace', apiVersion: 'v1', plural: 'namespaces', namespaced: false },
+  pods: { kind: 'Pod', apiVersion: 'v1', plural: 'pods', namespaced: true },
+  services: { kind: 'Service', apiVersion: 'v1', plural: 'services', namespaced: true },
+  endpointSlices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
+  events: { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
+} as const satisfies Readonly<Record<string, Resource>>;
+
+/** The path of all objects of a kind, in one namespace if that is given. */
+export function pathOf({ apiVersion, plural }: Resource, namespace?: string): string {
+  const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+  return namespace === undefined ? `${group}/${plural}` : `${group}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+}
+
+/** The path of one object. `namespace` is left out for objects that have none. */
+export function pathOfObject(resource: Resource, name: string, namespace?: string): string {
+  return `${pathOf(resource, namespace)}/${encodeURIComponent(name)}`;
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// One kind, followed for ever: list, then watch from there, then again from where the stream broke.
+//
+//            ┌── history gone (410) ◀──────────┐
+//            ▼                                 │
+//   list, page by page ──snapshot──▶ watch ──changed, deleted──▶ …
+//            ▲  └─ failed ─▶ wait ─┘    ▲  └─ broke, ended ─▶ wait ─┘
+//
+// Bookmarks move the place to go on from forward when nothing of ours changes, so that a stream that breaks seldom means a
+// new list. Waits double from 100 ms to 30 s, with jitter.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { backoff } from '../base/clock.ts';
+import type { KubeClient, Selection } from './client.ts';
+import { isExpired, KubeError, KubeReason } from './kube-error.ts';
+
+/** Objects appear as what `pick` made of them. */
+export type Update<P> =
+  /** Everything there is; what was known and is not in it is gone. */
+  | { readonly kind: 'snapshot'; readonly objects: readonly P[] }
+  | { readonly kind: 'changed'; readonly object: P }
+  | { readonly kind: 'deleted'; readonly object: P }
+  /** The server follows us again, or for the first time. */
+  | { readonly kind: 'watching' }
+  /** What is known may be out of date from here on; we go on trying. */
+  | { readonly kind: 'trouble'; readonly error: KubeError };
+
+export type KindOptions<T, P> = Selection & {
+  readonly client: KubeClient;
+  readonly path: string;
+  /** Takes from an object what is to be kept of it, page by page: a whole list of objects is never in memory. */
+  readonly pick: (object: T) => P;
+  /** Awaited before anything else is read. */
+  readonly on: (update: Update<P>) => void | Promise<void>;
+  readonly signal: AbortSignal;
+  /** Objects in a page. Default 500. */
+  readonly limit?: number;
+  /** Longest silence of a watch. Default 5 min. */
+  readonly silenceMs?: number;
+};
+
+const PAGE = 500;
+const FIRST_WAIT_MS = 100;
+const LAST_WAIT_MS = 30_000;
+const STREAM_SECONDS = 300; // and up to as much again, so that not all agents come back at once
+const GOOD_STREAM_MS = 5000; // one that lived so long, or said something, was no failure
+const REFUSALS = 3; // after so many in a row from a server that answers, what we ask for is doubted
+
+/** Follows one kind until `signal` aborts; then it resolves. */
+export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void> {
+  const { on, signal } = options;
+  let place: string | undefined; // the resourceVersion up to which we know everything
+  let failures = 0;
+  let paged = true;
+  while (!signal.aborted) {
+    try {
+      if (place === undefined) {
+        const found = await everything(options, paged);
+        if (signal.aborted) return;
+        await on({ kind: 'snapshot', objects: found.objects });
+        place = found.place;
+        paged = true;
+      }
+      const follow: { place: string; good: boolean } = { place, good: false };
+      try {
+        await following(options, follow);
+      } finally {
+        place = follow.place;
+        if (follow.good) failures = 0;
+      }
+      if (follow.good) continue;
+      failures++;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof KubeError)) throw error;
+      failures++;
+      const gone = isExpired(error);
+      if (gone && place === undefined) paged = false; // a list that outlived its own history
+      if (gone || (error.status !== undefined && failures >= REFUSALS)) place = undefined;
+      if (!gone || failures > 1) await on({ kind: 'trouble', error });
+      if (gone && failures === 1) continue;
+      if (error.retryAfterMs !== undefined) await pause(error.retryAfterMs, signal);
+    }
+    await pause(backoff(failures - 1, FIRST_WAIT_MS, LAST_WAIT_MS), signal);
+  }
+}
+
+/** All pages of a list, as picked, and the resourceVersion to watch from. */
+async function everything<T, P>({ client, path, pick, signal, limit = PAGE, ...rest }: KindOptions<T, P>, paged: boolean): Promise<{ objects: P[]; place: string }> {
+  const objects: P[] = [];
+  const query = { ...selectionOf(rest), ...(paged && { limit }), signal };
+  let page = await client.list<T>(path, query);
+  for (;;) {
+    for (const item of page.items) objects.push(pick(item));
+    const next = page.metadata.continue;
+    if (next === undefined || next === '') break;
+    page = await client.list<T>(path, { ...query, continue: next });
+  }
+  const place = page.metadata.resourceVersion;
+  if (place === undefined || place === '') throw new KubeError({ verb: 'list', path, server: client.server, reason: KubeReason.invalidAnswer, detail: 'wanted metadata.resourceVersion' });
+  return { objects, place };
+}
+
+/** One stream, from `state.place` to its end; `state` moves with it. */
+async function following<T, P>(options: KindOptions<T, P>, state: { place: string; good: boolean }): Promise<void> {
+  const { client, path, pick, on, signal, silenceMs } = options;
+  const timeoutSeconds = Math.round(STREAM_SECONDS * (1 + Math.random()));
+  const stream = await client.watch<T>(path, {
+    ...selectionOf(options),
+    resourceVersion: state.place,
+    bookmarks: true,
+    timeoutSeconds,
+    signal,
+    ...(silenceMs !== undefined && { silenceMs }),
+  });
+  const started = performance.now();
+  await on({ kind: 'watching' });
+  try {
+    for await (const { type, object } of stream) {
+      if (signal.aborted) return;
+      state.good = true;
+      if (type !== 'BOOKMARK') await on({ kind: type === 'DELETED' ? 'deleted' : 'changed', object: pick(object) });
+      state.place = versionOf(object) ?? state.place;
+    }
+  } finally {
+    state.good ||= performance.now() - started > GOOD_STREAM_MS;
+  }
+}
+
+function selectionOf({ fieldSelector, labelSelector }: Selection): Selection {
+  return { ...(fieldSelector !== undefined && { fieldSelector }), ...(labelSelector !== undefined && { labelSelector }) };
+}
+
+function versionOf(object: unknown): string | undefined {
+  const { metadata } = (object ?? {}) as { metadata?: { resourceVersion?: unknown } }; // from outside: every field may be missing
+  return typeof metadata?.resourceVersion === 'string' ? metadata.resourceVersion : undefined;
+}
+
+/** Waits; an abort ends it early. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of nodes and of this node's network, and how they follow from each other.
+//
+//   nodes (Kubernetes) ──┬───────────────────▶ ipcache       who is behind a remote address
+//                        ├── endpoints ──────▶ routes        to other nodes' pods and to our own
+//   interfaces (netlink) ┴─▶ uplinks ──┬─────▶ devices       masquerade addresses
+//   hooks ─────────────────────────────┴─────▶ attachments   host_from, host_to, and the socket programs
+
+import { derive, from, type Derivation } from '../base/derive.ts';
+import { cidrText, type Cidr } from '../base/ip.ts';
+import type { ProblemBook } from '../base/problem.ts';
+import { sameRow } from '../base/same.ts';
+import { table, type Table, type Writer } from '../base/table.ts';
+import type { Attachment } from '../datapath/attachments.ts';
+import type { MapEntry } from '../datapath/maps.ts';
+import type { InterfaceRow } from '../datapath/network.ts';
+import type { RouteRow } from '../datapath/routes.ts';
+import type { Device } from '../datapath/schema.gen.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { ipcacheFor, nativeEntry, type IpcacheRow } from './ipcache.ts';
+import type { NodeRow } from './node.ts';
+import { endpointRoutes, nodeRoutes } from './routes.ts';
+import { deviceEntries, uplinkAttachments, uplinksFor, type UplinkRow } from './uplinks.ts';
+
+export type NodeOptions = {
+  /** Name of this node. */
+  readonly self: string;
+  /** Interface names from the values; empty: chosen. */
+  readonly devices: readonly string[];
+  readonly nativeRoutingCidrs: readonly Cidr[];
+  readonly autoDirectNodeRoutes: boolean;
+  /** Ids of the loaded host_from and host_to. */
+  readonly programs: { readonly from: number; readonly to: number };
+  readonly endpoints: Table<string, EndpointRow>;
+  readonly problems: ProblemBook;
+};
+
+export type NodeTables = {
+  readonly nodes: Table<string, NodeRow>;
+  readonly interfaces: Table<string, InterfaceRow>;
+  readonly uplinks: Table<string, UplinkRow>;
+  /** What is attached whatever the uplinks are: by name of the program. */
+  readonly hooks: Writer<string, Attachment>;
+  readonly ipcache: Table<string, IpcacheRow>;
+  readonly routes: Table<string, RouteRow>;
+  readonly deviceEntries: Table<string, MapEntry<number, Device>>;
+  readonly attachments: Table<string, Attachment>;
+  readonly derivations: readonly Derivation[];
+};
+
+type Key = `node ${string}` | `native ${string}` | `endpoint ${string}` | `uplink ${string}` | `hook ${string}`;
+
+export function nodeTables(options: NodeOptions): NodeTables {
+  const { self, devices, endpoints, programs, problems } = options;
+  const same = { same: sameRow };
+  const nodes = table<string, NodeRow>('nodes', same);
+  const native = table<string, Cidr>('native_routing_cidrs', same);
+  const interfaces = table<string, InterfaceRow>('interfaces', same);
+  const uplinks = table<string, UplinkRow>('uplinks', same);
+  const hooks = table<string, Attachment>('hooks', same);
+  const ipcache = table<string, IpcacheRow>('ipcache', same);
+  const routes = table<string, RouteRow>('routes', same);
+  const entries = table<string, MapEntry<number, Device>>('device_entries', same);
+  const attachments = table<string, Attachment>('attachments', same);
+
+  const nativeWriter = native.writer('config');
+  for (const prefix of options.nativeRoutingCidrs) nativeWriter.put(cidrText(prefix), prefix);
+  nativeWriter.complete();
+
+  /** Everything that has to be computed again when this node's own addresses change. */
+  const selfChanged = <I extends string>(keys: () => Iterable<I>) => from<I, string, NodeRow>(nodes, (name) => (name === self ? keys() : []));
+  const prefixed = (prefix: 'node' | 'native' | 'endpoint' | 'uplink' | 'hook') => (key: string): Key[] => [`${prefix} ${key}`];
+  const nameOf = (key: Key) => key.slice(key.indexOf(' ') + 1);
+
+  const ipcacheOf = (key: Key) => {
+    const prefix = native.get(nameOf(key));
+    return key.startsWith('native ') ? (prefix ? [nativeEntry(prefix)] : []) : ipcacheFor(nodes.get(nameOf(key)), self);
+  };
+  const routesOf = (key: Key) => {
+    if (key.startsWith('endpoint ')) return endpointRoutes(endpoints.get(nameOf(key)), nodes.get(self)?.addresses ?? []);
+    return options.autoDirectNodeRoutes ? nodeRoutes(nodes.get(nameOf(key)), self) : [];
+  };
+  const attachmentsOf = (key: Key): Iterable<readonly [string, Attachment]> => {
+    const hook = hooks.get(nameOf(key));
+    return key.startsWith('hook ') ? (hook ? [[nameOf(key), hook]] : []) : uplinkAttachments(uplinks.get(nameOf(key)), programs);
+  };
+
+  const derivations = [
+    derive({
+      name: 'uplinks',
+      inputs: [from(interfaces), selfChanged(() => Array.from(interfaces.entries(), ([key]) => key))],
+      out: uplinks.writer('uplinks'),
+      whole: true,
+      compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), devices),
+    }),
+    derive({ name: 'ipcache', inputs: [from(nodes, prefixed('node')), from(native, prefixed('native'))], out: ipcache.writer('ipcache'), compute: ipcacheOf, problems }),
+    derive({
+      name: 'routes',
+      inputs: [from(nodes, prefixed('node')), from(endpoints, prefixed('endpoint')), selfChanged(() => Array.from(endpoints.entries(), ([key]): Key => `endpoint ${key}`))],
+      out: routes.writer('routes'),
+      compute: routesOf,
+    }),
+    derive({ name: 'device_entries', inputs: [from(uplinks)], out: entries.writer('device_entries'), compute: (key: string) => deviceEntries(uplinks.get(key)) }),
+    derive({ name: 'attachments', inputs: [from(uplinks, prefixed('uplink')), from(hooks, prefixed('hook'))], out: attachments.writer('attachments'), compute: attachmentsOf }),
+  ];
+  return { nodes, interfaces, uplinks, hooks: hooks.writer('agent'), ipcache, routes, deviceEntries: entries, attachments, derivations };
+}

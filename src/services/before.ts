@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the kernel's service maps held when the agent started: where numbers and slots are durable.
+
+import type { MapEntry } from '../datapath/maps.ts';
+import { addressPort } from '../base/ip.ts';
+import type { LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
+import { Protocol } from './service.ts';
+
+export type ServicesBefore = {
+  /** Frontend key to the id of its backend set. */
+  readonly setOf: ReadonlyMap<string, number>;
+  /** Backend key to id. */
+  readonly backendOf: ReadonlyMap<string, number>;
+  /** Id of a backend set to the ids of its backends by slot. */
+  readonly slotsOf: ReadonlyMap<number, readonly number[]>;
+};
+
+type Listed<K, V> = Iterable<readonly [string, MapEntry<K, V>]>;
+export type ServiceMaps = { readonly services: Listed<LbFrontend, LbService>; readonly slots: Listed<LbSlot, LbSlotValue>; readonly backends: Listed<LbBackendKey, LbBackend> };
+
+export function servicesBefore({ services, slots, backends }: ServiceMaps): ServicesBefore {
+  const setOf = new Map(Array.from(services, ([, { key, value }]) => [keyText(key), value.id]));
+  const backendOf = new Map(Array.from(backends, ([, { key, value }]) => [keyText(value), key.id]));
+  const slotsOf = new Map<number, number[]>();
+  const sorted = Array.from(slots, ([, entry]) => entry).sort((a, b) => a.key.slot - b.key.slot);
+  for (const { key, value } of sorted) slotsOf.set(key.service, [...(slotsOf.get(key.service) ?? []), value.backend]);
+  return { setOf, backendOf, slotsOf };
+}
+
+function keyText({ address, port, protocol }: LbFrontend): string {
+  const name = Object.entries(Protocol).find(([, number]) => number === protocol)?.[0];
+  return `${addressPort(address, port)}/${name ?? protocol}`;
+}

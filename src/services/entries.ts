@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// From frontends and backend sets to the entries of the four service maps. One entry in, one entry out: what a row becomes in the
+// kernel can be read here, and the reconciler needs to know nothing of it.
+
+import { assignSlots, type Numbered } from '../base/assign.ts';
+import type { Ip } from '../base/ip.ts';
+import type { Table } from '../base/table.ts';
+import { mapEntry, mapKinds, type MapEntry } from '../datapath/maps.ts';
+import { LbAddressFlag, type LbAddress, type LbBackend, type LbBackendKey, type LbFrontend, type LbService, type LbSlot, type LbSlotValue } from '../datapath/schema.gen.ts';
+import { frontendKey, type Backend, type BackendSet, type Frontend, type FrontendKey, type SetKey } from './frontends.ts';
+import { Protocol } from './service.ts';
+
+/** A backend set with its number and its backends' numbers by slot. */
+export type SlotRow = { readonly id: number; readonly backends: readonly number[] };
+
+/** All backends of one set, by their own address. */
+export function* backendsFor(set: BackendSet | undefined): Iterable<readonly [FrontendKey, Backend]> {
+  for (const { address, port, protocol } of set?.backends ?? []) yield [frontendKey({ address, port, protocol }), { address, port, protocol }];
+}
+
+export type SlotTables = {
+  readonly sets: Table<SetKey, BackendSet>;
+  readonly setIds: Table<SetKey, Numbered>;
+  readonly backendIds: Table<FrontendKey, Numbered>;
+};
+
+/** The slots of one set; a backend that stays keeps its slot, so that `previous` and the result differ in as little as can be. */
+export function* slotsFor(key: SetKey, tables: SlotTables, previous: (id: number) => readonly number[]): Iterable<readonly [SetKey, SlotRow]> {
+  const set = tables.sets.get(key);
+  const id = tables.setIds.get(key)?.id;
+  if (!set || id === undefined) return;
+  const wanted = set.backends.map((backend) => tables.backendIds.get(frontendKey(backend))?.id).filter((backend) => backend !== undefined);
+  yield [key, { id, backends: assignSlots(previous(id), wanted) }];
+}
+
+export function* backendEntries(key: FrontendKey, backends: Table<FrontendKey, Backend>, ids: Table<FrontendKey, Numbered>): Iterable<readonly [string, MapEntry<LbBackendKey, LbBackend>]> {
+  const backend = backends.get(key);
+  const id = ids.get(key)?.id;
+  if (!backend || id === undefined) return;
+  yield mapEntry(mapKinds.lbBackends, { id }, { address: backend.address, port: backend.port, protocol: Protocol[backend.protocol] });
+}
+
+export function* slotEntries(row: SlotRow | undefined): Iterable<readonly [string, MapEntry<LbSlot, LbSlotValue>]> {
+  for (const [slot, backend] of (row?.backends ?? []).entries()) yield mapEntry(mapKinds.lbSlots, { service: row?.id ?? 0, slot }, { backend });
+}
+
+export function* serviceEntries(frontend: Frontend | undefined, slots: Table<SetKey, SlotRow>): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
+  const row = frontend && slots.get(frontend.set);
+  if (!row) return;
+  const { address, port, protocol } = frontend;
+  yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { id: row.id, backends: row.backends.length });
+}
+
+export function* addressEntries(frontend: Frontend | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
+  if (frontend) yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: LbAddressFlag.internal });
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// The facts of a Kubernetes Service and of an EndpointSlice that frontends are made of.
+
+import { parseIp, type Family, type Ip } from '../base/ip.ts';
+import { problem, type Problem } from '../base/problem.ts';
+import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
+
+export const Protocol = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+export type Protocol = keyof typeof Protocol;
+
+export type ServiceRow = {
+  /** 'namespace/name'. */
+  readonly name: string;
+  readonly clusterIps: readonly Ip[];
+  readonly ports: readonly PortRow[];
+};
+
+export type PortRow = { readonly name: string; readonly protocol: Protocol; readonly port: number };
+
+export type SliceRow = {
+  /** 'namespace/name' of the Service that it belongs to. */
+  readonly service: string;
+  readonly family: Family;
+  readonly ports: readonly PortRow[];
+  readonly endpoints: readonly EndpointConditions[];
+};
+
+export type EndpointConditions = {
+  readonly address: Ip;
+  readonly node: string | undefined;
+  readonly ready: boolean;
+  readonly serving: boolean;
+  readonly terminating: boolean;
+};
+
+const PROXY_NAME = 'service.kubernetes.io/service-proxy-name';
+const SERVICE_NAME = 'kubernetes.io/service-name';
+
+/** The row of a Service; nothing when it is not ours to serve (headless, ExternalName, another proxy's), Problems for what cannot be read. */
+export function* serviceRows(service: Service, proxyName: string): Iterable<readonly [string, ServiceRow] | Problem> {
+  const name = `${service.metadata.namespace ?? 'default'}/${service.metadata.name}`;
+  const spec = service.spec ?? {};
+  if ((service.metadata.labels?.[PROXY_NAME] ?? '') !== proxyName || spec.type === 'ExternalName') return;
+  const clusterIps: Ip[] = [];
+  for (const text of spec.clusterIPs ?? (spec.clusterIP === undefined ? [] : [spec.clusterIP])) {
+    if (text === '' || text === 'None') continue;
+    const address = parseIp(text);
+    if (address === undefined) yield badField(`Service ${name}`, 'spec.clusterIPs', text, 'an IP address');
+    else clusterIps.push(address);
+  }
+  const ports: PortRow[] = [];
+  for (const item of spec.ports ?? []) {
+    const row = portRow(item);
+    if (row === undefined) yield badField(`Service ${name}`, 'spec.ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
+    else ports.push(row);
+  }
+  if (clusterIps.length > 0) yield [name, { name, clusterIps, ports }];
+}
+
+/** The row of an EndpointSlice, under its own 'namespace/name'. */
+export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, SliceRow] | Problem> {
+  const namespace = slice.metadata.namespace ?? 'default';
+  const key = `${namespace}/${slice.metadata.name}`;
+  const service = slice.metadata.labels?.[SERVICE_NAME];
+  if (service === undefined || service === '' || (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6')) return;
+  const family = slice.addressType === 'IPv4' ? 4 : 6;
+  const ports: PortRow[] = [];
+  for (const item of slice.ports ?? []) {
+    if (item.port === undefined) continue; // "all ports": nothing that a Service could name
+    const row = portRow(item);
+    if (row === undefined) yield badField(`EndpointSlice ${key}`, 'ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
+    else ports.push(row);
+  }
+  const endpoints: EndpointConditions[] = [];
+  for (const { addresses, nodeName, conditions } of slice.endpoints ?? []) {
+    const address = parseIp(addresses?.[0] ?? '');
+    if (address === undefined || address.includes(':') !== (family === 6)) {
+      yield badField(`EndpointSlice ${key}`, 'endpoints', JSON.stringify(addresses), `an ${slice.addressType} address`);
+      continue;
+    }
+    const ready = conditions?.ready ?? true;
+    endpoints.push({ address, node: nodeName, ready, serving: conditions?.serving ?? ready, terminating: conditions?.terminating ?? false });
+  }
+  yield [key, { service: `${namespace}/${service}`, family, ports, endpoints }];
+}
+
+function portRow(item: Partial<ServicePort>): PortRow | undefined {
+  const { name = '', protocol = 'TCP', port } = item;
+  if (protocol !== 'TCP' && protocol !== 'UDP' && protocol !== 'SCTP') return undefined;
+  return Number.isInteger(port) && port !== undefined && port > 0 && port < 65536 ? { name, protocol, port } : undefined;
+}
+
+function badField(object: string, field: string, value: string, wanted: string): Problem {
+  return problem({
+    object,
+    reason: 'InvalidField',
+    message: `${field} has ${value}, wanted ${wanted}`,
+    advice: `Correct ${field}; the rest of the object is in effect`,
+  });
+}

@@ -95,7 +95,7 @@ export const tooLargeVersion = (asked: number, current: number): ApiError =>
     retryAfterSeconds: 1,
   });
 
-export const internalError = (why: string): ApiError =>
+const internalError = (why: string): ApiError =>
   new ApiError(500, 'InternalError', `Internal error occurred: ${why}`, { causes: [{ reason: '', message: why }] });
 
 /** Turns whatever was thrown into an ApiError; a bug becomes a 500 that names it. */

@@ -3,13 +3,16 @@
 // nothing and conflicts with nobody); everything else is as there: ownership by field, conflicts, removal of what a
 // manager no longer applies, keyed lists.
 import { ApiError, badRequest, notFound } from './api-error.ts';
-import { isRecord, type Json, type KubeObject } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import type { Resource } from './resources.ts';
-import { keyOf, type Storage } from './storage.ts';
+import { keyOf } from './storage.ts';
+import type { Storage } from './storage.ts';
 import type { ObjectKey } from './store.ts';
 import type { WriteOptions, Writes } from './store-writes.ts';
 import { timestamp } from './time.ts';
-import { applied, conflictsOf, fieldsOf, listTypesOf, pathPart, removed, type Fields, type ListTypes } from './field-sets.ts';
+import { applied, conflictsOf, fieldsOf, listTypesOf, pathPart, removed } from './field-sets.ts';
+import type { Fields, ListTypes } from './field-sets.ts';
 
 export type ApplyRequest = {
   readonly resource: Resource;

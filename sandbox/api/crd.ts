@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A CustomResourceDefinition becomes a served resource: what it must say, what its status says back, and the registry's row.
-import { isRecord, type Json, type KubeObject } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import type { StatusCause } from './api-error.ts';
 import { invalidField, isDnsLabel, isDnsSubdomain, requiredField, unsupportedField } from './names.ts';
 import type { CustomVersion, Registry, Resource } from './resources.ts';
@@ -73,7 +74,7 @@ const customVersion = (version: Json): CustomVersion => {
 };
 
 /** The row of the registry for a stored definition. */
-export const resourceOf = (definition: KubeObject): Resource => {
+const resourceOf = (definition: KubeObject): Resource => {
   const { group, names, scope, versions } = definition['spec'];
   const served = versions.filter((version: Json) => version.served);
   const storage = versions.find((version: Json) => version.storage);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks an object of a built-in kind against its shape: a wrong type refuses the object, an unknown field is dropped
 // and named (strict requests refuse it, others are warned).
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import type { FieldType } from './shapes.ts';
 
 export type Decoded = {

@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { staleVersion } from './api-error.ts';
 import type { Json, KubeObject } from './json.ts';
-import { erase, existing, persist, storedAs, type WriteContext } from './persist.ts';
+import { erase, existing, persist, storedAs } from './persist.ts';
+import type { WriteContext } from './persist.ts';
 import type { Resource } from './resources.ts';
 import type { DeleteOptions, ObjectKey } from './store.ts';
 import { timestamp } from './time.ts';

@@ -58,13 +58,13 @@ export const apiGroupList = (registry: Registry): Json => {
 };
 
 /** /apis/GROUP; undefined when there is no such group. */
-export const apiGroupOf = (registry: Registry, group: string): Json | undefined => {
+export const apiGroupOf = (registry: Registry, group: string): Json => {
   const versions = groupVersions(registry).filter((entry) => entry.group === group).map(({ version }) => version);
   return group === '' || versions.length === 0 ? undefined : { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group, versions) };
 };
 
 /** /api/v1 and /apis/GROUP/VERSION; undefined when it is not served. */
-export const apiResourceList = (registry: Registry, group: string, version: string): Json | undefined => {
+export const apiResourceList = (registry: Registry, group: string, version: string): Json => {
   const entry = groupVersions(registry).find((one) => one.group === group && one.version === version);
   if (!entry) return undefined;
   const resources = entry.resources.flatMap((resource) => {

@@ -2,11 +2,11 @@
 // One request and its answer over HTTP: reading bodies with a limit, and writing JSON, Status and warnings.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { parse } from 'yaml';
-import { ApiError, asApiError, badRequest, tooLarge, unsupportedMediaType } from './api-error.ts';
+import { asApiError, badRequest, tooLarge, unsupportedMediaType } from './api-error.ts';
 import type { Json } from './json.ts';
 import { decodedProtobuf, PROTOBUF } from './protobuf.ts';
 
-export const BODY_LIMIT = 3 * 1024 * 1024; // bytes, as the real server's
+const BODY_LIMIT = 3 * 1024 * 1024; // bytes, as the real server's
 
 /** The whole body. ApiError 413 when it is longer than the limit. */
 export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
@@ -35,7 +35,7 @@ export const parsedBody = (body: Buffer, type: string): Json => {
 };
 
 /** The object in the body of a POST, PUT or DELETE; undefined when there is no body. ApiError 400, 413, 415. */
-export const readObject = async (request: IncomingMessage): Promise<Json | undefined> => {
+export const readObject = async (request: IncomingMessage): Promise<Json> => {
   const body = await readBody(request);
   if (body.length === 0) return undefined;
   const type = contentTypeOf(request);
@@ -55,7 +55,7 @@ export const sendJson = (response: ServerResponse, code: number, value: Json): v
 
 /** Answers with the Status of whatever was thrown. */
 export const sendError = (response: ServerResponse, thrown: unknown): void => {
-  const error: ApiError = asApiError(thrown);
+  const error = asApiError(thrown);
   if (!response.headersSent) {
     if (error.code === 401) response.setHeader('www-authenticate', 'Bearer');
     if (error.code === 413) response.setHeader('connection', 'close'); // the rest of the body is not worth reading

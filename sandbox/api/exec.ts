@@ -4,7 +4,8 @@
 //   0 stdin ▶   ◀ 1 stdout   ◀ 2 stderr   ◀ 3 the v1 Status at the end   4 terminal size ▶   255 close a channel ▶ (v5)
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer, type WebSocket } from 'ws';
+import { WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { asApiError, badRequest } from './api-error.ts';
 import type { Json } from './json.ts';
 import type { ExecSession, ExecTarget } from './streams.ts';
@@ -70,6 +71,8 @@ const receive = (socket: WebSocket, session: ExecSession, target: ExecTarget): (
     }
     case Channel.close:
       if (data[0] === Channel.stdin) session.end();
+      return;
+    case undefined:
   }
 };
 

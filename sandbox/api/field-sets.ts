@@ -4,9 +4,11 @@
 //   { spec: { ports: [{ name: "http", port: 80 }] } }
 //     ─▶ f:spec { f:ports { k:{"port":80,"protocol":"TCP"} { ".", f:name, f:port } } }
 import { isDeepStrictEqual } from 'node:util';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import type { Resource } from './resources.ts';
-import { shapeOf, type FieldType } from './shapes.ts';
+import { shapeOf } from './shapes.ts';
+import type { FieldType } from './shapes.ts';
 
 /** A trie: f:NAME a field, k:{…} an item of a keyed list, v:VALUE an item of a set, "." the item itself. */
 export type Fields = { readonly [name: string]: Fields };

@@ -4,9 +4,11 @@
 import { CRD } from './crd.ts';
 import type { KubeObject } from './json.ts';
 import { createEmptier, furnish, storedResources } from './namespaces.ts';
-import { indexOwners, tendDependents, tendOwners, type World } from './owners.ts';
+import { indexOwners, tendDependents, tendOwners } from './owners.ts';
+import type { World } from './owners.ts';
 import type { Registry, Resource } from './resources.ts';
-import { keyOf, type Change, type Storage } from './storage.ts';
+import { keyOf } from './storage.ts';
+import type { Change, Storage } from './storage.ts';
 import type { Writes } from './store-writes.ts';
 import { timestamp } from './time.ts';
 
@@ -41,7 +43,8 @@ export const collectGarbage = (storage: Storage, registry: Registry, writes: Wri
     if (previous) indexOwners(world, { resource, object: previous }, false);
     if (type !== 'DELETED') {
       indexOwners(world, { resource, object }, true);
-      tend(resource, object);
+      const current = storage.get(resource.id, keyOf(object.metadata.namespace, object.metadata.name)); // it may have changed again in this turn
+      if (current) tend(resource, current);
     } else {
       tendDependents(world, object);
       if (object.metadata.namespace !== undefined) emptySoon(object.metadata.namespace);

@@ -36,9 +36,9 @@ export const jsonPath = (path: string): Step => {
   if (known) return known;
   const text = path.replace(/^\{(.*)\}$/, '$1').replace(/^\$/, '');
   const steps: (Step | undefined)[] = [];
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < text.length) {
-    const match = TOKEN.exec(text);
+  const token = new RegExp(TOKEN); // its own position: a filter reads a path inside this path
+  while (token.lastIndex < text.length) {
+    const match = token.exec(text);
     if (!match) {
       steps.push(undefined);
       break;

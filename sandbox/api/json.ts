@@ -12,7 +12,7 @@ export type OwnerReference = {
   readonly blockOwnerDeletion?: boolean;
 };
 
-export type ObjectMeta = {
+type ObjectMeta = {
   readonly name: string;
   readonly namespace?: string;
   readonly uid: string;

@@ -8,13 +8,13 @@ import type { Storage } from './storage.ts';
 
 const SNAPSHOTS = 64;
 
-export type Page = {
+type Page = {
   readonly objects: readonly KubeObject[];
   /** ListMeta: resourceVersion, continue, remainingItemCount. */
   readonly meta: { readonly resourceVersion: string; readonly continue?: string; readonly remainingItemCount?: number };
 };
 
-export type ListRequest = {
+type ListRequest = {
   readonly id: string;
   readonly selected: Predicate | undefined;
   readonly query: URLSearchParams;

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTPS on any number of TCP ports and unix sockets, all answered by one router.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import { createServer } from 'node:https';
+import type { Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Certificates } from './tls.ts';
 
 export type Router = {
-  request(request: IncomingMessage, response: ServerResponse): void;
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
-  close(): void;
+  readonly request: (request: IncomingMessage, response: ServerResponse) => void;
+  readonly upgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+  readonly close: () => void;
 };
 
 export type Listeners = {
-  listen(where: { readonly path: string } | { readonly host: string; readonly port: number }): Promise<AddressInfo | string>;
-  close(): Promise<void>;
+  readonly listen: (where: { readonly path: string } | { readonly host: string; readonly port: number }) => Promise<AddressInfo | string>;
+  readonly close: () => Promise<void>;
 };
 
 const KEEP_ALIVE = 120_000; // milliseconds

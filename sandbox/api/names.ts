@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names as RFC 1123 and RFC 1035 write them, and the metadata every object has.
 import type { StatusCause } from './api-error.ts';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import type { Resource } from './resources.ts';
 
 const LABEL_1123 = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;

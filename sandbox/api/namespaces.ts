@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every namespace is born with, and how one that is to be deleted is emptied.
-import { attempt, keyFor, type World } from './owners.ts';
+import { attempt, keyFor } from './owners.ts';
+import type { World } from './owners.ts';
 import type { KubeObject } from './json.ts';
 import type { Resource } from './resources.ts';
 import { keyOf } from './storage.ts';

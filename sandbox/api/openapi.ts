@@ -5,7 +5,8 @@
 import { groupVersions } from './discovery.ts';
 import type { Json } from './json.ts';
 import type { Registry, Resource } from './resources.ts';
-import { shapeOf, type FieldType } from './shapes.ts';
+import { shapeOf } from './shapes.ts';
+import type { FieldType } from './shapes.ts';
 
 const pathOf = (group: string, version: string): string => (group === '' ? `api/${version}` : `apis/${group}/${version}`);
 
@@ -57,7 +58,7 @@ const parameter = (name: string, type = 'string'): Json => ({ name, in: 'query',
 const WRITE = [parameter('dryRun'), parameter('fieldManager'), parameter('fieldValidation'), parameter('force', 'boolean')];
 
 /** /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION; undefined when it is not served. */
-export const openapiDocument = (registry: Registry, group: string, version: string): Json | undefined => {
+export const openapiDocument = (registry: Registry, group: string, version: string): Json => {
   const entry = groupVersions(registry).find((one) => one.group === group && one.version === version);
   if (!entry) return undefined;
   const schemas: Record<string, Json> = {};

@@ -6,7 +6,8 @@
 import { ApiError } from './api-error.ts';
 import type { KubeObject, OwnerReference } from './json.ts';
 import type { Registry, Resource } from './resources.ts';
-import { keyOf, type Storage } from './storage.ts';
+import { keyOf } from './storage.ts';
+import type { Storage } from './storage.ts';
 import type { ObjectKey } from './store.ts';
 import type { Writes } from './store-writes.ts';
 
@@ -40,7 +41,12 @@ export const indexOwners = ({ owned }: World, { resource, object }: Dependent, p
   }
 };
 
-const dependentsOf = ({ owned }: World, { metadata }: KubeObject): readonly Dependent[] => [...(owned.get(metadata.uid)?.values() ?? [])];
+/** As they are now: the index may be behind the store by the changes of this turn. */
+const dependentsOf = ({ owned, storage }: World, { metadata: { uid } }: KubeObject): readonly Dependent[] =>
+  [...(owned.get(uid)?.values() ?? [])].flatMap(({ resource, object: { metadata } }) => {
+    const object = storage.get(resource.id, keyOf(metadata.namespace, metadata.name));
+    return object?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ? [{ resource, object }] : [];
+  });
 
 const ownerOf = ({ registry, storage }: World, owner: OwnerReference, namespace: string | undefined): { resource: Resource | undefined; object: KubeObject | undefined } => {
   const group = owner.apiVersion.includes('/') ? (owner.apiVersion.split('/')[0] ?? '') : '';

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON patch (RFC 6902) and JSON merge patch (RFC 7386). Both return the result and may reuse parts of the target.
-import { applyPatch, type Operation } from 'rfc6902';
+import { applyPatch } from 'rfc6902';
+import type { Operation } from 'rfc6902';
 import { ApiError, badRequest } from './api-error.ts';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 
 /** RFC 7386, with `undefined` in the place of null as well. */
 export const mergePatched = (target: Json, patch: Json): Json => {

@@ -2,10 +2,12 @@
 // The last step of every write: storage, and with a definition also the registry.
 import { notFound } from './api-error.ts';
 import { CRD, register } from './crd.ts';
-import { frozen, type Json, type KubeObject } from './json.ts';
+import { frozen } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import type { Registry, Resource } from './resources.ts';
 import type { AdmissionRequest } from './server.ts';
-import { keyOf, type Storage } from './storage.ts';
+import { keyOf } from './storage.ts';
+import type { Storage } from './storage.ts';
 import type { ObjectKey } from './store.ts';
 
 export type WriteContext = {

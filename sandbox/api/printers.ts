@@ -1,97 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The columns of `kubectl get` for the built-in kinds, as users know them. Priority 1 shows with -o wide.
+import { age, count, created, list, name, NONE, pairs, since, text } from './cells.ts';
+import type { Column } from './cells.ts';
 import type { Json, KubeObject } from './json.ts';
+import { podColumns } from './pod-printer.ts';
 import { selectorText } from './selectors.ts';
-
-export type Column = {
-  readonly name: string;
-  readonly type?: string;
-  readonly wide?: boolean;
-  readonly cell: (object: KubeObject) => Json;
-};
-
-/** As kubectl writes durations: 45s, 5m10s, 3h20m, 4d3h. */
-export const shortDuration = (seconds: number): string => {
-  const s = Math.max(0, Math.floor(seconds));
-  const [m, h, d] = [Math.floor(s / 60), Math.floor(s / 3600), Math.floor(s / 86400)];
-  const two = (a: number, unit: string, b: number, small: string): string => (b === 0 ? `${a}${unit}` : `${a}${unit}${b}${small}`);
-  if (s < 120) return `${s}s`;
-  if (m < 10) return two(m, 'm', s % 60, 's');
-  if (m < 180) return `${m}m`;
-  if (h < 8) return two(h, 'h', m % 60, 'm');
-  if (h < 48) return `${h}h`;
-  if (d < 8) return two(d, 'd', h % 24, 'h');
-  if (d < 730) return `${d}d`;
-  const y = Math.floor(d / 365);
-  return y < 8 ? two(y, 'y', d % 365, 'd') : `${y}y`;
-};
-
-/** How long ago a metav1.Time was. */
-export const since = (time: string | undefined): string => {
-  const at = Date.parse(time ?? '');
-  return Number.isNaN(at) ? '<unknown>' : shortDuration((Date.now() - at) / 1000);
-};
-
-const NONE = '<none>';
-const list = (items: readonly Json[] | undefined): string => (items && items.length > 0 ? items.join(',') : NONE);
-const pairs = (map: Json): string => list(Object.entries(map ?? {}).map(([key, value]) => `${key}=${value}`));
-
-const name: Column = { name: 'Name', cell: (object) => object.metadata.name };
-const age: Column = { name: 'Age', cell: (object) => since(object.metadata.creationTimestamp) };
-const created: Column = { name: 'Created At', cell: (object) => object.metadata.creationTimestamp };
-const text = (title: string, cell: Column['cell'], wide = false): Column => ({ name: title, cell, wide });
-const count = (title: string, cell: Column['cell']): Column => ({ name: title, type: 'integer', cell });
 
 const selector = text('Selector', ({ spec }) => selectorText(spec?.selector) || NONE, true);
 const containers = text('Containers', ({ spec }) => list(spec?.template?.spec?.containers?.map((container: Json) => container.name)), true);
 const images = text('Images', ({ spec }) => list(spec?.template?.spec?.containers?.map((container: Json) => container.image)), true);
-
-const waitingReason = (status: Json): string | undefined => {
-  const { waiting, terminated } = status.state ?? {};
-  if (waiting?.reason) return waiting.reason;
-  if (!terminated) return undefined;
-  return terminated.reason || (terminated.signal ? `Signal:${terminated.signal}` : `ExitCode:${terminated.exitCode}`);
-};
-
-const initReason = (pod: KubeObject): string | undefined => {
-  const statuses: readonly Json[] = pod['status']?.initContainerStatuses ?? [];
-  const index = statuses.findIndex((status) => !(status.state?.terminated?.exitCode === 0 || (status.started && status.restartCount !== undefined && status.state?.running)));
-  const status = statuses[index];
-  if (!status) return undefined;
-  const reason = waitingReason(status);
-  return reason && reason !== 'PodInitializing' ? `Init:${reason}` : `Init:${index}/${pod['spec'].initContainers?.length ?? 0}`;
-};
-
-const podReason = (pod: KubeObject): string => {
-  const status = pod['status'] ?? {};
-  if (pod.metadata.deletionTimestamp) return status.reason === 'NodeLost' ? 'Unknown' : 'Terminating';
-  const init = initReason(pod);
-  if (init) return init;
-  const statuses: readonly Json[] = status.containerStatuses ?? [];
-  const reason = statuses.map(waitingReason).find((one) => one !== undefined) ?? status.reason ?? status.phase ?? 'Unknown';
-  const running = statuses.some((one) => one.ready && one.state?.running);
-  if (reason !== 'Completed' || !running) return reason;
-  return status.conditions?.some((one: Json) => one.type === 'Ready' && one.status === 'True') ? 'Running' : 'NotReady';
-};
-
-const podRestarts = (pod: KubeObject): string => {
-  const statuses: readonly Json[] = pod['status']?.containerStatuses ?? [];
-  const total = statuses.reduce((sum, status) => sum + (status.restartCount ?? 0), 0);
-  const last = statuses.map((status) => status.lastState?.terminated?.finishedAt).filter(Boolean).sort().at(-1);
-  return total > 0 && last ? `${total} (${since(last)} ago)` : String(total);
-};
-
-const pod: readonly Column[] = [
-  name,
-  text('Ready', ({ spec, status }) => `${(status?.containerStatuses ?? []).filter((one: Json) => one.ready && one.state?.running).length}/${spec.containers.length}`),
-  text('Status', podReason),
-  text('Restarts', podRestarts),
-  age,
-  text('IP', ({ status }) => status?.podIP ?? NONE, true),
-  text('Node', ({ spec }) => spec.nodeName ?? NONE, true),
-  text('Nominated Node', ({ status }) => status?.nominatedNodeName ?? NONE, true),
-  text('Readiness Gates', ({ spec }) => (spec.readinessGates ? `0/${spec.readinessGates.length}` : NONE), true),
-];
 
 const nodeStatus = ({ spec, status }: KubeObject): string => {
   const ready = status?.conditions?.find((condition: Json) => condition.type === 'Ready');
@@ -187,7 +104,7 @@ const keys = (...fields: readonly string[]): Column => count('Data', (object) =>
 
 /** By resource id. Kinds without a row show Name and Age. */
 export const printers: Readonly<Record<string, readonly Column[]>> = {
-  pods: pod,
+  pods: podColumns,
   nodes: node,
   services: service,
   events: event,

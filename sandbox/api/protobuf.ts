@@ -6,7 +6,8 @@
 //   object   tag = number << 3 | wire type (0 varint, 1 64 bits, 2 length and bytes, 5 32 bits)
 import { badRequest, unsupportedMediaType } from './api-error.ts';
 import type { Json } from './json.ts';
-import { rootShape, type FieldType, type Shape } from './shapes.ts';
+import { rootShape } from './shapes.ts';
+import type { FieldType, Shape } from './shapes.ts';
 
 export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 

@@ -2,8 +2,10 @@
 // How objects leave the server: as themselves, as rows of a Table, or as metadata alone. One place negotiates it from
 // the Accept header; get, list and watch then only ask for text.
 import { notAcceptable } from './api-error.ts';
-import { jsonText, type KubeObject } from './json.ts';
-import { apiVersionOf, type Resource } from './resources.ts';
+import { jsonText } from './json.ts';
+import type { KubeObject } from './json.ts';
+import { apiVersionOf } from './resources.ts';
+import type { Resource } from './resources.ts';
 import { metadataOnly, rowsOf } from './tables.ts';
 import { inVersion } from './versions.ts';
 
@@ -29,7 +31,7 @@ const acceptedOf = (header: string | undefined): readonly Accepted[] =>
 const JSON_TYPES = new Set(['application/json', '*/*', 'application/*']);
 
 /** Object, Table or Metadata, by the first entry of the Accept header that can be served. ApiError 406. */
-export const acceptedShape = (header: string | undefined): 'Object' | 'Table' | 'Metadata' => {
+const acceptedShape = (header: string | undefined): 'Object' | 'Table' | 'Metadata' => {
   for (const { type, as, group, version } of acceptedOf(header)) {
     if (!JSON_TYPES.has(type)) continue;
     if (as === undefined) return 'Object';

@@ -1,88 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verbs on objects: get, list, watch, create, update, patch, delete, deletecollection, and the status subresource.
-import type { IncomingMessage, ServerResponse } from 'node:http';
+// The verbs on objects: get, list, watch, create, update, patch and (rest-delete.ts) delete; also on their status.
 import { apply } from './apply.ts';
-import { badRequest, invalid, methodNotAllowed, notFound, pathNotFound, unsupportedMediaType } from './api-error.ts';
-import { contentTypeOf, parsedBody, readBody, readObject, sendJson, sendText, warn } from './exchange.ts';
-import type { Faults } from './faults.ts';
-import { isRecord, type Json, type KubeObject } from './json.ts';
-import { revisionOf, type Lister } from './list.ts';
-import { unsupportedField } from './names.ts';
+import { badRequest, methodNotAllowed, pathNotFound, unsupportedMediaType } from './api-error.ts';
+import { keyOfCall, selectionFor, sendObject, storageId, storedObject, writeOptionsOf } from './call.ts';
+import type { Call, RestContext } from './call.ts';
+import { contentTypeOf, parsedBody, readBody, readObject, sendText } from './exchange.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
+import { revisionOf } from './list.ts';
 import { jsonPatched, mergePatched } from './patch.ts';
 import { representationOf } from './representation.ts';
-import type { RequestInfo } from './request-info.ts';
-import type { Registry, Resource } from './resources.ts';
-import { selectionOf, type Predicate } from './selectors.ts';
+import type { Resource } from './resources.ts';
+import { serveDelete, serveDeleteCollection } from './rest-delete.ts';
 import { shapeOf } from './shapes.ts';
-import { keyOf, type Storage } from './storage.ts';
-import type { DeleteOptions, ObjectKey } from './store.ts';
-import type { WriteOptions, Writes } from './store-writes.ts';
 import { strategicMerged } from './strategic-merge.ts';
 import { streamWatch } from './watch.ts';
-
-export type RestContext = {
-  readonly storage: Storage;
-  readonly registry: Registry;
-  readonly writes: Writes;
-  readonly lister: Lister;
-  readonly faults: Faults | undefined;
-};
-
-/** A request whose resource is known. */
-export type Call = {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly info: RequestInfo;
-  readonly query: URLSearchParams;
-  readonly resource: Resource;
-  readonly user: string;
-};
-
-/** Where the objects of a resource are stored. */
-export const storageId = (resource: Resource): string => resource.viewOf ?? resource.id;
-
-export const keyOfCall = ({ info, resource }: Call): ObjectKey => ({ name: info.name, ...(resource.namespaced && { namespace: info.namespace }) });
-
-export const storedObject = ({ storage }: RestContext, call: Call): KubeObject => {
-  const object = storage.get(storageId(call.resource), keyOf(call.resource.namespaced ? call.info.namespace : undefined, call.info.name));
-  if (!object) throw notFound(call.resource, call.info.name);
-  return object;
-};
-
-const isDryRun = (query: URLSearchParams, body: Json): boolean => {
-  const values = [...query.getAll('dryRun'), ...(Array.isArray(body?.dryRun) ? body.dryRun : [])];
-  if (values.some((value) => value !== 'All')) throw badRequest(`Invalid value: "${values.join(',')}": dryRun must be All`);
-  return values.length > 0;
-};
-
-export const writeOptionsOf = ({ query, response, info }: Call): WriteOptions => {
-  const fieldValidation = query.get('fieldValidation') || 'Warn';
-  if (fieldValidation !== 'Strict' && fieldValidation !== 'Warn' && fieldValidation !== 'Ignore')
-    throw invalid({ group: 'meta.k8s.io', plural: '', kind: 'PatchOptions' }, '', [unsupportedField('fieldValidation', fieldValidation, ['Ignore', 'Strict', 'Warn'])]);
-  return {
-    version: info.version,
-    ...(info.subresource === 'status' && { subresource: 'status' as const }),
-    dryRun: isDryRun(query, undefined),
-    fieldValidation,
-    warn: (text) => warn(response, text),
-  };
-};
-
-const sendObject = (call: Call, code: number, object: KubeObject): void => {
-  const { response, request, resource, info, query } = call;
-  const representation = representationOf(resource, info.version, request.headers.accept, query.get('includeObject') ?? undefined);
-  sendText(response, code, representation.one(object), representation.contentType);
-};
-
-const selectionFor = ({ info, query, resource }: Call): Predicate | undefined =>
-  selectionOf(
-    {
-      ...(resource.namespaced && info.namespace !== '' && { namespace: info.namespace }),
-      labelSelector: query.get('labelSelector') ?? '',
-      fieldSelector: query.get('fieldSelector') ?? '',
-    },
-    resource.id,
-  );
 
 const list = (context: RestContext, call: Call): void => {
   const { request, response, resource, info, query } = call;
@@ -172,42 +104,6 @@ const patch = async ({ writes, storage }: RestContext, call: Call): Promise<void
   sendObject(call, 200, writes.modify(resource, keyOfCall(call), patchOf(resource, type, body), options));
 };
 
-const PROPAGATION = ['Background', 'Foreground', 'Orphan'] as const;
-
-const deleteOptionsOf = ({ query, resource }: Call, body: Json): DeleteOptions => {
-  const grace = body?.gracePeriodSeconds ?? (query.has('gracePeriodSeconds') ? Number(query.get('gracePeriodSeconds')) : undefined);
-  const orphan = body?.orphanDependents ?? (query.has('orphanDependents') ? query.get('orphanDependents') === 'true' : undefined);
-  const asked = body?.propagationPolicy ?? query.get('propagationPolicy') ?? (orphan === true ? 'Orphan' : undefined);
-  const propagationPolicy = PROPAGATION.find((one) => one === asked);
-  if (asked && !propagationPolicy) throw invalid({ ...resource, kind: 'DeleteOptions' }, '', [unsupportedField('propagationPolicy', asked, PROPAGATION)]);
-  if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0)) throw badRequest(`Invalid value: ${grace}: gracePeriodSeconds must be a whole number, at least 0`);
-  return {
-    ...(grace !== undefined && { gracePeriodSeconds: grace }),
-    ...(propagationPolicy && { propagationPolicy }),
-    ...(isRecord(body?.preconditions) && { preconditions: body.preconditions }),
-    dryRun: isDryRun(query, body),
-  };
-};
-
-const remove = async ({ writes }: RestContext, call: Call): Promise<void> => {
-  const { resource, response, info } = call;
-  const body = await readObject(call.request);
-  const { object, gone } = writes.remove(resource, keyOfCall(call), deleteOptionsOf(call, body));
-  if (!gone || resource.id === 'pods') return sendObject(call, 200, object);
-  const details = { name: info.name, ...(resource.group && { group: resource.group }), kind: resource.plural, uid: object.metadata.uid };
-  sendJson(response, 200, { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details });
-};
-
-const removeAll = async ({ writes, storage }: RestContext, call: Call): Promise<void> => {
-  const { resource, response, request, info } = call;
-  const options = deleteOptionsOf(call, await readObject(request));
-  const selected = selectionFor(call);
-  const objects = storage.all(storageId(resource)).filter((object) => !selected || selected(object));
-  for (const { metadata } of objects) writes.remove(resource, { name: metadata.name, ...(metadata.namespace !== undefined && { namespace: metadata.namespace }) }, options);
-  const representation = representationOf(resource, info.version, request.headers.accept);
-  sendText(response, 200, representation.many(objects, JSON.stringify({ resourceVersion: String(storage.revision()) })), representation.contentType);
-};
-
 /** Answers a request for objects or their status; errors are thrown as ApiError. */
 export const serveObjects = async (context: RestContext, call: Call): Promise<void> => {
   const { info, resource } = call;
@@ -229,8 +125,8 @@ export const serveObjects = async (context: RestContext, call: Call): Promise<vo
       return patch(context, call);
     case 'delete':
       if (status) throw methodNotAllowed();
-      return remove(context, call);
+      return serveDelete(context, call);
     case 'deletecollection':
-      return removeAll(context, call);
+      return serveDeleteCollection(context, call);
   }
 };

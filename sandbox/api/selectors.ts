@@ -43,12 +43,12 @@ export const labelPredicate = (text: string | undefined): Predicate | undefined 
 
 /** The same for a LabelSelector object (matchLabels, matchExpressions), as text; `undefined` for an empty one. */
 export const selectorText = (selector: Json): string => {
-  const labels = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries(selector?.matchLabels ?? {}).map(([key, value]) => `${key}=${String(value)}`);
   const expressions = (selector?.matchExpressions ?? []).map((expression: Json) => {
     const { key, operator, values = [] } = expression;
     if (operator === 'Exists') return key;
-    if (operator === 'DoesNotExist') return `!${key}`;
-    return `${key} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
+    if (operator === 'DoesNotExist') return `!${String(key)}`;
+    return `${String(key)} ${operator === 'In' ? 'in' : 'notin'} (${values.join(',')})`;
   });
   return [...labels, ...expressions].join(',');
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // For tests of the API: a server on loopback whose containers are processes of this machine, and clients for it.
+import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
@@ -8,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Json } from './json.ts';
-import { createApiServer, type ApiServer, type ApiServerOptions } from './server.ts';
+import { createApiServer } from './server.ts';
+import type { ApiServer, ApiServerOptions } from './server.ts';
 import { shellSession } from './shell-session.ts';
 
 export const TOKEN = 'a-token-for-tests';
@@ -20,9 +22,9 @@ export type TestServer = {
   readonly port: number;
   readonly dir: string;
   /** Sends a request with the token; a body that is no string goes as JSON. */
-  send(method: string, path: string, body?: Json, headers?: Readonly<Record<string, string>>): Promise<Answer>;
+  readonly send: (method: string, path: string, body?: Json, headers?: Readonly<Record<string, string>>) => Promise<Answer>;
   /** Opens a watch: parsed lines as they come. */
-  watch(path: string): { readonly events: Json[]; readonly ended: Promise<void>; close(): void };
+  readonly watch: (path: string) => { readonly events: Json[]; readonly ended: Promise<void>; readonly close: () => void };
 };
 
 async function* testLog(lines: number, signal: AbortSignal): AsyncIterable<Buffer> {
@@ -117,4 +119,10 @@ export const kubectlFor = async ({ api, port, dir }: TestServer): Promise<(args:
       const child = execFile('kubectl', words, { env, timeout: 20_000, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8' }, (error, out, err) => resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }));
       child.stdin?.end(input);
     });
+};
+
+/** The output of a run that succeeded. */
+export const ok = (run: Run): string => {
+  assert.equal(run.code, 0, run.err);
+  return run.out;
 };

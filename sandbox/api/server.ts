@@ -19,9 +19,6 @@ import type { ExecSession, LogTarget, ExecTarget } from './streams.ts';
 import type { Json, Store } from './store.ts';
 import type { Faults } from './faults.ts';
 
-export type { ExecSession, ExecTarget, LogTarget, TerminalSize } from './streams.ts';
-export type { Faults } from './faults.ts';
-
 /** One authorised request, as an RBAC rule would have to name it. */
 export type RequestRecord = {
   readonly user: string;
@@ -46,7 +43,7 @@ export type AdmissionRequest = {
 };
 
 export type ApiServerOptions = {
-  /** bearer token → user name */
+  /** bearer token → user name; read at each request */
   readonly tokens: ReadonlyMap<string, string>;
   /** Further names and addresses for the server certificate. */
   readonly sans: readonly string[];

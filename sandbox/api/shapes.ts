@@ -10,7 +10,7 @@
 //   …=7           the field's number in protobuf, in which kubectl writes some built-in kinds (protobuf.ts)
 import type { Resource } from './resources.ts';
 
-export type ListKind = { readonly kind: 'atomic' } | { readonly kind: 'set' } | { readonly kind: 'map'; readonly keys: readonly string[] };
+type ListKind = { readonly kind: 'atomic' } | { readonly kind: 'set' } | { readonly kind: 'map'; readonly keys: readonly string[] };
 
 export type Shape = {
   readonly kind: 'shape';
@@ -96,8 +96,9 @@ const table = {
   SecurityContext: `capabilities:Capabilities=1 privileged:bool=2 seLinuxOptions:any=3 windowsOptions:any=10 runAsUser:int=4 runAsGroup:int=8
     runAsNonRoot:bool=5 readOnlyRootFilesystem:bool=6 allowPrivilegeEscalation:bool=7 procMount:string=9 seccompProfile:any=11 appArmorProfile:any=12`,
   Capabilities: `add:string[]=1 drop:string[]=2`,
-  Volume: `name:string hostPath:HostPath emptyDir:any secret:any configMap:any projected:any downwardAPI:any persistentVolumeClaim:any csi:any
-    ephemeral:any nfs:any image:any iscsi:any fc:any local:any`,
+  Volume: `name:string=1 @VolumeSource=2`,
+  VolumeSource: `hostPath:HostPath=1 emptyDir:any=2 secret:any=6 nfs:any=7 iscsi:any=8 persistentVolumeClaim:any=10 downwardAPI:any=16 fc:any=17
+    configMap:any=19 projected:any=26 csi:any=28 ephemeral:any=29 image:any=30`,
   HostPath: `path:string=1 type:string=2`,
   PodStatus: `phase:string conditions:Condition[type] message:string reason:string nominatedNodeName:string hostIP:string hostIPs:IpEntry[]
     podIP:string podIPs:IpEntry[ip] startTime:time initContainerStatuses:ContainerStatus[] containerStatuses:ContainerStatus[]

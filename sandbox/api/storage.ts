@@ -5,7 +5,8 @@
 //   put/remove ──▶ objects (newest version)          list: a sorted array of frozen objects, cached until the next write
 //              └─▶ log  [ …, change, change, change ] ◀── cursor ◀── cursor        dropped from the left when too long
 import { expired, tooLargeVersion } from './api-error.ts';
-import { frozen, type KubeObject } from './json.ts';
+import { frozen } from './json.ts';
+import type { KubeObject } from './json.ts';
 
 export type Change = {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';

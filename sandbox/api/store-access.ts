@@ -4,9 +4,14 @@ import { ApiError } from './api-error.ts';
 import { mergePatched } from './patch.ts';
 import type { Registry } from './resources.ts';
 import { selectionOf } from './selectors.ts';
-import { keyOf, type Storage } from './storage.ts';
+import { keyOf } from './storage.ts';
+import type { Storage } from './storage.ts';
 import type { ObjectKey, Store, StoreEvent } from './store.ts';
-import { known, type Writes } from './store-writes.ts';
+import { known } from './store-writes.ts';
+import type { Writes } from './store-writes.ts';
+
+/** A field that the kind does not have is a mistake of ours. */
+const STRICT = { fieldValidation: 'Strict' } as const;
 
 export const createStore = (storage: Storage, registry: Registry, writes: Writes): Store => {
   const keyFor = (id: string, { namespace, name }: ObjectKey): string => keyOf(known(registry, id).namespaced ? (namespace ?? 'default') : undefined, name);
@@ -40,14 +45,14 @@ export const createStore = (storage: Storage, registry: Registry, writes: Writes
         drain();
       });
     },
-    create: (id, object) => writes.create(known(registry, id), object),
-    update: (id, object) => writes.update(known(registry, id), versioned(id, object)),
-    updateStatus: (id, object) => writes.update(known(registry, id), versioned(id, object), { subresource: 'status' }),
-    patch: (id, key, change) => writes.modify(known(registry, id), key, (copy) => mergePatched(copy, change)),
+    create: (id, object) => writes.create(known(registry, id), object, STRICT),
+    update: (id, object) => writes.update(known(registry, id), versioned(id, object), STRICT),
+    updateStatus: (id, object) => writes.update(known(registry, id), versioned(id, object), { ...STRICT, subresource: 'status' }),
+    patch: (id, key, change) => writes.modify(known(registry, id), key, (copy) => mergePatched(copy, change), STRICT),
     patchStatus(id, key, status) {
       const resource = known(registry, id);
       if (!resource.status) throw new ApiError(404, 'NotFound', `${id} has no status subresource`, {});
-      return writes.modify(resource, key, (copy) => mergePatched(copy, { status }), { subresource: 'status' });
+      return writes.modify(resource, key, (copy) => mergePatched(copy, { status }), { ...STRICT, subresource: 'status' });
     },
     delete: (id, key, options) => writes.remove(known(registry, id), key, options).object,
   };

@@ -9,15 +9,18 @@ import { alreadyExists, ApiError, badRequest, forbidden, invalid, notFound } fro
 import { CRD, definitionStatus } from './crd.ts';
 import { initialStatus, setDefaults } from './defaults.ts';
 import { held, remove } from './deletion.ts';
-import { isRecord, type Json, type KubeObject } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import { generatedName, requiredField } from './names.ts';
-import { erase, existing, persist, storageKey, storedAs, type WriteContext } from './persist.ts';
+import { erase, existing, persist, storageKey, storedAs } from './persist.ts';
+import type { WriteContext } from './persist.ts';
 import type { Registry, Resource } from './resources.ts';
 import { keyOf } from './storage.ts';
 import type { DeleteOptions, ObjectKey } from './store.ts';
 import { timestamp } from './time.ts';
 import { inVersion } from './versions.ts';
-import { admissible, checkUpdate, enveloped, joined, validate, type Admissible, type WriteOptions } from './write-steps.ts';
+import { admissible, checkUpdate, enveloped, joined, validate } from './write-steps.ts';
+import type { Admissible, WriteOptions } from './write-steps.ts';
 
 export type { WriteOptions } from './write-steps.ts';
 

@@ -44,7 +44,8 @@ export type DeleteOptions = {
 
 /**
  * Objects handed out are frozen and shared: change a copy (`structuredClone`), or patch.
- * Writes throw ApiError (api-error.ts) with the HTTP code and reason that a client over HTTPS would see.
+ * Writes throw ApiError (api-error.ts) with the HTTP code and reason that a client over HTTPS would see; fields that the
+ * kind does not have are refused (400), not dropped.
  */
 export type Store = {
   get(resource: ResourceName, key: ObjectKey): KubeObject | undefined;

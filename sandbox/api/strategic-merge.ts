@@ -3,7 +3,8 @@
 // merge), $retainKeys, $setElementOrder/LIST, $deleteFromPrimitiveList/LIST. Items that only the server has go behind
 // those that $setElementOrder names.
 import { badRequest } from './api-error.ts';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import type { FieldType } from './shapes.ts';
 
 const ANY: FieldType = { kind: 'scalar', name: 'any' };

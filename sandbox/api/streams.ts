@@ -11,7 +11,7 @@ export type ExecTarget = {
 };
 
 /** Characters. */
-export type TerminalSize = { readonly columns: number; readonly rows: number };
+type TerminalSize = { readonly columns: number; readonly rows: number };
 
 /** A running command. `kill` must be safe to call at any time, also after the exit. */
 export type ExecSession = {

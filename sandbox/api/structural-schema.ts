@@ -3,11 +3,13 @@
 // what is wrong. CEL rules (x-kubernetes-validations) are not evaluated.
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv } from 'ajv';
+import type { ErrorObject, ValidateFunction } from 'ajv';
 import type { StatusCause } from './api-error.ts';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import { duplicateField, invalidField, requiredField, unsupportedField } from './names.ts';
-import { isCidr } from './validate.ts';
+import { isCidr } from './checks.ts';
 
 const EMBEDDED = new Set(['apiVersion', 'kind', 'metadata']);
 const child = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
@@ -157,10 +159,16 @@ const causeOf = ({ keyword, instancePath, params, data }: ErrorObject): StatusCa
 };
 
 const compiled = new WeakMap<object, ValidateFunction>();
+const byText = new Map<string, ValidateFunction>(); // a definition that is applied again unchanged is not compiled again
 
 const validatorOf = (schema: Json): ValidateFunction => {
-  let validator = compiled.get(schema);
-  if (!validator) compiled.set(schema, (validator = ajv.compile(jsonSchema(schema))));
+  const known = compiled.get(schema);
+  if (known) return known;
+  const plain = jsonSchema(schema);
+  const text = JSON.stringify(plain);
+  const validator = byText.get(text) ?? ajv.compile(plain);
+  byText.set(text, validator);
+  compiled.set(schema, validator);
   return validator;
 };
 

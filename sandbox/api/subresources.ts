@@ -4,9 +4,12 @@
 import { randomBytes } from 'node:crypto';
 import { badRequest, methodNotAllowed } from './api-error.ts';
 import { contentTypeOf, parsedBody, readBody, readObject, sendJson } from './exchange.ts';
-import { isRecord, type Json, type KubeObject } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import { jsonPath } from './json-path.ts';
-import { keyOfCall, patchOf, storedObject, writeOptionsOf, type Call, type RestContext } from './rest.ts';
+import { keyOfCall, storedObject, writeOptionsOf } from './call.ts';
+import { patchOf } from './rest.ts';
+import type { Call, RestContext } from './call.ts';
 import type { ScalePaths } from './resources.ts';
 import { selectorText } from './selectors.ts';
 import { timestamp } from './time.ts';

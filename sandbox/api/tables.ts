@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // meta.k8s.io/v1 Table and PartialObjectMetadata: the shapes in which `kubectl get` asks for objects.
-import { frozen, jsonText, type Json, type KubeObject } from './json.ts';
+import { frozen, jsonText } from './json.ts';
+import type { Json, KubeObject } from './json.ts';
 import { jsonPath } from './json-path.ts';
-import { plainColumns, printers, since, type Column } from './printers.ts';
+import { since } from './cells.ts';
+import { plainColumns, printers } from './printers.ts';
+import type { Column } from './cells.ts';
 import type { PrinterColumn, Resource } from './resources.ts';
 
 const metadataCache = new WeakMap<KubeObject, object>();

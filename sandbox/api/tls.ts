@@ -20,8 +20,16 @@ keyUsage = critical,keyCertSign,cRLSign
 subjectKeyIdentifier = hash
 `;
 
+const NEW_KEY = 'req -config openssl.cnf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
+/** Arguments of openssl, in order; no argument has a space. */
+const STEPS = [
+  `${NEW_KEY} -x509 -keyout ca.key -out ca.crt -days ${DAYS} -subj /CN=stentor-sandbox-ca`,
+  `${NEW_KEY} -keyout server.key -out server.csr -subj /CN=kube-apiserver`,
+  `x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days ${DAYS} -extfile server.ext`,
+];
+
 /** The openssl command failed or is missing. */
-export class CertificateError extends Error {
+class CertificateError extends Error {
   readonly code = 'CERTIFICATE';
 }
 
@@ -41,11 +49,8 @@ export const makeCertificates = async (dir: string, sans: readonly string[]): Pr
   const names = [...new Set([...ALWAYS, ...sans])].map((name) => (isIP(name) === 0 ? `DNS:${name}` : `IP:${name}`));
   const extensions = `basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\nsubjectAltName=${names.join(',')}\n`;
   await writeFile(join(dir, 'server.ext'), extensions);
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await writeFile(join(dir, 'openssl.cnf'), CONFIG); // our own: the machine's may add extensions
-  await openssl(dir, ['req', '-config', 'openssl.cnf', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.crt', '-days', DAYS, '-subj', '/CN=stentor-sandbox-ca']);
-  await openssl(dir, ['req', '-config', 'openssl.cnf', ...key, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=kube-apiserver']);
-  await openssl(dir, ['x509', '-req', '-in', 'server.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-out', 'server.crt', '-days', DAYS, '-extfile', 'server.ext']);
+  for (const step of STEPS) await openssl(dir, step.split(' '));
   for (const file of ['ca.key', 'server.key']) await chmod(join(dir, file), 0o600);
   const text = (file: string): Promise<string> => readFile(join(dir, file), 'utf8');
   return { ca: await text('ca.crt'), cert: await text('server.crt'), key: await text('server.key') };

@@ -4,33 +4,13 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { StatusCause } from './api-error.ts';
-import { isRecord, type Json } from './json.ts';
-import { duplicateField, forbiddenField, invalidField, isDnsLabel, requiredField, unsupportedField } from './names.ts';
+import { cidr, immutable, oneOf, portRange, PROTOCOLS } from './checks.ts';
+import type { Check } from './checks.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
+import { duplicateField, forbiddenField, invalidField, isDnsLabel, requiredField } from './names.ts';
 import type { Resource } from './resources.ts';
-import { labelPredicate, selectorText } from './selectors.ts';
-
-type Check = (object: Json, old: Json | undefined, causes: StatusCause[]) => void;
-
-const oneOf = (causes: StatusCause[], field: string, value: Json, allowed: readonly string[]): void => {
-  if (value !== undefined && !allowed.includes(value)) causes.push(unsupportedField(field, value, allowed));
-};
-const portRange = (causes: StatusCause[], field: string, value: Json): void => {
-  if (!(Number.isInteger(value) && value >= 1 && value <= 65535)) causes.push(invalidField(field, value, 'must be between 1 and 65535, inclusive'));
-};
-const immutable = (causes: StatusCause[], field: string, value: Json, old: Json): void => {
-  if (!isDeepStrictEqual(value, old)) causes.push(invalidField(field, value, 'field is immutable'));
-};
-/** True for 10.0.0.0/8, fd00::/8. */
-export const isCidr = (text: Json): boolean => {
-  const [address = '', length = '', ...rest] = String(text).split('/');
-  const family = isIP(address);
-  return rest.length === 0 && family !== 0 && /^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128);
-};
-const cidr = (causes: StatusCause[], field: string, value: Json): void => {
-  if (!isCidr(value)) causes.push(invalidField(field, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'));
-};
-
-const PROTOCOLS = ['SCTP', 'TCP', 'UDP'];
+import { pod, workload } from './validate-pods.ts';
 
 const service: Check = ({ spec }, old, causes) => {
   if (!spec) return void causes.push(requiredField('spec'));
@@ -74,67 +54,7 @@ const servicePorts = (ports: readonly Json[], causes: StatusCause[]): void => {
   }
 };
 
-const containers = (list: Json, at: string, causes: StatusCause[]): void => {
-  const names = new Set<string>();
-  for (const [index, container] of (list ?? []).entries()) {
-    const field = `${at}[${index}]`;
-    if (!container.name) causes.push(requiredField(`${field}.name`));
-    else if (!isDnsLabel(container.name)) causes.push(invalidField(`${field}.name`, container.name, 'a lowercase RFC 1123 label is wanted'));
-    if (names.has(container.name)) causes.push(duplicateField(`${field}.name`, container.name));
-    names.add(container.name);
-    if (!container.image) causes.push(requiredField(`${field}.image`));
-    for (const [nth, port] of (container.ports ?? []).entries()) {
-      portRange(causes, `${field}.ports[${nth}].containerPort`, port.containerPort);
-      oneOf(causes, `${field}.ports[${nth}].protocol`, port.protocol, PROTOCOLS);
-    }
-    for (const [nth, env] of (container.env ?? []).entries()) if (!env.name) causes.push(requiredField(`${field}.env[${nth}].name`));
-    for (const [nth, mount] of (container.volumeMounts ?? []).entries()) if (!mount.mountPath) causes.push(requiredField(`${field}.volumeMounts[${nth}].mountPath`));
-  }
-};
-
-const podSpec = (spec: Json, at: string, causes: StatusCause[]): void => {
-  if (!spec?.containers?.length) return void causes.push(requiredField(`${at}.containers`));
-  containers(spec.containers, `${at}.containers`, causes);
-  containers(spec.initContainers, `${at}.initContainers`, causes);
-  oneOf(causes, `${at}.restartPolicy`, spec.restartPolicy, ['Always', 'OnFailure', 'Never']);
-  oneOf(causes, `${at}.dnsPolicy`, spec.dnsPolicy, ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None']);
-  const volumes = new Set((spec.volumes ?? []).map((volume: Json) => volume.name));
-  for (const kind of ['containers', 'initContainers'])
-    for (const [index, container] of (spec[kind] ?? []).entries())
-      for (const [nth, mount] of (container.volumeMounts ?? []).entries())
-        if (!volumes.has(mount.name)) causes.push({ reason: 'FieldValueNotFound', message: `Not found: "${mount.name}"`, field: `${at}.${kind}[${index}].volumeMounts[${nth}].name` });
-};
-
-/** A pod's spec without what may change after creation. */
-const fixedPodSpec = (spec: Json): Json => {
-  const { activeDeadlineSeconds: _a, tolerations: _b, terminationGracePeriodSeconds: _c, schedulingGates: _d, ephemeralContainers: _e, nodeName: _f, ...rest } = spec;
-  const withoutImage = (container: Json): Json => ({ ...container, image: undefined, resources: undefined });
-  return { ...rest, containers: spec.containers?.map(withoutImage), initContainers: spec.initContainers?.map(withoutImage) };
-};
-
-const pod: Check = ({ spec }, old, causes) => {
-  podSpec(spec, 'spec', causes);
-  if (!old || causes.length > 0) return;
-  const moved = old.spec.nodeName !== undefined && old.spec.nodeName !== spec.nodeName;
-  if (moved || !isDeepStrictEqual(fixedPodSpec(spec), fixedPodSpec(old.spec)))
-    causes.push(forbiddenField('spec', 'pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, `spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations), `spec.terminationGracePeriodSeconds`'));
-};
-
-const workload: Check = ({ spec }, old, causes) => {
-  if (!spec) return void causes.push(requiredField('spec'));
-  if (spec.replicas < 0) causes.push(invalidField('spec.replicas', spec.replicas, 'must be greater than or equal to 0'));
-  if (!spec.template) return void causes.push(requiredField('spec.template'));
-  const text = selectorText(spec.selector);
-  if (!spec.selector) causes.push(requiredField('spec.selector'));
-  else if (text === '') causes.push(invalidField('spec.selector', spec.selector, 'empty selector is invalid for deployment'));
-  else if (labelPredicate(text)?.({ ...spec.template, metadata: spec.template.metadata ?? {} }) === false)
-    causes.push(invalidField('spec.template.metadata.labels', spec.template.metadata?.labels ?? {}, '`selector` does not match template `labels`'));
-  podSpec(spec.template.spec, 'spec.template.spec', causes);
-  if (spec.template.spec?.restartPolicy !== undefined) oneOf(causes, 'spec.template.spec.restartPolicy', spec.template.spec.restartPolicy, ['Always']);
-  if (old) immutable(causes, 'spec.selector', spec.selector, old.spec.selector);
-};
-
-const keyed = (object: Json, old: Json | undefined, causes: StatusCause[]): void => {
+const keyed = (object: Json, old: Json, causes: StatusCause[]): void => {
   for (const field of ['data', 'binaryData'])
     for (const key of Object.keys(object[field] ?? {}))
       if (!/^[-._a-zA-Z0-9]{1,253}$/.test(key)) causes.push(invalidField(`${field}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"));
@@ -211,7 +131,7 @@ const checks: Readonly<Record<string, Check>> = {
 };
 
 /** The complaints about a decoded object with defaults; `old` on update. Nothing for custom resources (structural-schema.ts). */
-export const causesOf = (resource: Resource, object: Json, old: Json | undefined): StatusCause[] => {
+export const causesOf = (resource: Resource, object: Json, old: Json): StatusCause[] => {
   const causes: StatusCause[] = [];
   checks[resource.id]?.(object, old, causes);
   return causes;

@@ -3,7 +3,8 @@
 // stored as v1 and seen as events.k8s.io/v1 with other field names.
 import type { Json, KubeObject } from './json.ts';
 import { frozen } from './json.ts';
-import { apiVersionOf, type Resource } from './resources.ts';
+import { apiVersionOf } from './resources.ts';
+import type { Resource } from './resources.ts';
 
 const pairs = [
   ['involvedObject', 'regarding'],

@@ -7,7 +7,8 @@
 import type { ServerResponse } from 'node:http';
 import { asApiError } from './api-error.ts';
 import type { Faults } from './faults.ts';
-import { frozen, type KubeObject } from './json.ts';
+import { frozen } from './json.ts';
+import type { KubeObject } from './json.ts';
 import type { Representation } from './representation.ts';
 import type { Predicate } from './selectors.ts';
 import type { Change, Cursor, Storage } from './storage.ts';
@@ -93,6 +94,7 @@ const finish = ({ stop, response }: Stream): void => {
 /** Sends as much as there is and as the client takes. */
 const pump = (stream: Stream): void => {
   const { faults, stop } = stream;
+  if (stop.signal.aborted) return;
   if (faults?.silent) return void setTimeout(pump, SILENT_RETRY, stream).unref();
   try {
     let more = true;

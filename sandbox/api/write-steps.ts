@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps of a write that look at one object alone: its envelope, its content against shape or schema, and how an
 // update joins what a client may change with what only the server may.
-import { badRequest, conflict, invalid, staleVersion, type StatusCause } from './api-error.ts';
+import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
+import type { StatusCause } from './api-error.ts';
 import { CRD, definitionCauses } from './crd.ts';
 import { decode } from './decode.ts';
 import { setDefaults } from './defaults.ts';
-import { isRecord, type Json } from './json.ts';
+import { isRecord } from './json.ts';
+import type { Json } from './json.ts';
 import { forbiddenField, invalidField, metadataCauses, nameCauses } from './names.ts';
-import { apiVersionOf, type Resource } from './resources.ts';
+import { apiVersionOf } from './resources.ts';
+import type { Resource } from './resources.ts';
 import { shapeOf } from './shapes.ts';
 import { checkStructure } from './structural-schema.ts';
 import { causesOf } from './validate.ts';

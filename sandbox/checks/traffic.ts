@@ -64,11 +64,10 @@ export async function tcpRefusal(from: Place, host: string, port: number): Promi
   return { milliseconds: Number(ran.stdout) * 1_000 };
 }
 
-// Sends, then reads: a refusal that comes back as an ICMP error ends the read. Prints milliseconds.
+// A refusal may come from connect, from send, or as an ICMP error that ends the read. Prints the exit code and milliseconds.
 const UDP_REFUSAL_SCRIPT = `
-exec 3<>"/dev/udp/$1/$2"
 start=\${EPOCHREALTIME/./}
-printf x >&3 && timeout 2 dd bs=64 count=1 status=none <&3 >/dev/null
+(exec 3<>"/dev/udp/$1/$2" && printf x >&3 && timeout 2 dd bs=64 count=1 status=none <&3 >/dev/null)
 code=$?
 end=\${EPOCHREALTIME/./}
 echo "$code $(( (end - start) / 1000 ))"`;
@@ -78,7 +77,7 @@ export async function udpRefusal(from: Place, host: string, port: number): Promi
   const ran = await from.run(['bash', '-c', UDP_REFUSAL_SCRIPT, 'udp', host, `${port}`]);
   const [code = '', milliseconds = ''] = ran.stdout.trim().split(' ');
   const isRefused = /refused|unreachable|not permitted/i.test(ran.stderr) && code !== '124';
-  expect(isRefused, `${from.name} by UDP to ${host} port ${port}: wanted a refusal, saw ${code === '0' ? 'an answer' : 'silence'}`);
+  expect(isRefused, `${from.name} by UDP to ${host} port ${port}: wanted a refusal, saw ${code === '0' ? 'an answer' : 'silence'} ${ran.stderr.trim()}`);
   return { milliseconds: Number(milliseconds) };
 }
 

@@ -83,6 +83,9 @@ test('bytes and text of every address are each other\'s image', (context) => {
     for (let at = 0; at < 16; at += 2) if (at < 10 && random.chance(0.5)) bytes.writeUInt16BE(0, at);
     const text = ipFromBytes(bytes);
     assert.deepEqual(ipToBytes(text), bytes);
+    const written = Buffer.alloc(20, 0xee);
+    address.writeIp(text, written, 2);
+    assert.deepEqual(written, Buffer.concat([Buffer.from([0xee, 0xee]), bytes, Buffer.from([0xee, 0xee])]));
     assert.equal(parseIp(text), text);
     assert.equal(ipFromWire(ipToWire(text)), text);
     assert.equal(ipToWire(text).length, address.familyOf(text) === 4 ? 4 : 16);

@@ -13,6 +13,8 @@ export type Family = 4 | 6;
 /** A prefix with its host bits cleared. `bits` counts within the family: 0 to 32 or 0 to 128. */
 export type Cidr = Brand<{ readonly ip: Ip; readonly bits: number }, 'Cidr'>;
 
+const DOT = 46;
+const ZERO = 48;
 const V4_MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 
 /** The address in `text`, or undefined. Zone suffixes and leading zeroes in IPv4 are refused. */
@@ -37,6 +39,27 @@ export function ipToBytes(address: Ip): Buffer {
   const bytes = address.includes(':') ? bytesOfV6(address) : bytesOfV4(address);
   if (!bytes) throw new RangeError(`Cannot encode '${address}' as an IP address`);
   return bytes;
+}
+
+/** Writes the 16 bytes of ipToBytes() over `into` at `offset`. An address is canonical text, so this reads it without checking it again. */
+export function writeIp(address: Ip, into: Buffer, offset: number): void {
+  if (address.includes(':')) {
+    writeV6(address, into, offset);
+    return;
+  }
+  into.writeUInt32BE(0, offset);
+  into.writeUInt32BE(0, offset + 4);
+  into.writeUInt32BE(0xffff, offset + 8);
+  let at = offset + 12;
+  let part = 0;
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i);
+    if (code === DOT) {
+      into[at++] = part;
+      part = 0;
+    } else part = part * 10 + code - ZERO;
+  }
+  into[at] = part;
 }
 
 /** Reads 16 bytes in network order at `offset`. */
@@ -156,6 +179,18 @@ function numberOf(address: Ip): bigint {
 
 function ipFromNumber(value: bigint, family: Family): Ip {
   return ipFromWire(Buffer.from(value.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex'));
+}
+
+/** Groups before '::' from the front, those behind it from the back. */
+function writeV6(address: Ip, into: Buffer, offset: number): void {
+  into.fill(0, offset, offset + 16);
+  const [head = '', tail] = address.split('::');
+  let at = offset;
+  if (head !== '') for (const group of head.split(':')) at = into.writeUInt16BE(Number.parseInt(group, 16), at);
+  if (tail === undefined || tail === '') return;
+  const groups = tail.split(':');
+  at = offset + 16 - 2 * groups.length;
+  for (const group of groups) at = into.writeUInt16BE(Number.parseInt(group, 16), at);
 }
 
 function bytesOfV4(text: string): Buffer | undefined {

@@ -23,8 +23,9 @@ export function addressFor(owner: string, range: Cidr, used: ReadonlyMap<Ip, str
     const index = cidrIndex(range, address);
     if (index !== undefined) before.set(holder, Number(index));
   }
-  const from = (last === undefined ? undefined : cidrIndex(range, last)) ?? 0n;
-  const index = assign((key) => before.get(key), [...before.keys(), owner].toSorted((key) => (key === owner ? 1 : -1)), indexesAfter(Number(from), range)).get(owner);
+  const start = last === undefined ? undefined : cidrIndex(range, last);
+  const wanted = new Set([...before.keys(), owner]);
+  const index = assign((holder) => before.get(holder), wanted, indexesAfter(Number(start ?? 0n), range)).get(owner);
   if (index !== undefined) return cidrAddress(range, BigInt(index));
   return { kind: 'full', message: `Range is full: all ${usableSize(range)} addresses of ${cidrText(range)} are in use, by ${before.size} pods` };
 }

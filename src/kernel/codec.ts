@@ -3,7 +3,7 @@
 // What is marked public is there for the generator to pick from, whether or not the schema of the day needs it.
 // Numbers are in host order on this side, whatever order the kernel keeps them in.
 
-import { ipFromBytes, ipToBytes, macFromBytes, macToBytes, type Ip, type Mac } from '../base/ip.ts';
+import { ipFromBytes, macFromBytes, macToBytes, writeIp, type Ip, type Mac } from '../base/ip.ts';
 
 /** Turns rows into the kernel's bytes and back. Both directions throw RangeError for values or buffers that do not fit. */
 export type Codec<Row> = {
@@ -115,9 +115,7 @@ export function writeU64(value: number, buffer: Buffer, offset: number): void {
 }
 
 /** @public */
-export function writeIp(value: Ip, buffer: Buffer, offset: number): void {
-  buffer.set(ipToBytes(value), offset);
-}
+export { writeIp };
 
 /** @public */
 export function writeMac(value: Mac, buffer: Buffer, offset: number): void {

@@ -29,6 +29,8 @@ export type TestApi = {
   /** Makes or changes an object; watchers hear of it. */
   put(object: TestObject): void;
   delete(name: string): void;
+  /** Values by name. */
+  contents(): Record<string, unknown>;
   /** Forgets history up to now: watches from before get 410. */
   compact(): void;
   /** Sends raw bytes to every open watch. */
@@ -101,6 +103,7 @@ export async function testApi(context: TestContext): Promise<TestApi> {
       objects.delete(name);
       record('DELETED', { ...object, metadata: { ...object.metadata, resourceVersion: `${++version}` } });
     },
+    contents: () => Object.fromEntries([...objects].map(([name, { value }]) => [name, value])),
     compact() {
       oldest = ++version;
       history.length = 0;

@@ -52,15 +52,15 @@ export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void>
   const { on, signal } = options;
   let place: string | undefined; // the resourceVersion up to which we know everything
   let failures = 0;
-  let paged = true;
+  let list = newList<P>(true, failures);
   while (!signal.aborted) {
     try {
       if (place === undefined) {
-        const found = await everything(options, paged);
+        const found = await restOf(options, list);
         if (signal.aborted) return;
-        await on({ kind: 'snapshot', objects: found.objects });
-        place = found.place;
-        paged = true;
+        await on({ kind: 'snapshot', objects: list.objects });
+        place = found;
+        list = newList(true, failures);
       }
       const follow: { place: string; good: boolean } = { place, good: false };
       try {
@@ -74,9 +74,11 @@ export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void>
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof KubeError)) throw error;
+      if (list.came) failures = list.failures;
+      list.came = false;
       failures++;
       const gone = isExpired(error);
-      if (gone && place === undefined) paged = false; // a list that outlived its own history
+      if (gone && place === undefined) list = newList(false, failures); // it outlived its own history
       if (gone || (error.status !== undefined && failures >= REFUSALS)) place = undefined;
       if (!gone || failures > 1) await on({ kind: 'trouble', error });
       if (gone && failures === 1) continue;
@@ -86,20 +88,33 @@ export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void>
   }
 }
 
-/** All pages of a list, as picked, and the resourceVersion to watch from. */
-async function everything<T, P>({ client, path, pick, signal, limit = PAGE, ...rest }: KindOptions<T, P>, paged: boolean): Promise<{ objects: P[]; place: string }> {
-  const objects: P[] = [];
-  const query = { ...selectionOf(rest), ...(paged && { limit }), signal };
-  let page = await client.list<T>(path, query);
+/** A list under way. What has come of it is kept when a page fails, so that a long list comes through a bad network. */
+type List<P> = {
+  readonly paged: boolean;
+  readonly objects: P[];
+  next: string | undefined;
+  /** A page has come since the last failure: then waits are again as short as when the list began, after so many failures. */
+  came: boolean;
+  readonly failures: number;
+};
+
+function newList<P>(paged: boolean, failures: number): List<P> {
+  return { paged, objects: [], next: undefined, came: false, failures };
+}
+
+/** Reads the pages that are missing into `list`. The resourceVersion to watch from. */
+async function restOf<T, P>({ client, path, pick, signal, limit = PAGE, ...rest }: KindOptions<T, P>, list: List<P>): Promise<string> {
+  const query = { ...selectionOf(rest), ...(list.paged && { limit }), signal };
   for (;;) {
-    for (const item of page.items) objects.push(pick(item));
-    const next = page.metadata.continue;
-    if (next === undefined || next === '') break;
-    page = await client.list<T>(path, { ...query, continue: next });
+    const page = await client.list<T>(path, { ...query, ...(list.next !== undefined && { continue: list.next }) });
+    for (const item of page.items) list.objects.push(pick(item));
+    list.next = page.metadata.continue;
+    list.came = true;
+    if (list.next !== undefined && list.next !== '') continue;
+    const place = page.metadata.resourceVersion;
+    if (place !== undefined && place !== '') return place;
+    throw new KubeError({ verb: 'list', path, server: client.server, reason: KubeReason.invalidAnswer, detail: 'wanted metadata.resourceVersion' });
   }
-  const place = page.metadata.resourceVersion;
-  if (place === undefined || place === '') throw new KubeError({ verb: 'list', path, server: client.server, reason: KubeReason.invalidAnswer, detail: 'wanted metadata.resourceVersion' });
-  return { objects, place };
 }
 
 /** One stream, from `state.place` to its end; `state` moves with it. */

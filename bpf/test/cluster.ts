@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cluster that the packets of these tests travel in, as Kubernetes objects, and its addresses by family.
+//
+//   node1 (under test)                          node2                 the world
+//   pod a ─ lxc-a ┐                             pod far
+//   pod b ─ lxc-b ┴ eth0 ──────────────────────────┴──────── router ─── world
+
+import type { EndpointSlice, Node, Service } from '../../src/kube/types.ts';
+
+export const families = [4, 6] as const;
+
+export const at = {
+  4: {
+    podA: '10.244.1.5', podB: '10.244.1.6', node: '192.0.2.11', node2: '192.0.2.12', router: '192.0.2.1', far: '10.244.2.7', far2: '10.244.2.8',
+    world: '203.0.113.80', other: '198.51.100.9', hairpin: '169.254.42.1', gateway: '169.254.1.1',
+    cart: '10.96.0.10', remote: '10.96.0.11', self: '10.96.0.12', nobody: '10.96.0.13', many: '10.96.0.14', kubernetes: '10.96.0.1', outside: '10.96.0.15',
+  },
+  6: {
+    podA: 'fd00:244:1::5', podB: 'fd00:244:1::6', node: '2001:db8:1::11', node2: '2001:db8:1::12', router: '2001:db8:1::1', far: 'fd00:244:2::7', far2: 'fd00:244:2::8',
+    world: '2001:db8:ffff::80', other: '2001:db8:eeee::9', hairpin: '100::a9fe:2a01', gateway: 'fe80::1',
+    cart: 'fd00:10:96::10', remote: 'fd00:10:96::11', self: 'fd00:10:96::12', nobody: 'fd00:10:96::13', many: 'fd00:10:96::14', kubernetes: 'fd00:10:96::1', outside: 'fd00:10:96::15',
+  },
+} as const;
+
+type Name = keyof (typeof at)[4];
+
+export const nodes: readonly Node[] = [
+  { metadata: { name: 'node1' }, spec: { podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] }, status: { addresses: addressesOf('node') } },
+  { metadata: { name: 'node2' }, spec: { podCIDRs: ['10.244.2.0/24', 'fd00:244:2::/64'] }, status: { addresses: addressesOf('node2') } },
+];
+
+function addressesOf(name: Name): { readonly type: string; readonly address: string }[] {
+  return families.map((family) => ({ type: 'InternalIP', address: at[family][name] }));
+}
+
+/** Every service has http 80 → 8080/TCP and dns 53 → 5353/UDP. */
+const ports = [
+  { name: 'http', protocol: 'TCP', port: 80, targetPort: 8080 },
+  { name: 'dns', protocol: 'UDP', port: 53, targetPort: 5353 },
+];
+
+/** Names of the services by who serves them. */
+export const backendsOf = { cart: ['podB'], remote: ['far'], self: ['podA'], nobody: [], many: ['far', 'far2'], kubernetes: ['node'], outside: ['world'] } as const satisfies Partial<Record<Name, readonly Name[]>>;
+export type ServiceName = keyof typeof backendsOf;
+
+export function serviceObject(name: ServiceName): Service {
+  return { metadata: { name, namespace: 'shop' }, spec: { type: 'ClusterIP', clusterIPs: families.map((family) => at[family][name]), ports } };
+}
+
+export function sliceObject(name: ServiceName, family: 4 | 6, backends: readonly Name[] = backendsOf[name]): EndpointSlice {
+  return {
+    metadata: { name: `${name}-ipv${family}`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
+    addressType: `IPv${family}`,
+    endpoints: backends.map((backend) => ({ addresses: [at[family][backend]], conditions: { ready: true } })),
+    ports: [
+      { name: 'http', protocol: 'TCP', port: 8080 },
+      { name: 'dns', protocol: 'UDP', port: 5353 },
+    ],
+  };
+}

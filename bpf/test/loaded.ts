@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// node1 of the cluster with the shipped objects loaded: interfaces and routes in our network namespace, every map filled by the
+// shipped derivations and Targets. A packet sent to a program comes back with the verdict; a redirect is not carried out, where
+// to is in the conntrack entry.
+
+import './own-namespace.ts';
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ip, parseMac, type Ip, type Mac } from '../../src/base/ip.ts';
+import { problemBook } from '../../src/base/problem.ts';
+import { reconciler, walk, type Reconciler } from '../../src/base/reconcile.ts';
+import { table, type Table } from '../../src/base/table.ts';
+import { mapKinds, mapTarget, type MapEntry, type MapKind } from '../../src/datapath/maps.ts';
+import { loadDatapath, type Datapath } from '../../src/datapath/programs.ts';
+import { routeTarget } from '../../src/datapath/routes.ts';
+import { conntrackEntryCodec, counterCodec, eventCodec, flowCodec, type Config, type ConntrackEntry, type Event, type Flow } from '../../src/datapath/schema.gen.ts';
+import type { EndpointRow } from '../../src/endpoints/endpoint.ts';
+import { endpointEntries } from '../../src/endpoints/attachments.ts';
+import { recordsIn, RingBuffer } from '../../src/kernel/ringbuf.ts';
+import { skbContext, skbOf } from '../../src/kernel/program.ts';
+import { NetlinkSocket } from '../../src/kernel/socket.ts';
+import { temporaryBpffs } from '../../src/kernel/testdata/harness.ts';
+import { ipcacheFor } from '../../src/nodes/ipcache.ts';
+import { nodeRows, type NodeRow } from '../../src/nodes/node.ts';
+import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
+import { deviceEntries, uplinksFor } from '../../src/nodes/uplinks.ts';
+import { serviceRows, sliceRows } from '../../src/services/service.ts';
+import { serviceTables } from '../../src/services/tables.ts';
+import { at, backendsOf, families, nodes, serviceObject, sliceObject, type ServiceName } from './cluster.ts';
+import { frame, packetOf, type Packet } from './packet.ts';
+
+/** Interface indexes, which we choose. `stranger` is an interface that is no uplink. */
+export const link = { uplink: 10, stranger: 12, podA: 21, podB: 22 } as const;
+export const mac = { uplink: '02:00:00:00:01:10', router: '02:00:00:00:01:01', podA: '02:00:00:00:00:0a', podB: '02:00:00:00:00:0b', gateway: '02:53:74:6e:74:72' } as const;
+
+const interfaces = `
+link set lo up
+link add eth0 index ${link.uplink} address ${mac.uplink} type veth peer name wire0
+link add stranger0 index ${link.stranger} type veth peer name stranger1
+link add lxc-a index ${link.podA} address ${mac.gateway} type veth peer name pod-a
+link add lxc-b index ${link.podB} address ${mac.gateway} type veth peer name pod-b
+${['eth0', 'wire0', 'stranger0', 'stranger1', 'lxc-a', 'pod-a', 'lxc-b', 'pod-b'].map((name) => `link set ${name} up`).join('\n')}
+address add ${at[4].node}/24 dev eth0
+address add ${at[6].node}/64 dev eth0 nodad
+address add 192.168.77.1/24 dev stranger0
+address add fd00:77::1/64 dev stranger0 nodad
+route add default via ${at[4].router} dev eth0
+route add ::/0 via ${at[6].router} dev eth0
+`;
+
+export const endpoints: readonly EndpointRow[] = (['podA', 'podB'] as const).map((name, i) => ({
+  hostInterface: `lxc-${name.at(-1)?.toLowerCase()}`,
+  id: i + 1,
+  interfaceIndex: link[name],
+  containerId: name,
+  interfaceName: 'eth0',
+  netns: '',
+  namespace: 'shop',
+  pod: name,
+  uid: name,
+  addresses: families.map((family) => ip(at[family][name])),
+  mac: knownMac(mac[name]),
+  mtu: 1500,
+}));
+
+function knownMac(text: string): Mac {
+  const parsed = parseMac(text);
+  if (parsed === undefined) throw new RangeError(`Cannot read '${text}' as a MAC`);
+  return parsed;
+}
+
+export type Verdict = 'stack' | 'drop' | 'redirect';
+const verdicts: Readonly<Record<number, Verdict>> = { 0: 'stack', 2: 'drop', 7: 'redirect' };
+
+export type Program = 'pod_from' | 'pod_to' | 'host_from' | 'host_to';
+export type Outcome = { readonly verdict: Verdict; readonly frame: Buffer; readonly mark: number };
+export type ConntrackRow = { readonly key: Flow; readonly value: ConntrackEntry };
+
+export type LoadedNode = {
+  readonly datapath: Datapath;
+  /** `ifindex`: where the packet is. Throws when the verdict is none that a program may give. */
+  run(program: Program, packet: Packet | Buffer, where: { readonly ifindex: number; readonly mark?: number }): Outcome;
+  conntrack(): readonly ConntrackRow[];
+  /** Makes every conntrack entry older. */
+  age(seconds: number): void;
+  /** Events since the last call. */
+  events(): readonly Event[];
+  /** Packets by reason. */
+  drops(reason: number): number;
+  /** Empties what programs write: conntrack, fragments, events. */
+  forget(): void;
+  /** Replaces who serves a service, through the tables. */
+  serve(name: ServiceName, backends: readonly (keyof (typeof at)[4])[]): void;
+  [Symbol.dispose](): void;
+};
+
+let networked = false;
+
+function setUpInterfaces(rows: readonly NodeRow[]): void {
+  if (networked) return;
+  networked = true;
+  for (const knob of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding']) writeFileSync(`/proc/sys/net/${knob}`, '1');
+  execFileSync('ip', ['-batch', '-'], { input: interfaces });
+  using socket = NetlinkSocket.open();
+  const sources = families.map((family) => ip(at[family].node));
+  const routes = [...endpoints.flatMap((endpoint) => [...endpointRoutes(endpoint, sources)]), ...rows.flatMap((row) => [...nodeRoutes(row, 'node1')])];
+  routeTarget(socket).put(routes);
+}
+
+export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode> {
+  const nodeTable = nodes.flatMap((node) => [...nodeRows(node)]).flatMap((row) => ('kind' in row ? [] : [row[1]]));
+  setUpInterfaces(nodeTable);
+  const pins = temporaryBpffs();
+  const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
+  const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries: { conntrack: 8192, sock_reverse: 256, fragments: 256 } });
+  const fill = <K, V>(kind: MapKind<K, V>, rows: Iterable<readonly [string, MapEntry<K, V>]>) => mapTarget(kind, datapath.map(kind.name)).put([...rows]);
+
+  fill(mapKinds.endpoints, endpoints.flatMap((endpoint) => [...endpointEntries(endpoint)]));
+  fill(mapKinds.ipcache, nodeTable.flatMap((node) => [...ipcacheFor(node, 'node1')]));
+  fill(mapKinds.devices, uplinks(nodeTable).flatMap((uplink) => [...deviceEntries(uplink)]));
+  const serve = serviceMaps(datapath);
+  const events = new RingBuffer(datapath.map('events'));
+  return {
+    datapath,
+    run: (program, packet, where) => outcomeOf(datapath, program, packet, where),
+    conntrack: () => [...datapath.map('conntrack').entries()].map(([key, value]) => ({ key: flowCodec.decode(key), value: conntrackEntryCodec.decode(value) })),
+    age(seconds) {
+      const conntrack = datapath.map('conntrack');
+      for (const [key, value] of [...conntrack.entries()]) {
+        const entry = conntrackEntryCodec.decode(value);
+        conntrack.update(key, conntrackEntryCodec.encode({ ...entry, lastSeen: entry.lastSeen - seconds }));
+      }
+    },
+    events() {
+      const drained = Buffer.alloc(1 << 20);
+      return [...recordsIn(drained.subarray(0, events.drain(drained).bytes))].map((record) => eventCodec.decode(record));
+    },
+    drops: (reason) => perCpu(datapath, reason),
+    forget() {
+      for (const map of [datapath.map('conntrack'), datapath.map('fragments')]) for (const [key] of [...map.entries()]) map.delete(key);
+      events.drain(Buffer.alloc(1 << 20));
+    },
+    serve,
+    [Symbol.dispose]() {
+      events[Symbol.dispose]();
+      datapath[Symbol.dispose]();
+      pins[Symbol.dispose]();
+    },
+  };
+}
+
+function uplinks(nodeTable: readonly NodeRow[]) {
+  const addresses = families.map((family) => ({ ip: ip(at[family].node), bits: 64 }));
+  const row = { index: link.uplink, name: 'eth0', kind: undefined, mac: knownMac(mac.uplink), mtu: 1500, up: true, addresses, defaultRoute: true };
+  return [...uplinksFor(row, nodeTable[0], [])].map(([, uplink]) => uplink);
+}
+
+/** Services through tables, derivations, reconcilers; the function replaces the backends of one. */
+function serviceMaps(datapath: Datapath): LoadedNode['serve'] {
+  const tables = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problemBook());
+  const services = tables.services.writer('test');
+  const slices = tables.slices.writer('test');
+  const made = <K, V>(desired: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>): Reconciler => reconciler(desired, mapTarget(kind, datapath.map(kind.name)));
+  const reconcilers = [made(tables.lbBackends, mapKinds.lbBackends), made(tables.lbSlots, mapKinds.lbSlots), made(tables.lbServices, mapKinds.lbServices), made(tables.lbAddresses, mapKinds.lbAddresses)];
+  const put = (name: ServiceName, backends: readonly (keyof (typeof at)[4])[]) => {
+    for (const row of serviceRows(serviceObject(name), '')) if (!('kind' in row)) services.put(...row);
+    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, backends))])) if (!('kind' in row)) slices.put(...row);
+  };
+  const commit = () => {
+    for (const derivation of tables.derivations) derivation.run();
+    if (!walk(reconcilers)) throw new Error(reconcilers.map((one) => one.status.error).join('; '));
+  };
+  for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, backendsOf[name]); // as: keys of this very object
+  services.complete();
+  slices.complete();
+  commit();
+  return (name, backends) => {
+    put(name, backends);
+    commit();
+  };
+}
+
+function outcomeOf(datapath: Datapath, program: Program, packet: Packet | Buffer, { ifindex, mark = 0 }: { readonly ifindex: number; readonly mark?: number }): Outcome {
+  const data = Buffer.isBuffer(packet) ? packet : frame(packet);
+  const result = datapath.program(program).testRun({ data, context: skbContext({ ifindex, mark }) });
+  const verdict = verdicts[result.verdict];
+  if (verdict === undefined) throw new Error(`Program ${program} returned ${result.verdict} for ${data.toString('hex')}`);
+  return { verdict, frame: result.data, mark: skbOf(result.context).mark };
+}
+
+function perCpu(datapath: Datapath, reason: number): number {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(reason);
+  const values = datapath.map('drops').lookup(key) ?? Buffer.alloc(0);
+  let packets = 0;
+  for (let offset = 0; offset < values.length; offset += counterCodec.size) packets += counterCodec.decode(values, offset).packets;
+  return packets;
+}
+
+/** The frame that came out, as a row: its checksums are right. */
+export function packetFrom(outcome: Outcome): Packet {
+  return packetOf(outcome.frame);
+}
+
+export type { Ip };

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { ip, parseMac } from '../base/ip.ts';
+import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
+import { endpointOf, type EndpointRow } from './endpoint.ts';
+
+const row: EndpointRow = {
+  hostInterface: 'lxc0123456789ab',
+  id: 7,
+  interfaceIndex: 0x100007,
+  containerId: 'c',
+  interfaceName: 'eth0',
+  netns: '/run/netns/x',
+  namespace: 'shop',
+  pod: 'cart',
+  uid: 'u',
+  addresses: [ip('10.244.1.5'), ip('fd00:10:244:1::5')],
+  mac: parseMac('02:00:00:00:00:01') ?? assert.fail(),
+  mtu: 1500,
+};
+
+describe('an endpoint', () => {
+  it('is one veth pair, one pair of programs, and an entry for each address', () => {
+    assert.deepEqual([...podLinksFor(row)].map(([key, link]) => [key, link.index, link.peer?.addresses.length]), [['lxc0123456789ab', 0x100007, 2]]);
+    assert.deepEqual([...podFiltersFor(row, { from: 11, to: 12 })], [['lxc0123456789ab', { link: 0x100007, from: 11, to: 12 }]]);
+    assert.deepEqual([...endpointEntries(row)].map(([key, { value }]) => [key, value.interfaceIndex]), [['10.244.1.5', 0x100007], ['fd00:10:244:1::5', 0x100007]]);
+  });
+
+  it('survives being written to disk and read', () => assert.deepEqual(endpointOf(JSON.parse(JSON.stringify(row))), row));
+
+  const damaged: readonly { name: string; value: unknown; says: RegExp }[] = [
+    { name: 'no object', value: 7, says: /no object/ },
+    { name: 'a missing field', value: { ...row, netns: undefined }, says: /netns is undefined, wanted text/ },
+    { name: 'a wrong number', value: { ...row, id: '7' }, says: /id is "7", wanted a whole number/ },
+    { name: 'a wrong address', value: { ...row, addresses: ['10.244.1.500'] }, says: /addresses is .*500/ },
+    { name: 'a wrong MAC', value: { ...row, mac: 'x' }, says: /mac is "x"/ },
+  ];
+  for (const { name, value, says } of damaged) it(`a file with ${name} is refused with the reason`, () => assert.match(String(endpointOf(value)), says));
+});

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { cidr, ip, parseMac } from '../base/ip.ts';
+import type { InterfaceRow } from '../datapath/network.ts';
+import { IpcacheFlag } from '../datapath/schema.gen.ts';
+import { ipcacheFor, nativeEntry } from './ipcache.ts';
+import { nodeRows, type NodeRow } from './node.ts';
+import { nodeRoutes } from './routes.ts';
+import { deviceEntries, uplinksFor } from './uplinks.ts';
+
+const node2: NodeRow = { name: 'node2', addresses: [ip('192.168.0.12'), ip('fd00:192:168::12')], podCidrs: [cidr('10.244.2.0/24'), cidr('fd00:10:244:2::/64')] };
+
+describe('facts of a Node', () => {
+  it('InternalIPs come before ExternalIPs, names are left out', () => {
+    const addresses = [
+      { type: 'ExternalIP', address: '198.51.100.7' },
+      { type: 'Hostname', address: 'node2' },
+      { type: 'InternalIP', address: '192.168.0.12' },
+    ];
+    const rows = [...nodeRows({ metadata: { name: 'node2' }, spec: { podCIDRs: ['10.244.2.0/24'] }, status: { addresses } })];
+    assert.deepEqual(rows, [['node2', { name: 'node2', addresses: ['192.168.0.12', '198.51.100.7'], podCidrs: [cidr('10.244.2.0/24')] }]]);
+  });
+
+  const wrong: readonly { name: string; spec: { podCIDR?: string; podCIDRs?: readonly string[] }; reason: string }[] = [
+    { name: 'a Node without podCIDR', spec: {}, reason: 'NoPodCidr' },
+    { name: 'a podCIDR that is none', spec: { podCIDRs: ['10.244.2.0/33'] }, reason: 'InvalidPodCidr' },
+  ];
+  for (const { name, spec, reason } of wrong) {
+    it(`${name} is a Problem of that Node, which is known all the same`, () => {
+      const rows = [...nodeRows({ metadata: { name: 'node2' }, spec })];
+      assert.deepEqual(rows.flatMap((row) => ('kind' in row ? [[row.object, row.reason]] : [])), [['Node node2', reason]]);
+      assert.equal(rows.filter((row) => !('kind' in row)).length, 1);
+    });
+  }
+});
+
+describe('routes and ipcache of nodes', () => {
+  it('each podCIDR of another node is reached through its address of the same family', () => {
+    assert.deepEqual([...nodeRoutes(node2, 'node1')].map(([key, row]) => [key, row.kind === 'via' && row.gateway]), [
+      ['10.244.2.0/24', '192.168.0.12'],
+      ['fd00:10:244:2::/64', 'fd00:192:168::12'],
+    ]);
+  });
+
+  it('this node has no route to itself', () => assert.deepEqual([...nodeRoutes(node2, 'node2')], []));
+
+  it('a family that the node has no address of has no route', () => {
+    assert.deepEqual([...nodeRoutes({ ...node2, addresses: [ip('192.168.0.12')] }, 'node1')].map(([key]) => key), ['10.244.2.0/24']);
+  });
+
+  it('pods keep their address towards nodes, pods and the native routing prefixes', () => {
+    const rows = [...ipcacheFor(node2, 'node1'), nativeEntry(cidr('10.0.0.0/8'))];
+    assert.deepEqual(rows.map(([key]) => key), ['192.168.0.12/128', 'fd00:192:168::12/128', '10.244.2.0/120', 'fd00:10:244:2::/64', '10.0.0.0/104']);
+    assert.ok(rows.every(([, { value }]) => (value.flags & IpcacheFlag.noMasquerade) !== 0));
+  });
+});
+
+describe('uplinks', () => {
+  const eth0: InterfaceRow = {
+    index: 2,
+    name: 'eth0',
+    kind: undefined,
+    mac: parseMac('02:00:00:00:00:01'),
+    mtu: 1500,
+    up: true,
+    addresses: [{ ip: ip('10.0.0.5'), bits: 8 }, { ip: ip('192.168.0.12'), bits: 24 }],
+    defaultRoute: true,
+  };
+  const cases: readonly { name: string; row: Partial<InterfaceRow>; devices?: readonly string[]; chosen: boolean }[] = [
+    { name: 'an interface with an address of the node', row: { defaultRoute: false }, chosen: true },
+    { name: 'an interface with a default route', row: { addresses: [] }, chosen: true },
+    { name: 'one with neither', row: { addresses: [], defaultRoute: false }, chosen: false },
+    { name: 'one that is down', row: { up: false }, chosen: false },
+    { name: 'a tunnel without MAC', row: { mac: undefined }, chosen: false },
+    { name: 'one that the values do not name', row: {}, devices: ['enp+'], chosen: false },
+    { name: 'one that a pattern of the values names', row: { addresses: [], defaultRoute: false }, devices: ['eth+'], chosen: true },
+  ];
+  for (const { name, row, devices = [], chosen } of cases) {
+    it(`${name} is ${chosen ? 'an' : 'no'} uplink`, () => assert.equal([...uplinksFor({ ...eth0, ...row }, node2, devices)].length, chosen ? 1 : 0));
+  }
+
+  it('pods are masqueraded to the address that the Node object has, not to the first one', () => {
+    const [found] = uplinksFor(eth0, node2, []);
+    assert.equal(found?.[1].ipv4, '192.168.0.12');
+    assert.deepEqual([...deviceEntries(found?.[1])].map(([, entry]) => entry), [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::' } }]);
+  });
+});

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { engine } from '../base/commit.ts';
+import { systemClock } from '../base/clock.ts';
+import { problemBook } from '../base/problem.ts';
+import { sink } from '../kube/source.ts';
+import type { EndpointSlice, Service } from '../kube/types.ts';
+import { servicesBefore, type ServicesBefore } from './before.ts';
+import { serviceRows, sliceRows } from './service.ts';
+import { serviceTables } from './tables.ts';
+
+/** The tables behind sources that are fed by hand. */
+function cluster(before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] })) {
+  const problems = problemBook();
+  const tables = serviceTables(before, problems);
+  const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
+  const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
+  const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
+  const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) => `${kind} ${metadata.namespace}/${metadata.name}`;
+  return {
+    ...tables,
+    problems: problems.table,
+    put: (service: Service) => services.read(service)(key('Service', service)),
+    putSlice: (slice: EndpointSlice) => slices.read(slice)(key('EndpointSlice', slice)),
+    forget: (service: Service) => services.forget(key('Service', service)),
+    async synced() {
+      services.complete();
+      slices.complete();
+      await machine.settled();
+    },
+    settled: () => machine.settled(),
+  };
+}
+
+function service(name: string, spec: Service['spec'] & object): Service {
+  return { metadata: { namespace: 'shop', name }, spec };
+}
+
+type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
+
+function slice(name: string, of: string, addresses: readonly string[], conditions?: Endpoint['conditions']): EndpointSlice {
+  return {
+    metadata: { namespace: 'shop', name, labels: { 'kubernetes.io/service-name': of } },
+    addressType: addresses[0]?.includes(':') ? 'IPv6' : 'IPv4',
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    endpoints: addresses.map((address) => ({ addresses: [address], ...(conditions && { conditions }) })),
+  };
+}
+
+const cart = service('cart', { clusterIPs: ['10.96.4.7', 'fd00:10:96::7'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] });
+
+async function withCart(...slices: readonly EndpointSlice[]) {
+  const found = cluster();
+  found.put(cart);
+  for (const one of slices) found.putSlice(one);
+  await found.synced();
+  return found;
+}
+
+const values = <K, V>(rows: { entries(): Iterable<readonly [string, { key: K; value: V }]> }) => Object.fromEntries(Array.from(rows.entries(), ([key, entry]) => [key, entry.value]));
+
+describe('frontends and backends of a Service', () => {
+  it('every address and port is a frontend; families do not mix', async () => {
+    const { lbServices, lbBackends } = await withCart(slice('a', 'cart', ['10.244.1.5', '10.244.2.6']), slice('b', 'cart', ['fd00:10:244:1::5']));
+    assert.deepEqual(Object.entries(values(lbServices)).map(([key, { backends }]) => [key, backends]), [
+      ['10.96.4.7:80/TCP', 2],
+      ['[fd00:10:96::7]:80/TCP', 1],
+    ]);
+    assert.equal(lbBackends.size, 3);
+  });
+
+  const conditions: readonly { name: string; conditions: readonly (Endpoint['conditions'] | undefined)[]; selected: number }[] = [
+    { name: 'an endpoint without conditions is ready', conditions: [undefined], selected: 1 },
+    { name: 'one that is not ready is not selected', conditions: [{ ready: false }], selected: 0 },
+    { name: 'one that terminates is not selected while another is ready', conditions: [{ ready: true }, { ready: false, serving: true, terminating: true }], selected: 1 },
+    { name: 'one that terminates and serves is selected when nobody is ready', conditions: [{ ready: false, serving: true, terminating: true }], selected: 1 },
+    { name: 'one that terminates and does not serve is never selected', conditions: [{ ready: false, serving: false, terminating: true }], selected: 0 },
+    { name: 'ready and terminating (publishNotReadyAddresses) is selected', conditions: [{ ready: true, serving: true, terminating: true }], selected: 1 },
+  ];
+  for (const { name, conditions: list, selected } of conditions) {
+    it(name, async () => {
+      const { lbSlots } = await withCart(...list.map((one, i) => slice(`s${i}`, 'cart', [`10.244.1.${i + 1}`], one)));
+      assert.equal(lbSlots.size, selected);
+    });
+  }
+
+  it('a port finds its target by name and protocol', async () => {
+    const found = cluster();
+    found.put(service('dns', { clusterIPs: ['10.96.0.10'], ports: [{ name: 'dns', port: 53, protocol: 'UDP' }, { name: 'dns-tcp', port: 53, protocol: 'TCP' }] }));
+    found.putSlice({ ...slice('d', 'dns', ['10.244.1.2']), ports: [{ name: 'dns-tcp', port: 1053, protocol: 'TCP' }, { name: 'dns', port: 2053, protocol: 'UDP' }] });
+    await found.synced();
+    assert.deepEqual([...found.backends.entries()].map(([key]) => key).toSorted(), ['10.244.1.2:1053/TCP', '10.244.1.2:2053/UDP']);
+  });
+
+  const without: readonly { name: string; service: Service }[] = [
+    { name: 'headless', service: service('a', { clusterIP: 'None', clusterIPs: ['None'], ports: [{ port: 80 }] }) },
+    { name: 'ExternalName', service: service('a', { type: 'ExternalName', externalName: 'example.org' }) },
+    { name: 'of another proxy', service: { metadata: { namespace: 'shop', name: 'a', labels: { 'service.kubernetes.io/service-proxy-name': 'other' } }, spec: { clusterIPs: ['10.96.1.1'], ports: [{ port: 80 }] } } },
+  ];
+  for (const { name, service: one } of without) {
+    it(`a Service that is ${name} has no frontend`, async () => {
+      const found = cluster();
+      found.put(one);
+      await found.synced();
+      assert.equal(found.frontends.size, 0);
+      assert.equal(found.problems.size, 0);
+    });
+  }
+
+  it('two Services with one address: the first keeps it, the second is a Problem, and gets it when the first goes', async () => {
+    const other = service('other', { clusterIPs: ['10.96.4.7'], ports: [{ name: 'x', port: 80, protocol: 'TCP' }] });
+    const found = await withCart();
+    found.put(other);
+    await found.settled();
+    assert.equal(found.frontends.get('10.96.4.7:80/TCP')?.service, 'shop/cart');
+    assert.deepEqual([...found.problems.entries()].map(([, { object, reason }]) => [object, reason]), [['Service shop/other', 'FrontendTaken']]);
+    found.forget(cart);
+    await found.settled();
+    assert.equal(found.frontends.get('10.96.4.7:80/TCP')?.service, 'shop/other');
+    assert.equal(found.problems.size, 0);
+  });
+
+  it('what cannot be read of a Service is a Problem, and the rest of it is served', async () => {
+    const found = cluster();
+    found.put(service('bad', { clusterIPs: ['10.96.1.300', '10.96.1.3'], ports: [{ port: 0 }, { name: 'ok', port: 81 }, { name: 'x', port: 82, protocol: 'DCCP' }] }));
+    await found.synced();
+    assert.deepEqual([...found.frontends.entries()].map(([key]) => key), ['10.96.1.3:81/TCP']);
+    assert.match([...found.problems.entries()].map(([, { message }]) => message).join('\n'), /10\.96\.1\.300|"port":0|DCCP/);
+  });
+});
+
+describe('numbers and slots', () => {
+  it('one endpoint less moves at most one slot, whatever the size of the service', async () => {
+    const addresses = Array.from({ length: 100 }, (_, i) => `10.244.1.${i + 1}`);
+    const found = await withCart(slice('a', 'cart', addresses));
+    const before = values(found.lbSlots);
+    found.putSlice(slice('a', 'cart', addresses.toSpliced(7, 1)));
+    await found.settled();
+    const after = values(found.lbSlots);
+    assert.equal(found.lbSlots.size, 99);
+    assert.equal(Object.entries(after).filter(([key, { backend }]) => before[key]?.backend !== backend).length, 1);
+  });
+
+  it('an agent that starts again gives every frontend, backend and slot the numbers that the maps hold', async () => {
+    const slices = [slice('a', 'cart', ['10.244.1.5', '10.244.2.6', '10.244.3.7'])];
+    const first = await withCart(...slices);
+    first.putSlice(slice('a', 'cart', ['10.244.2.6', '10.244.3.7']));
+    await first.settled();
+    const again = cluster(servicesBefore({ services: first.lbServices.entries(), slots: first.lbSlots.entries(), backends: first.lbBackends.entries() }));
+    again.put(service('newcomer', { clusterIPs: ['10.96.9.9'], ports: [{ name: 'http', port: 80 }] })); // seen first, gets a number of its own
+    again.put(cart);
+    again.putSlice(slice('a', 'cart', ['10.244.3.7', '10.244.2.6']));
+    await again.synced();
+    assert.deepEqual(values(again.lbBackends), values(first.lbBackends));
+    assert.deepEqual(values(again.lbSlots), values(first.lbSlots));
+    assert.deepEqual(again.lbServices.get('10.96.4.7:80/TCP'), first.lbServices.get('10.96.4.7:80/TCP'));
+    assert.equal(new Set(Object.values(values(again.lbServices)).map(({ id }) => id)).size, again.lbServices.size);
+  });
+
+  it('before all EndpointSlices are known no service is said to have fewer backends than the kernel knows', async () => {
+    const found = cluster();
+    found.put(cart);
+    await found.settled();
+    assert.equal(found.lbServices.size, 0);
+    assert.equal(found.lbServices.complete, false);
+  });
+});

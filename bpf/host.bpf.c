@@ -48,14 +48,10 @@ int host_from(struct __sk_buff *ctx)
 		conntrack_count(entry, &packet);
 		return forward(ctx, &packet, entry);
 	}
-	if (packet.error_l3)
-		return VERDICT_STACK;
-	endpoint = bpf_map_lookup_elem(&endpoints, &packet.flow.destination);
-	if (endpoint)
-		return open_inbound(ctx, &packet, &fresh, endpoint);
 	if (service_owns(&packet.flow.destination))
 		return drop(ctx, &packet, DROP_REASON_IS_A_CLUSTERIP);
-	return VERDICT_STACK;
+	endpoint = packet.error_l3 ? NULL : bpf_map_lookup_elem(&endpoints, &packet.flow.destination);
+	return endpoint ? open_inbound(ctx, &packet, &fresh, endpoint) : VERDICT_STACK;
 }
 
 /* Whether the node's own packet could be mistaken for a masqueraded one. */
@@ -63,12 +59,9 @@ static __always_inline bool shares_nat_range(const struct packet *packet, const 
 {
 	const struct address *address = packet->family == 4 ? &device->ipv4 : &device->ipv6;
 
-	if (!address_equal(&packet->flow.source, address))
+	if (!address_equal(&packet->flow.source, address) || !has_movable_port(packet))
 		return false;
-	if (is_icmp(packet->protocol))
-		return icmp_is_echo_request(packet->protocol, packet->icmp_type);
-	return (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP) &&
-	       in_nat_range(packet->flow.source_port);
+	return is_icmp(packet->protocol) || in_nat_range(packet->flow.source_port);
 }
 
 SEC("tc")
@@ -89,7 +82,7 @@ int host_to(struct __sk_buff *ctx)
 		conntrack_count(entry, &packet);
 	} else {
 		conntrack_begin(&fresh, &packet);
-		if (masquerade(&packet, &fresh, 0, 0))
+		if (claim_source(&packet, &fresh, 0, 0))
 			return drop(ctx, &packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 		entry = &fresh;
 	}

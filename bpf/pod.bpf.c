@@ -74,8 +74,9 @@ static __always_inline enum verdict open_route(struct __sk_buff *ctx, struct pac
 
 	device = bpf_map_lookup_elem(&devices, &uplink);
 	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || !device) {
-		/* an address of this host, no route, or no uplink of ours: the stack knows what to do */
-		if (!(entry->flags & CONNTRACK_FLAG_DESTINATION_NAT))
+		/* no route, or no uplink of ours: the stack knows what to do, and may know better for the next packet;
+		 * what it must not forget is a translation, and who began to talk to this host */
+		if (found != BPF_FIB_LKUP_RET_NOT_FWDED && !(entry->flags & CONNTRACK_FLAG_DESTINATION_NAT))
 			return VERDICT_STACK;
 		device = NULL;
 	} else {
@@ -83,13 +84,10 @@ static __always_inline enum verdict open_route(struct __sk_buff *ctx, struct pac
 		entry->interface_index = uplink;
 	}
 	address = device ? masquerade_address(packet, device, &entry->destination) : NULL;
-	if (address) {
+	if (address)
 		entry->source = *address;
-		if (masquerade(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
-			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
-	} else if (conntrack_open(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex)) {
-		return drop(ctx, packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
-	}
+	if (claim_source(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
+		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 	return VERDICT_NEXT;
 }
 
@@ -99,13 +97,10 @@ static __always_inline enum verdict open_local(struct __sk_buff *ctx, struct pac
 {
 	entry->flags |= CONNTRACK_FLAG_LOCAL;
 	entry->interface_index = endpoint->interface_index;
-	if (entry->interface_index == ctx->ifindex) {
+	if (entry->interface_index == ctx->ifindex)
 		hairpin_address(&entry->source, packet->family);
-		if (masquerade(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
-			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
-	} else if (conntrack_open(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex)) {
-		return drop(ctx, packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
-	}
+	if (claim_source(packet, entry, CONNTRACK_FLAG_LOCAL, ctx->ifindex))
+		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 	return VERDICT_NEXT;
 }
 
@@ -168,6 +163,7 @@ int pod_from(struct __sk_buff *ctx)
 			return answer_neighbour(ctx, &packet);
 		if (packet.icmp_type == 136)
 			return VERDICT_STACK; /* the host asked for the pod */
+		return drop(ctx, &packet, DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE); /* a pod is no router */
 	}
 	if (address_is_multicast(&packet.flow.destination, packet.family))
 		return drop(ctx, &packet, DROP_REASON_MULTICAST_HANDLED);
@@ -200,7 +196,8 @@ int pod_to(struct __sk_buff *ctx)
 	struct packet packet = {.hook = HOOK_POD_TO};
 	struct conntrack_entry *entry, fresh;
 
-	if (parse(ctx, &packet) != PARSED || is_neighbour_discovery(&packet))
+	if (parse(ctx, &packet) != PARSED || is_neighbour_discovery(&packet) ||
+	    address_is_multicast(&packet.flow.destination, packet.family))
 		return VERDICT_STACK;
 	entry = conntrack_find(&packet);
 	if (entry) {

@@ -28,9 +28,11 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_REPLY = 1, /* from the one who answers */
 	CONNTRACK_FLAG_SOURCE_NAT = 2,
 	CONNTRACK_FLAG_DESTINATION_NAT = 4,
-	CONNTRACK_FLAG_CLOSING = 8, /* a RST, or a FIN, was seen in this direction */
-	CONNTRACK_FLAG_ROUTED = 16, /* leaves through interface_index after a neighbour lookup */
-	CONNTRACK_FLAG_LOCAL = 32,  /* goes to the pod behind interface_index */
+	CONNTRACK_FLAG_CLOSING = 8,   /* a RST, or a FIN in both directions; in both entries */
+	CONNTRACK_FLAG_ROUTED = 16,   /* leaves through interface_index after a neighbour lookup */
+	CONNTRACK_FLAG_LOCAL = 32,    /* goes to the pod behind interface_index */
+	CONNTRACK_FLAG_FINISHED = 64, /* a FIN was seen in this direction */
+	CONNTRACK_FLAG_ANSWERED = 128, /* a reply was seen; in both entries */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
@@ -42,7 +44,7 @@ struct conntrack_entry {
 	__be16 destination_port;
 	__u32 flags;	       /* enum conntrack_flag */
 	__u32 interface_index; /* pod's veth, or uplink */
-	__u32 last_seen;       /* seconds of CLOCK_MONOTONIC */
+	__u32 last_seen;       /* seconds of CLOCK_MONOTONIC, of either direction */
 	__u32 service;	       /* id in lb_services, 0: none */
 	__u32 backend;	       /* id in lb_backends, 0: none */
 	__u64 packets;
@@ -145,15 +147,17 @@ struct sock_reverse {
 };
 _Static_assert(sizeof(struct sock_reverse) == 20, "size");
 
-/* The ports of a datagram, which only its first fragment carries. */
+/* The ports of a datagram, which only its first fragment carries. The interface keeps a pod from speaking for others: its
+ * address is checked later. */
 struct fragment_key {
 	struct address source;
 	struct address destination;
 	__be32 id;
+	__u32 interface_index;
 	__u8 protocol;
 	__u8 pad[3];
 };
-_Static_assert(sizeof(struct fragment_key) == 40, "size");
+_Static_assert(sizeof(struct fragment_key) == 44, "size");
 
 struct fragment_ports {
 	__be16 source_port;

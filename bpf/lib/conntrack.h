@@ -18,17 +18,22 @@ static __always_inline __u32 now_seconds(void)
 	return bpf_ktime_get_coarse_ns() / 1000000000;
 }
 
+/* What nobody has answered yet ends soon, so that it does not keep a port. `now` may be older than the entry: another CPU
+ * touched it meanwhile. */
 static __always_inline bool conntrack_expired(const struct conntrack_entry *entry, __u8 protocol, __u32 now)
 {
-	__u32 idle = now - entry->last_seen;
+	__s32 idle = now - entry->last_seen;
+	__u32 timeout = timeout_any;
 
-	if (protocol != IPPROTO_TCP)
-		return idle > timeout_any;
-	return idle > (entry->flags & CONNTRACK_FLAG_CLOSING ? timeout_tcp_closing : timeout_tcp);
+	if (protocol == IPPROTO_TCP && entry->flags & CONNTRACK_FLAG_CLOSING)
+		timeout = timeout_tcp_closing;
+	else if (protocol == IPPROTO_TCP && entry->flags & CONNTRACK_FLAG_ANSWERED)
+		timeout = timeout_tcp;
+	return idle > 0 && (__u32)idle > timeout;
 }
 
-/* The living entry of this packet's flow. A SYN on a closed connection, and a first packet whose backend is gone, start
- * over: then there is none. */
+/* The living entry of this packet's flow. A SYN on a connection that its sender has ended, and a first packet whose backend
+ * is gone, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
 {
 	struct conntrack_entry *entry = bpf_map_lookup_elem(&conntrack, &packet->flow);
@@ -42,7 +47,7 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 	opens = protocol != IPPROTO_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (!opens)
 		return entry;
-	if (entry->flags & CONNTRACK_FLAG_CLOSING)
+	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED))
 		return NULL;
 	if (entry->backend) {
 		struct lb_backend_key key = {.id = entry->backend};
@@ -53,22 +58,8 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 	return entry;
 }
 
-static __always_inline void conntrack_count(struct conntrack_entry *entry, struct packet *packet)
-{
-	__u32 now = now_seconds();
-
-	if (packet->error_l3)
-		return; /* an error about a flow does not keep it alive */
-	if (entry->last_seen != now)
-		entry->last_seen = now;
-	entry->packets++;
-	entry->bytes += packet->length;
-	if (packet->tcp_flags & (TCP_FIN | TCP_RST) && !(entry->flags & CONNTRACK_FLAG_CLOSING))
-		entry->flags |= CONNTRACK_FLAG_CLOSING;
-}
-
-/* The key of the reply: the reverse of what the first direction leaves as. */
-static __always_inline void reply_key(struct flow *key, const struct conntrack_entry *entry, __u8 protocol)
+/* The key of the other direction: the reverse of what this one leaves as. */
+static __always_inline void opposite_key(struct flow *key, const struct conntrack_entry *entry, __u8 protocol)
 {
 	key->source = entry->destination;
 	key->destination = entry->source;
@@ -76,6 +67,46 @@ static __always_inline void reply_key(struct flow *key, const struct conntrack_e
 	key->destination_port = entry->source_port;
 	key->protocol = protocol;
 	__builtin_memset(key->pad, 0, sizeof(key->pad));
+}
+
+/* What concerns the flow as a whole goes into both of its entries: they live and end together. */
+__noinline int conntrack_note(struct packet *packet, struct conntrack_entry *entry)
+{
+	__u32 now = now_seconds(), both = 0;
+	struct conntrack_entry *opposite;
+	bool finished;
+	struct flow key;
+
+	if (!packet || !entry)
+		return -1;
+	opposite_key(&key, entry, packet->flow.protocol);
+	opposite = bpf_map_lookup_elem(&conntrack, &key);
+	if (entry->flags & CONNTRACK_FLAG_REPLY)
+		both |= CONNTRACK_FLAG_ANSWERED;
+	if (packet->tcp_flags & TCP_FIN)
+		__sync_fetch_and_or(&entry->flags, CONNTRACK_FLAG_FINISHED);
+	finished = opposite && opposite->flags & CONNTRACK_FLAG_FINISHED;
+	if (packet->tcp_flags & TCP_RST || (packet->tcp_flags & TCP_FIN && finished))
+		both |= CONNTRACK_FLAG_CLOSING;
+	entry->last_seen = now;
+	__sync_fetch_and_or(&entry->flags, both);
+	if (opposite) {
+		opposite->last_seen = now;
+		__sync_fetch_and_or(&opposite->flags, both);
+	}
+	return 0;
+}
+
+/* Looks at the other direction at most once a second, and for what changes the state of both. */
+static __always_inline void conntrack_count(struct conntrack_entry *entry, struct packet *packet)
+{
+	if (packet->error_l3)
+		return; /* an error about a flow does not keep it alive */
+	if (entry->last_seen != now_seconds() || packet->tcp_flags & (TCP_FIN | TCP_RST) ||
+	    (entry->flags & (CONNTRACK_FLAG_REPLY | CONNTRACK_FLAG_ANSWERED)) == CONNTRACK_FLAG_REPLY)
+		conntrack_note(packet, entry);
+	entry->packets++;
+	entry->bytes += packet->length;
 }
 
 /* The reply's entry: it is translated back to what the first packet was, and goes where `flags` and `interface_index` say. */
@@ -110,7 +141,7 @@ __noinline int conntrack_open(struct packet *packet, struct conntrack_entry *ent
 		return -1;
 	entry->last_seen = now_seconds();
 	conntrack_reply(&reply, packet, entry, flags, interface_index);
-	reply_key(&key, entry, packet->flow.protocol);
+	opposite_key(&key, entry, packet->flow.protocol);
 	if (bpf_map_update_elem(&conntrack, &key, &reply, BPF_ANY))
 		return -1;
 	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);

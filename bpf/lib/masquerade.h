@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Source translation to an address of the node. A source port is free when nobody else's reply would have the same key in
- * conntrack; the flow keeps its own port where it can. Connections of the node itself take their keys the same way, so that
- * a pod and the node never share one. */
+/* A source for a new flow that no other flow leaves with, so that each reply has one owner: the key of its conntrack entry.
+ * The flow keeps its own port where it can. That settles who has which port of the node's address, among pods and with the
+ * node's own connections, and also two flows of one pod that meet at the same backend by different services. */
 #ifndef STENTOR_MASQUERADE_H
 #define STENTOR_MASQUERADE_H
 
@@ -17,13 +17,24 @@ static __always_inline bool in_nat_range(__be16 port)
 	return number >= nat_port_first && number <= nat_port_last;
 }
 
-/* ICMP identifiers may be any number, ports only those of the range. Others have none to change. */
-static __always_inline __be16 nat_candidate(__u8 protocol, __be16 wanted, __u32 attempt)
+/* Only an echo request has an identifier that may be changed. */
+static __always_inline bool has_movable_port(const struct packet *packet)
 {
-	if (is_icmp(protocol))
-		return attempt ? (__be16)bpf_get_prandom_u32() : wanted;
-	if (!attempt && in_nat_range(wanted))
+	if (is_icmp(packet->protocol))
+		return icmp_is_echo_request(packet->protocol, packet->icmp_type);
+	return packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP;
+}
+
+/* ICMP identifiers may be any number. Ports at the node's address are those of the range, which leaves the others to the
+ * node's own servers. */
+static __always_inline __be16 nat_candidate(const struct packet *packet, bool own_address, __u32 attempt)
+{
+	__be16 wanted = packet->flow.source_port;
+
+	if (!attempt && (own_address || is_icmp(packet->protocol) || in_nat_range(wanted)))
 		return wanted;
+	if (is_icmp(packet->protocol))
+		return (__be16)bpf_get_prandom_u32();
 	return bpf_htons(nat_port_first + bpf_get_prandom_u32() % (nat_port_last - nat_port_first + 1));
 }
 
@@ -34,33 +45,42 @@ static __always_inline int claim(const struct packet *packet, const struct connt
 	struct conntrack_entry *other;
 	struct flow key;
 
-	reply_key(&key, entry, packet->flow.protocol);
+	opposite_key(&key, entry, packet->flow.protocol);
+	if (!bpf_map_update_elem(&conntrack, &key, reply, BPF_NOEXIST))
+		return 0;
 	other = bpf_map_lookup_elem(&conntrack, &key);
 	if (!other)
-		return bpf_map_update_elem(&conntrack, &key, reply, BPF_NOEXIST);
+		return -1;
 	if (!address_equal(&other->destination, &reply->destination) ||
-	    other->destination_port != reply->destination_port)
+	    other->destination_port != reply->destination_port || !address_equal(&other->source, &reply->source) ||
+	    other->source_port != reply->source_port)
 		if (!conntrack_expired(other, packet->flow.protocol, reply->last_seen))
 			return -1;
-	return bpf_map_update_elem(&conntrack, &key, reply, BPF_EXIST);
+	return bpf_map_update_elem(&conntrack, &key, reply, BPF_ANY);
 }
 
-/* Makes both entries of a flow that leaves as `entry->source` with a port of its own, which is written to `entry`. The reply
- * goes where `flags` and `interface_index` say. 0, or negative when no port is left. */
-__noinline int masquerade(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
+/* Makes both entries of a flow that leaves as `entry->source` with a port that nobody else has, which is written to `entry`.
+ * The reply goes where `flags` and `interface_index` say. 0, or negative when no port is left. */
+__noinline int claim_source(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
 	struct conntrack_entry reply;
-	bool movable;
+	bool movable, own_address;
 
 	if (!packet || !entry)
 		return -1;
-	movable = packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP || is_icmp(packet->protocol);
-	entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
+	movable = has_movable_port(packet);
+	own_address = address_equal(&entry->source, &packet->flow.source);
 	entry->last_seen = now_seconds();
+	if (!own_address)
+		entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	conntrack_reply(&reply, packet, entry, flags, interface_index);
 	for (int attempt = 0; attempt < NAT_ATTEMPTS; attempt++) {
 		if (movable)
-			entry->source_port = nat_candidate(packet->protocol, packet->flow.source_port, attempt);
+			entry->source_port = nat_candidate(packet, own_address, attempt);
+		if (entry->source_port != packet->flow.source_port) {
+			entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
+			reply.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+		}
 		if (!claim(packet, entry, &reply))
 			return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
 		if (!movable)

@@ -49,7 +49,7 @@ struct packet {
 	__u16 l3;
 	__u16 l4;	  /* 0 in a later fragment */
 	__u16 error_l3;	  /* 0 unless an ICMP error */
-	__u16 error_l4;
+	__u16 error_l4;	  /* 0 when the error is about a later fragment */
 	__u8 family;	  /* 4 or 6 */
 	__u8 ttl;
 	__u8 tcp_flags;	  /* byte 13 of the TCP header */
@@ -82,6 +82,8 @@ struct icmp_header {
 
 #define IPV4_FRAGMENT	     0x3fff /* more-fragments bit and offset */
 #define IPV4_OFFSET	     0x1fff
+#define IPV6_FRAGMENT	     0xfff9 /* the same of the fragment header */
+#define IPV6_OFFSET	     0xfff8
 #define IPV6_EXTENSIONS_MAX  6
 
 static __always_inline void address_from_ipv4(struct address *to, __be32 from)
@@ -184,7 +186,7 @@ static __always_inline enum parsed parse_ports(struct __sk_buff *ctx, struct flo
 static __always_inline enum parsed parse_extensions(struct __sk_buff *ctx, __u8 *next, __u32 *offset,
 						    __be32 *fragment_id, __u16 *fragment_offset)
 {
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
+	for (int i = 0; i <= IPV6_EXTENSIONS_MAX; i++) {
 		struct {
 			__u8 next, length;
 		} extension;
@@ -209,10 +211,10 @@ static __always_inline enum parsed parse_extensions(struct __sk_buff *ctx, __u8 
 			if (bpf_skb_load_bytes(ctx, *offset, &fragment, sizeof(fragment)))
 				return PARSED_INVALID;
 			*fragment_id = fragment.id;
-			*fragment_offset = bpf_ntohs(fragment.offset) & 0xfff9;
+			*fragment_offset = bpf_ntohs(fragment.offset) & IPV6_FRAGMENT;
 			*offset += sizeof(fragment);
 			*next = fragment.next;
-			if (*fragment_offset & 0xfff8)
+			if (*fragment_offset & IPV6_OFFSET)
 				return PARSED; /* what follows is payload */
 			break;
 		}
@@ -228,8 +230,11 @@ static __always_inline enum parsed parse_error(struct __sk_buff *ctx, struct pac
 {
 	struct flow inner = {};
 	__u32 offset = packet->l4 + 8;
+	enum parsed result = PARSED;
+	__u16 fragment = 0;
+	__be32 id;
 	__u8 type = 0;
-	enum parsed result;
+	bool later;
 
 	packet->error_l3 = offset;
 	if (packet->family == 4) {
@@ -241,6 +246,7 @@ static __always_inline enum parsed parse_error(struct __sk_buff *ctx, struct pac
 		address_from_ipv4(&inner.destination, ip.daddr);
 		inner.protocol = ip.protocol;
 		offset += ip.ihl * 4;
+		later = bpf_ntohs(ip.frag_off) & IPV4_OFFSET;
 	} else {
 		struct ipv6hdr ip;
 
@@ -250,20 +256,26 @@ static __always_inline enum parsed parse_error(struct __sk_buff *ctx, struct pac
 		address_from_ipv6(&inner.destination, &ip.daddr);
 		inner.protocol = ip.nexthdr;
 		offset += sizeof(ip);
+		result = parse_extensions(ctx, &inner.protocol, &offset, &id, &fragment);
+		later = fragment & IPV6_OFFSET;
 	}
 	packet->error_l4 = offset;
-	result = parse_ports(ctx, &inner, offset, &type);
+	if (later)
+		packet->error_l4 = 0;
+	else if (result == PARSED)
+		result = parse_ports(ctx, &inner, offset, &type);
 	flow_reverse(&packet->flow, &inner);
 	return result;
 }
 
 /* Remembers the ports of a first fragment, or finds those of a later one. */
-static __always_inline enum parsed parse_fragment(struct packet *packet, __be32 id, bool later)
+static __always_inline enum parsed parse_fragment(struct __sk_buff *ctx, struct packet *packet, __be32 id, bool later)
 {
 	struct fragment_key key = {
 		.source = packet->flow.source,
 		.destination = packet->flow.destination,
 		.id = id,
+		.interface_index = ctx->ifindex,
 		.protocol = packet->protocol,
 	};
 	struct fragment_ports ports = {
@@ -302,7 +314,7 @@ static __always_inline enum parsed parse_ipv4(struct __sk_buff *ctx, struct pack
 {
 	struct iphdr *ip = (void *)(long)ctx->data + ETH_HLEN;
 	__u16 fragment;
-	__be32 id;
+	__be16 id;
 
 	if ((void *)(ip + 1) > (void *)(long)ctx->data_end || ip->ihl < 5)
 		return PARSED_INVALID;
@@ -324,7 +336,7 @@ static __always_inline enum parsed parse_ipv4(struct __sk_buff *ctx, struct pack
 		if (result != PARSED)
 			return result;
 	}
-	return parse_fragment(packet, id, fragment & IPV4_OFFSET);
+	return parse_fragment(ctx, packet, bpf_htonl(bpf_ntohs(id)), fragment & IPV4_OFFSET);
 }
 
 static __always_inline enum parsed parse_ipv6(struct __sk_buff *ctx, struct packet *packet)
@@ -352,12 +364,12 @@ static __always_inline enum parsed parse_ipv6(struct __sk_buff *ctx, struct pack
 	packet->l4 = offset;
 	if (!fragment)
 		return parse_l4(ctx, packet);
-	if (!(fragment & 0xfff8)) {
+	if (!(fragment & IPV6_OFFSET)) {
 		result = parse_l4(ctx, packet);
 		if (result != PARSED)
 			return result;
 	}
-	return parse_fragment(packet, id, fragment & 0xfff8);
+	return parse_fragment(ctx, packet, id, fragment & IPV6_OFFSET);
 }
 
 /* Fills `packet` except for its hook. */

@@ -62,7 +62,8 @@ __noinline int answer_arp(struct __sk_buff *ctx, struct packet *packet)
 		return drop(ctx, packet, DROP_REASON_INVALID_PACKET);
 	if (arp.operation == bpf_htons(2))
 		return VERDICT_STACK; /* the host asked for the pod */
-	if (arp.operation != bpf_htons(1) || arp.protocol != bpf_htons(ETH_P_IP) || arp.target != GATEWAY_IPV4)
+	if (arp.operation != bpf_htons(1) || arp.hardware != bpf_htons(1) || arp.protocol != bpf_htons(ETH_P_IP) ||
+	    arp.hardware_length != 6 || arp.protocol_length != 4 || arp.target != GATEWAY_IPV4)
 		return drop(ctx, packet, DROP_REASON_UNKNOWN_L3_TARGET_ADDRESS);
 	reply = arp;
 	reply.operation = bpf_htons(2);
@@ -203,7 +204,7 @@ __noinline int refuse_tcp(struct __sk_buff *ctx, struct packet *packet)
 	return answer(ctx, packet);
 }
 
-#define QUOTE_SIZE 64 /* bytes of the refused packet that the error quotes: IPv6 header, ports and some payload */
+#define QUOTE_SIZE 80 /* bytes of the refused packet that the error quotes, at most: the longest IPv4 header and ports */
 
 /* ICMP port unreachable (RFC 792, RFC 4443 section 3.1) that quotes the beginning of the packet. */
 __noinline int refuse_datagram(struct __sk_buff *ctx, struct packet *packet)
@@ -223,11 +224,11 @@ __noinline int refuse_datagram(struct __sk_buff *ctx, struct packet *packet)
 	if (!packet->l4 || is_icmp(packet->protocol))
 		return drop(ctx, packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	__builtin_memset(&error, 0, sizeof(error));
-	/* what is quoted must lie in the packet: 28 bytes (48) are its headers */
-	quote = packet->length >= QUOTE_SIZE ? QUOTE_SIZE : packet->family == 4 ? 28 : 48;
-	if (quote == QUOTE_SIZE ? bpf_skb_load_bytes(ctx, ETH_HLEN, error.quote, QUOTE_SIZE)
-				: packet->family == 4 ? bpf_skb_load_bytes(ctx, ETH_HLEN, error.quote, 28)
-						      : bpf_skb_load_bytes(ctx, ETH_HLEN, error.quote, 48))
+	quote = packet->length;
+	if (quote > QUOTE_SIZE)
+		quote = QUOTE_SIZE;
+	asm volatile("" : "+r"(quote)); /* else clang proves the bounds to itself and not to the verifier */
+	if (!quote || quote > QUOTE_SIZE || bpf_skb_load_bytes(ctx, ETH_HLEN, error.quote, quote))
 		return drop(ctx, packet, DROP_REASON_INVALID_PACKET);
 	if (packet->family == 4) {
 		error.type = ICMP_UNREACHABLE;

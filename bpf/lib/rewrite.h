@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Writing a translation into a packet, checksums included (RFC 1624). In an ICMP error the packet inside is translated too,
- * in the other direction, so that its receiver recognises what it sent. */
+ * in the other direction, so that its receiver recognises what it sent.
+ *
+ * A NIC may have summed up the whole packet (CHECKSUM_COMPLETE). A change that a checksum inside the packet balances leaves
+ * that sum as it is; where nothing balances it, BPF_F_RECOMPUTE_CSUM keeps the sum right. */
 #ifndef STENTOR_REWRITE_H
 #define STENTOR_REWRITE_H
 
@@ -55,10 +58,19 @@ static __always_inline int write_address(struct __sk_buff *ctx, struct packet *p
 		__u32 offset = l3 + (source ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr));
 		__s64 difference = bpf_csum_diff((__be32 *)from, sizeof(*from), (__be32 *)to, sizeof(*to), 0);
 
-		if (bpf_skb_store_bytes(ctx, offset, to, sizeof(*to), 0))
+		/* bpf_l4_csum_replace() takes as much off the sum as if IPv6 had a header checksum */
+		if (bpf_skb_store_bytes(ctx, offset, to, sizeof(*to), BPF_F_RECOMPUTE_CSUM))
 			return -1;
 		return check ? bpf_l4_csum_replace(ctx, check, 0, difference, flags) : 0;
 	}
+}
+
+/* False for a datagram that came without a checksum: nothing in it balances a change. */
+static __always_inline bool is_checked(struct __sk_buff *ctx, __u32 check)
+{
+	__be16 found;
+
+	return !bpf_skb_load_bytes(ctx, check, &found, sizeof(found)) && found;
 }
 
 static __always_inline int write_port(struct __sk_buff *ctx, struct packet *packet, __be16 from, __be16 to, bool source)
@@ -76,66 +88,88 @@ static __always_inline int write_port(struct __sk_buff *ctx, struct packet *pack
 	} else {
 		return -1; /* the checksum of SCTP covers the whole packet */
 	}
+	if (packet->protocol == IPPROTO_UDP && !is_checked(ctx, check))
+		return bpf_skb_store_bytes(ctx, offset, &to, sizeof(to), BPF_F_RECOMPUTE_CSUM);
 	if (bpf_l4_csum_replace(ctx, check, from, to, checksum_flags(packet->protocol) | sizeof(to)))
 		return -1;
 	return bpf_skb_store_bytes(ctx, offset, &to, sizeof(to), 0);
 }
 
-/* Replaces 2 or 4 bytes inside an ICMP error and mends the error's own checksum. */
-static __always_inline int write_inner(struct __sk_buff *ctx, struct packet *packet, __u32 offset, const void *from,
-				       const void *to, const __u32 size)
+/* The checksum of an ICMP message, where a change from `before` to `after` inside the message is balanced. */
+static __always_inline int balance(struct __sk_buff *ctx, struct packet *packet, __be16 before, __be16 after)
 {
-	__u32 check = packet->l4 + offsetof(struct icmp_header, checksum);
-	__s64 difference;
-	__be32 before = 0, after = 0;
-
-	if (size == 16) {
-		difference = bpf_csum_diff((__be32 *)from, 16, (__be32 *)to, 16, 0);
-	} else {
-		__builtin_memcpy(&before, from, size < 4 ? size : 4);
-		__builtin_memcpy(&after, to, size < 4 ? size : 4);
-		difference = bpf_csum_diff(&before, 4, &after, 4, 0);
-	}
-	if (bpf_l4_csum_replace(ctx, check, 0, difference, 0))
-		return -1;
-	return bpf_skb_store_bytes(ctx, offset, to, size, 0);
+	return bpf_l4_csum_replace(ctx, packet->l4 + offsetof(struct icmp_header, checksum), before, after, sizeof(after));
 }
 
-/* An address inside an error. IPv4: the inner header's checksum changes by as much as the address, the other way round. */
+/* The transport checksum of the packet inside an error, at `check`, also changes, if the quote reaches that far. */
+static __always_inline int write_inner_checksum(struct __sk_buff *ctx, struct packet *packet, __u32 check,
+						__s64 difference)
+{
+	__u64 flags = checksum_flags(packet->flow.protocol);
+	__be16 before, after;
+
+	if (bpf_skb_load_bytes(ctx, check, &before, sizeof(before)))
+		return 0;
+	if (bpf_l4_csum_replace(ctx, check, 0, difference, flags) ||
+	    bpf_skb_load_bytes(ctx, check, &after, sizeof(after)))
+		return -1;
+	return balance(ctx, packet, before, after);
+}
+
+/* An address inside an error. What replaces it there changes the error's own checksum, too. */
 static __always_inline int write_inner_address(struct __sk_buff *ctx, struct packet *packet, const struct address *from,
 					       const struct address *to, bool source)
 {
-	__u32 l3 = packet->error_l3, check = l3 + offsetof(struct iphdr, check);
-	__be16 before, after;
+	__u32 l3 = packet->error_l3, error = packet->l4 + offsetof(struct icmp_header, checksum);
+	__u32 check = packet->error_l4 ? checksum_offset(packet->flow.protocol, packet->error_l4) : 0;
+	__s64 difference;
 
 	if (address_equal(from, to))
 		return 0;
-	if (packet->family == 6)
-		return write_inner(ctx, packet,
-				   l3 + (source ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr)),
-				   from, to, 16);
-	if (bpf_skb_load_bytes(ctx, check, &before, sizeof(before)) ||
-	    bpf_l3_csum_replace(ctx, check, from->word[3], to->word[3], 4) ||
-	    bpf_skb_load_bytes(ctx, check, &after, sizeof(after)) ||
-	    bpf_l4_csum_replace(ctx, packet->l4 + offsetof(struct icmp_header, checksum), before, after, sizeof(after)))
+	if (packet->family == 4) {
+		__u32 offset = l3 + (source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr));
+		__be32 old = from->word[3], new = to->word[3];
+		__be16 before, after;
+
+		difference = bpf_csum_diff(&old, sizeof(old), &new, sizeof(new), 0);
+		l3 += offsetof(struct iphdr, check);
+		if (bpf_skb_load_bytes(ctx, l3, &before, sizeof(before)) ||
+		    bpf_l3_csum_replace(ctx, l3, old, new, sizeof(new)) ||
+		    bpf_skb_load_bytes(ctx, l3, &after, sizeof(after)) || balance(ctx, packet, before, after) ||
+		    bpf_skb_store_bytes(ctx, offset, &new, sizeof(new), 0))
+			return -1;
+	} else {
+		__u32 offset = l3 + (source ? offsetof(struct ipv6hdr, saddr) : offsetof(struct ipv6hdr, daddr));
+
+		difference = bpf_csum_diff((__be32 *)from, sizeof(*from), (__be32 *)to, sizeof(*to), 0);
+		if (bpf_skb_store_bytes(ctx, offset, to, sizeof(*to), 0))
+			return -1;
+	}
+	if (bpf_l4_csum_replace(ctx, error, 0, difference, 0))
 		return -1;
-	return write_inner(ctx, packet,
-			   l3 + (source ? offsetof(struct iphdr, saddr) : offsetof(struct iphdr, daddr)), &from->word[3],
-			   &to->word[3], 4);
+	return check ? write_inner_checksum(ctx, packet, check, difference) : 0;
 }
 
 static __always_inline int write_inner_port(struct __sk_buff *ctx, struct packet *packet, __be16 from, __be16 to,
 					    bool source)
 {
-	__u32 offset = packet->error_l4;
+	__u32 offset = packet->error_l4, check = checksum_offset(packet->flow.protocol, packet->error_l4);
+	__be32 before = from, after = to;
 
-	if (from == to)
+	if (from == to || !packet->error_l4)
 		return 0;
-	if (is_icmp(packet->flow.protocol))
+	if (is_icmp(packet->flow.protocol)) {
+		check = offset + offsetof(struct icmp_header, checksum);
 		offset += offsetof(struct icmp_header, id);
-	else if (!source)
+	} else if (!source) {
 		offset += 2;
-	return write_inner(ctx, packet, offset, &from, &to, sizeof(to));
+	}
+	if (bpf_skb_store_bytes(ctx, offset, &to, sizeof(to), 0) || balance(ctx, packet, from, to))
+		return -1;
+	if (!check)
+		return 0;
+	return write_inner_checksum(ctx, packet, check,
+				    bpf_csum_diff(&before, sizeof(before), &after, sizeof(after), 0));
 }
 
 /* The error's sender is replaced only when it is the peer itself: a router on the way keeps its name. */
@@ -195,7 +229,8 @@ static __always_inline int decrement_ttl(struct __sk_buff *ctx, struct packet *p
 	}
 	__u8 hops = packet->ttl - 1;
 
-	return bpf_skb_store_bytes(ctx, packet->l3 + offsetof(struct ipv6hdr, hop_limit), &hops, 1, 0);
+	return bpf_skb_store_bytes(ctx, packet->l3 + offsetof(struct ipv6hdr, hop_limit), &hops, 1,
+				   BPF_F_RECOMPUTE_CSUM);
 }
 
 #endif

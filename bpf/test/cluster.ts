@@ -11,14 +11,44 @@ export const families = [4, 6] as const;
 
 export const at = {
   4: {
-    podA: '10.244.1.5', podB: '10.244.1.6', node: '192.0.2.11', node2: '192.0.2.12', router: '192.0.2.1', far: '10.244.2.7', far2: '10.244.2.8',
-    world: '203.0.113.80', other: '198.51.100.9', hairpin: '169.254.42.1', gateway: '169.254.1.1',
-    cart: '10.96.0.10', remote: '10.96.0.11', self: '10.96.0.12', nobody: '10.96.0.13', many: '10.96.0.14', kubernetes: '10.96.0.1', outside: '10.96.0.15',
+    podA: '10.244.1.5',
+    podB: '10.244.1.6',
+    node: '192.0.2.11',
+    node2: '192.0.2.12',
+    router: '192.0.2.1',
+    far: '10.244.2.7',
+    far2: '10.244.2.8',
+    world: '203.0.113.80',
+    other: '198.51.100.9',
+    hairpin: '169.254.42.1',
+    gateway: '169.254.1.1',
+    cart: '10.96.0.10',
+    remote: '10.96.0.11',
+    self: '10.96.0.12',
+    nobody: '10.96.0.13',
+    many: '10.96.0.14',
+    kubernetes: '10.96.0.1',
+    outside: '10.96.0.15',
   },
   6: {
-    podA: 'fd00:244:1::5', podB: 'fd00:244:1::6', node: '2001:db8:1::11', node2: '2001:db8:1::12', router: '2001:db8:1::1', far: 'fd00:244:2::7', far2: 'fd00:244:2::8',
-    world: '2001:db8:ffff::80', other: '2001:db8:eeee::9', hairpin: '100::a9fe:2a01', gateway: 'fe80::1',
-    cart: 'fd00:10:96::10', remote: 'fd00:10:96::11', self: 'fd00:10:96::12', nobody: 'fd00:10:96::13', many: 'fd00:10:96::14', kubernetes: 'fd00:10:96::1', outside: 'fd00:10:96::15',
+    podA: 'fd00:244:1::5',
+    podB: 'fd00:244:1::6',
+    node: '2001:db8:1::11',
+    node2: '2001:db8:1::12',
+    router: '2001:db8:1::1',
+    far: 'fd00:244:2::7',
+    far2: 'fd00:244:2::8',
+    world: '2001:db8:ffff::80',
+    other: '2001:db8:eeee::9',
+    hairpin: '100::a9fe:2a01',
+    gateway: 'fe80::1',
+    cart: 'fd00:10:96::10',
+    remote: 'fd00:10:96::11',
+    self: 'fd00:10:96::12',
+    nobody: 'fd00:10:96::13',
+    many: 'fd00:10:96::14',
+    kubernetes: 'fd00:10:96::1',
+    outside: 'fd00:10:96::15',
   },
 } as const;
 
@@ -40,11 +70,22 @@ const ports = [
 ];
 
 /** Names of the services by who serves them. */
-export const backendsOf = { cart: ['podB'], remote: ['far'], self: ['podA'], nobody: [], many: ['far', 'far2'], kubernetes: ['node'], outside: ['world'] } as const satisfies Partial<Record<Name, readonly Name[]>>;
+export const backendsOf = {
+  cart: ['podB'],
+  remote: ['far'],
+  self: ['podA'],
+  nobody: [],
+  many: ['far', 'far2'],
+  kubernetes: ['node'],
+  outside: ['world'],
+} as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
 export function serviceObject(name: ServiceName): Service {
-  return { metadata: { name, namespace: 'shop' }, spec: { type: 'ClusterIP', clusterIPs: families.map((family) => at[family][name]), ports } };
+  return {
+    metadata: { name, namespace: 'shop' },
+    spec: { type: 'ClusterIP', clusterIPs: families.map((family) => at[family][name]), ports },
+  };
 }
 
 export function sliceObject(name: ServiceName, family: 4 | 6, backends: readonly Name[] = backendsOf[name]): EndpointSlice {

@@ -3,8 +3,21 @@ import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { ConntrackFlag, DropReason } from '../../src/datapath/schema.gen.ts';
-import { link, loadNode, type LoadedNode } from './loaded.ts';
-import { answerTo, cases, checkPairs, delivered, entryFrom, expectDrop, expectRun, fromPod, fromWire, routed, withPorts } from './traffic.ts';
+import { link, loadNode } from './loaded.ts';
+import type { LoadedNode } from './loaded.ts';
+import {
+  answerTo,
+  cases,
+  checkPairs,
+  delivered,
+  entryFrom,
+  expectDrop,
+  expectRun,
+  fromPod,
+  fromWire,
+  routed,
+  withPorts,
+} from './traffic.ts';
 
 const HANDLED = 0x200; // of skb->mark
 
@@ -92,12 +105,14 @@ describe('forwarding', { skip: namespaceMissing }, () => {
     });
 
     it(`drops ${label} from an address that the pod does not have`, () => {
-      for (const source of [podB, host, other]) expectDrop(node, 'pod_from', fromPod('podA', { source, destination: world }, body(1234)), { reason: DropReason.invalidSourceIp });
+      for (const source of [podB, host, other])
+        expectDrop(node, 'pod_from', fromPod('podA', { source, destination: world }, body(1234)), { reason: DropReason.invalidSourceIp });
       assert.deepEqual(node.conntrack(), []);
     });
 
     it(`leaves ${label} with a time to live of 1 to the stack as it came`, () => {
-      for (const destination of [podB, far, world]) expectRun(node, 'pod_from', { ...fromPod('podA', { source: podA, destination }, body(1234)), ttl: 1 }, { verdict: 'stack' });
+      for (const destination of [podB, far, world])
+        expectRun(node, 'pod_from', { ...fromPod('podA', { source: podA, destination }, body(1234)), ttl: 1 }, { verdict: 'stack' });
       expectRun(node, 'host_from', { ...fromWire({ source: other, destination: podA }, body(1234)), ttl: 1 }, { verdict: 'stack' });
     });
   }
@@ -113,7 +128,12 @@ describe('forwarding', { skip: namespaceMissing }, () => {
   for (const destination of ['224.0.0.251', '255.255.255.255', 'ff02::fb']) {
     it(`drops multicast from a pod: ${destination}`, () => {
       const source = destination.includes(':') ? 'fe80::5' : '10.244.1.5';
-      expectDrop(node, 'pod_from', fromPod('podA', { source, destination }, { kind: 'udp', sourcePort: 5353, destinationPort: 5353, payload: 'x' }), { reason: DropReason.multicastHandled });
+      expectDrop(
+        node,
+        'pod_from',
+        fromPod('podA', { source, destination }, { kind: 'udp', sourcePort: 5353, destinationPort: 5353, payload: 'x' }),
+        { reason: DropReason.multicastHandled },
+      );
     });
   }
 });

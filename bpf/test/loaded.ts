@@ -7,32 +7,47 @@ import './own-namespace.ts';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ip, parseMac, type Ip, type Mac } from '../../src/base/ip.ts';
+import { ip, parseMac } from '../../src/base/ip.ts';
+import type { Mac } from '../../src/base/ip.ts';
 import { problemBook } from '../../src/base/problem.ts';
-import { reconciler, walk, type Reconciler } from '../../src/base/reconcile.ts';
-import { table, type Table } from '../../src/base/table.ts';
-import { mapKinds, mapTarget, type MapEntry, type MapKind } from '../../src/datapath/maps.ts';
-import { loadDatapath, type Datapath } from '../../src/datapath/programs.ts';
+import { reconciler, walk } from '../../src/base/reconcile.ts';
+import type { Reconciler } from '../../src/base/reconcile.ts';
+import type { Table } from '../../src/base/table.ts';
+import { mapKinds, mapTarget } from '../../src/datapath/maps.ts';
+import type { MapEntry, MapKind } from '../../src/datapath/maps.ts';
+import { loadDatapath } from '../../src/datapath/programs.ts';
+import type { Datapath } from '../../src/datapath/programs.ts';
 import { routeTarget } from '../../src/datapath/routes.ts';
-import { conntrackEntryCodec, counterCodec, eventCodec, flowCodec, type Config, type ConntrackEntry, type Event, type Flow } from '../../src/datapath/schema.gen.ts';
+import { conntrackEntryCodec, counterCodec, eventCodec, flowCodec } from '../../src/datapath/schema.gen.ts';
+import type { Config, ConntrackEntry, Event, Flow } from '../../src/datapath/schema.gen.ts';
 import type { EndpointRow } from '../../src/endpoints/endpoint.ts';
 import { endpointEntries } from '../../src/endpoints/attachments.ts';
+import type { BpfMap } from '../../src/kernel/map.ts';
 import { recordsIn, RingBuffer } from '../../src/kernel/ringbuf.ts';
 import { skbContext, skbOf } from '../../src/kernel/program.ts';
 import { NetlinkSocket } from '../../src/kernel/socket.ts';
 import { temporaryBpffs } from '../../src/kernel/testdata/harness.ts';
 import { ipcacheFor } from '../../src/nodes/ipcache.ts';
-import { nodeRows, type NodeRow } from '../../src/nodes/node.ts';
+import { nodeRows } from '../../src/nodes/node.ts';
+import type { NodeRow } from '../../src/nodes/node.ts';
 import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
 import { deviceEntries, uplinksFor } from '../../src/nodes/uplinks.ts';
 import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
-import { at, backendsOf, families, nodes, serviceObject, sliceObject, type ServiceName } from './cluster.ts';
-import { frame, packetOf, type Packet } from './packet.ts';
+import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
+import type { ServiceName } from './cluster.ts';
+import { frame, packetOf } from './packet.ts';
+import type { Packet } from './packet.ts';
 
 /** Interface indexes, which we choose. `stranger` is an interface that is no uplink. */
 export const link = { uplink: 10, stranger: 12, podA: 21, podB: 22 } as const;
-export const mac = { uplink: '02:00:00:00:01:10', router: '02:00:00:00:01:01', podA: '02:00:00:00:00:0a', podB: '02:00:00:00:00:0b', gateway: '02:53:74:6e:74:72' } as const;
+export const mac = {
+  uplink: '02:00:00:00:01:10',
+  router: '02:00:00:00:01:01',
+  podA: '02:00:00:00:00:0a',
+  podB: '02:00:00:00:00:0b',
+  gateway: '02:53:74:6e:74:72',
+} as const;
 
 const interfaces = `
 link set lo up
@@ -104,55 +119,94 @@ function setUpInterfaces(rows: readonly NodeRow[]): void {
   execFileSync('ip', ['-batch', '-'], { input: interfaces });
   using socket = NetlinkSocket.open();
   const sources = families.map((family) => ip(at[family].node));
-  const routes = [...endpoints.flatMap((endpoint) => [...endpointRoutes(endpoint, sources)]), ...rows.flatMap((row) => [...nodeRoutes(row, 'node1')])];
+  const routes = [
+    ...endpoints.flatMap((endpoint) => [...endpointRoutes(endpoint, sources)]),
+    ...rows.flatMap((row) => [...nodeRoutes(row, 'node1')]),
+  ];
   routeTarget(socket).put(routes);
 }
 
 export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode> {
-  const nodeTable = nodes.flatMap((node) => [...nodeRows(node)]).flatMap((row) => ('kind' in row ? [] : [row[1]]));
-  setUpInterfaces(nodeTable);
+  const rows = nodes.flatMap((node) => [...nodeRows(node)]).flatMap((row) => ('kind' in row ? [] : [row[1]]));
+  setUpInterfaces(rows);
   const pins = temporaryBpffs();
   const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
-  const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries: { conntrack: 8192, sock_reverse: 256, fragments: 256 } });
-  const fill = <K, V>(kind: MapKind<K, V>, rows: Iterable<readonly [string, MapEntry<K, V>]>) => mapTarget(kind, datapath.map(kind.name)).put([...rows]);
-
-  fill(mapKinds.endpoints, endpoints.flatMap((endpoint) => [...endpointEntries(endpoint)]));
-  fill(mapKinds.ipcache, nodeTable.flatMap((node) => [...ipcacheFor(node, 'node1')]));
-  fill(mapKinds.devices, uplinks(nodeTable).flatMap((uplink) => [...deviceEntries(uplink)]));
+  const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256 };
+  const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
+  fillMaps(datapath, rows);
   const serve = serviceMaps(datapath);
-  const events = new RingBuffer(datapath.map('events'));
+  const ring = new RingBuffer(datapath.map('events'));
+  const events = () => {
+    const drained = Buffer.alloc(ring.sizeBytes);
+    return [...recordsIn(drained.subarray(0, ring.drain(drained).bytes))].map((record) => eventCodec.decode(record));
+  };
   return {
     datapath,
     run: (program, packet, where) => outcomeOf(datapath, program, packet, where),
-    conntrack: () => [...datapath.map('conntrack').entries()].map(([key, value]) => ({ key: flowCodec.decode(key), value: conntrackEntryCodec.decode(value) })),
-    age(seconds) {
-      const conntrack = datapath.map('conntrack');
-      for (const [key, value] of [...conntrack.entries()]) {
-        const entry = conntrackEntryCodec.decode(value);
-        conntrack.update(key, conntrackEntryCodec.encode({ ...entry, lastSeen: entry.lastSeen - seconds }));
-      }
-    },
-    events() {
-      const drained = Buffer.alloc(1 << 20);
-      return [...recordsIn(drained.subarray(0, events.drain(drained).bytes))].map((record) => eventCodec.decode(record));
-    },
+    conntrack: () => conntrackOf(datapath),
+    age: (seconds) => age(datapath.map('conntrack'), seconds),
+    events,
     drops: (reason) => perCpu(datapath, reason),
     forget() {
-      for (const map of [datapath.map('conntrack'), datapath.map('fragments')]) for (const [key] of [...map.entries()]) map.delete(key);
-      events.drain(Buffer.alloc(1 << 20));
+      for (const map of [datapath.map('conntrack'), datapath.map('fragments')]) empty(map);
+      events();
     },
     serve,
     [Symbol.dispose]() {
-      events[Symbol.dispose]();
+      ring[Symbol.dispose]();
       datapath[Symbol.dispose]();
       pins[Symbol.dispose]();
     },
   };
 }
 
+function fillMaps(datapath: Datapath, rows: readonly NodeRow[]): void {
+  const fill = <K, V>(kind: MapKind<K, V>, entries: Iterable<readonly [string, MapEntry<K, V>]>) =>
+    mapTarget(kind, datapath.map(kind.name)).put([...entries]);
+  fill(
+    mapKinds.endpoints,
+    endpoints.flatMap((endpoint) => [...endpointEntries(endpoint)]),
+  );
+  fill(
+    mapKinds.ipcache,
+    rows.flatMap((node) => [...ipcacheFor(node, 'node1')]),
+  );
+  fill(
+    mapKinds.devices,
+    uplinks(rows).flatMap((uplink) => [...deviceEntries(uplink)]),
+  );
+}
+
+function conntrackOf(datapath: Datapath): readonly ConntrackRow[] {
+  return [...datapath.map('conntrack').entries()].map(([key, value]) => ({
+    key: flowCodec.decode(key),
+    value: conntrackEntryCodec.decode(value),
+  }));
+}
+
+function age(conntrack: BpfMap, seconds: number): void {
+  for (const [key, value] of Array.from(conntrack.entries())) {
+    const entry = conntrackEntryCodec.decode(value);
+    conntrack.update(key, conntrackEntryCodec.encode({ ...entry, lastSeen: (entry.lastSeen - seconds) >>> 0 }));
+  }
+}
+
+function empty(map: BpfMap): void {
+  for (const [key] of Array.from(map.entries())) map.delete(key);
+}
+
 function uplinks(nodeTable: readonly NodeRow[]) {
   const addresses = families.map((family) => ({ ip: ip(at[family].node), bits: 64 }));
-  const row = { index: link.uplink, name: 'eth0', kind: undefined, mac: knownMac(mac.uplink), mtu: 1500, up: true, addresses, defaultRoute: true };
+  const row = {
+    index: link.uplink,
+    name: 'eth0',
+    kind: undefined,
+    mac: knownMac(mac.uplink),
+    mtu: 1500,
+    up: true,
+    addresses,
+    defaultRoute: true,
+  };
   return [...uplinksFor(row, nodeTable[0], [])].map(([, uplink]) => uplink);
 }
 
@@ -161,11 +215,18 @@ function serviceMaps(datapath: Datapath): LoadedNode['serve'] {
   const tables = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problemBook());
   const services = tables.services.writer('test');
   const slices = tables.slices.writer('test');
-  const made = <K, V>(desired: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>): Reconciler => reconciler(desired, mapTarget(kind, datapath.map(kind.name)));
-  const reconcilers = [made(tables.lbBackends, mapKinds.lbBackends), made(tables.lbSlots, mapKinds.lbSlots), made(tables.lbServices, mapKinds.lbServices), made(tables.lbAddresses, mapKinds.lbAddresses)];
+  const made = <K, V>(desired: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>): Reconciler =>
+    reconciler(desired, mapTarget(kind, datapath.map(kind.name)));
+  const reconcilers = [
+    made(tables.lbBackends, mapKinds.lbBackends),
+    made(tables.lbSlots, mapKinds.lbSlots),
+    made(tables.lbServices, mapKinds.lbServices),
+    made(tables.lbAddresses, mapKinds.lbAddresses),
+  ];
   const put = (name: ServiceName, backends: readonly (keyof (typeof at)[4])[]) => {
     for (const row of serviceRows(serviceObject(name), '')) if (!('kind' in row)) services.put(...row);
-    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, backends))])) if (!('kind' in row)) slices.put(...row);
+    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, backends))]))
+      if (!('kind' in row)) slices.put(...row);
   };
   const commit = () => {
     for (const derivation of tables.derivations) derivation.run();
@@ -181,7 +242,12 @@ function serviceMaps(datapath: Datapath): LoadedNode['serve'] {
   };
 }
 
-function outcomeOf(datapath: Datapath, program: Program, packet: Packet | Buffer, { ifindex, mark = 0 }: { readonly ifindex: number; readonly mark?: number }): Outcome {
+function outcomeOf(
+  datapath: Datapath,
+  program: Program,
+  packet: Packet | Buffer,
+  { ifindex, mark = 0 }: { readonly ifindex: number; readonly mark?: number },
+): Outcome {
   const data = Buffer.isBuffer(packet) ? packet : frame(packet);
   const result = datapath.program(program).testRun({ data, context: skbContext({ ifindex, mark }) });
   const verdict = verdicts[result.verdict];
@@ -202,5 +268,3 @@ function perCpu(datapath: Datapath, reason: number): number {
 export function packetFrom(outcome: Outcome): Packet {
   return packetOf(outcome.frame);
 }
-
-export type { Ip };

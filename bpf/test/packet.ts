@@ -5,7 +5,21 @@
 import { familyOf, ip, ipFromWire, ipToWire, macFromBytes, macToBytes, parseMac } from '../../src/base/ip.ts';
 import { checksum, pseudoHeader } from './checksum.ts';
 
-export const Protocol = { hopByHop: 0, icmp: 1, tcp: 6, udp: 17, routing: 43, fragment: 44, gre: 47, esp: 50, ah: 51, icmpv6: 58, none: 59, destinationOptions: 60, sctp: 132 } as const;
+export const Protocol = {
+  hopByHop: 0,
+  icmp: 1,
+  tcp: 6,
+  udp: 17,
+  routing: 43,
+  fragment: 44,
+  gre: 47,
+  esp: 50,
+  ah: 51,
+  icmpv6: 58,
+  none: 59,
+  destinationOptions: 60,
+  sctp: 132,
+} as const;
 
 export type Packet = {
   readonly from: string; // MACs
@@ -25,16 +39,30 @@ export type Extension = { readonly protocol: number; readonly bytes: Buffer };
 
 export type Body =
   /** `flags` as letters of FSRPAU. */
-  | { readonly kind: 'tcp'; readonly sourcePort: number; readonly destinationPort: number; readonly flags: string; readonly seq: number; readonly ack: number; readonly payload: string }
+  | {
+      readonly kind: 'tcp';
+      readonly sourcePort: number;
+      readonly destinationPort: number;
+      readonly flags: string;
+      readonly seq: number;
+      readonly ack: number;
+      readonly payload: string;
+    }
   /** `unchecked`: checksum 0, which IPv4 allows. */
-  | { readonly kind: 'udp'; readonly sourcePort: number; readonly destinationPort: number; readonly payload: string; readonly unchecked?: true }
+  | {
+      readonly kind: 'udp';
+      readonly sourcePort: number;
+      readonly destinationPort: number;
+      readonly payload: string;
+      readonly unchecked?: true;
+    }
   | { readonly kind: 'echo'; readonly reply: boolean; readonly id: number; readonly sequence: number; readonly payload: string }
   /** Any other ICMP message. `rest`: the second word of the header; an error's `data` is the packet that it is about. */
   | { readonly kind: 'icmp'; readonly type: number; readonly code: number; readonly rest: number; readonly data: Buffer }
   | { readonly kind: 'raw'; readonly protocol: number; readonly bytes: Buffer };
 
 const ETHERNET = 14;
-const flagLetters = 'FSRPAU';
+const flagLetters = ['F', 'S', 'R', 'P', 'A', 'U'] as const;
 
 export function frame(packet: Packet): Buffer {
   const type = familyOf(ip(packet.source)) === 4 ? 0x0800 : 0x86dd;
@@ -65,7 +93,11 @@ function ipv6({ source, destination, ttl, extensions = [], body }: Packet, trans
   const protocols = [...extensions.map((extension) => extension.protocol), protocolOf(body, 6)];
   const chain = extensions.map(({ bytes }, i) => Buffer.concat([Buffer.from([protocols[i + 1] ?? Protocol.none]), bytes.subarray(1)]));
   const payload = Buffer.concat([...chain, transport]);
-  const header = Buffer.concat([Buffer.from([0x60, 0, 0, 0, payload.length >> 8, payload.length & 0xff, protocols[0] ?? Protocol.none, ttl]), ipToWire(ip(source)), ipToWire(ip(destination))]);
+  const header = Buffer.concat([
+    Buffer.from([0x60, 0, 0, 0, payload.length >> 8, payload.length & 0xff, protocols[0] ?? Protocol.none, ttl]),
+    ipToWire(ip(source)),
+    ipToWire(ip(destination)),
+  ]);
   return Buffer.concat([header, payload]);
 }
 
@@ -105,7 +137,10 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
       header.writeUInt32BE(body.seq, 4);
       header.writeUInt32BE(body.ack, 8);
       header.writeUInt8(0x50, 12);
-      header.writeUInt8([...body.flags].reduce((bits, letter) => bits | (1 << flagLetters.indexOf(letter)), 0), 13);
+      header.writeUInt8(
+        flagLetters.reduce((bits, letter, i) => bits | (body.flags.includes(letter) ? 1 << i : 0), 0),
+        13,
+      );
       return Buffer.concat([header, Buffer.from(body.payload)]);
     }
     case 'udp': {
@@ -117,7 +152,12 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
     }
     case 'echo': {
       const [request, reply] = family === 4 ? [8, 0] : [128, 129];
-      return icmp({ type: body.reply ? reply : request, code: 0, rest: body.id * 0x10000 + body.sequence, data: Buffer.from(body.payload) });
+      return icmp({
+        type: body.reply ? reply : request,
+        code: 0,
+        rest: body.id * 0x10000 + body.sequence,
+        data: Buffer.from(body.payload),
+      });
     }
     case 'icmp':
       return icmp(body);
@@ -126,7 +166,17 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
   }
 }
 
-function icmp({ type, code, rest, data }: { readonly type: number; readonly code: number; readonly rest: number; readonly data: Buffer }): Buffer {
+function icmp({
+  type,
+  code,
+  rest,
+  data,
+}: {
+  readonly type: number;
+  readonly code: number;
+  readonly rest: number;
+  readonly data: Buffer;
+}): Buffer {
   const header = Buffer.alloc(8);
   header.writeUInt8(type, 0);
   header.writeUInt8(code, 1);
@@ -175,7 +225,12 @@ function ipv6PacketOf(bytes: Buffer): Omit<Packet, 'from' | 'to'> {
     extensions.push({ protocol, bytes: header });
     [protocol, at] = [next, at + header.length];
   }
-  return { ...ends, ttl: bytes.readUInt8(7), ...(extensions.length > 0 && { extensions }), body: bodyOf(ends, protocol, bytes.subarray(at)) };
+  return {
+    ...ends,
+    ttl: bytes.readUInt8(7),
+    ...(extensions.length > 0 && { extensions }),
+    body: bodyOf(ends, protocol, bytes.subarray(at)),
+  };
 }
 
 function bodyOf(ends: { readonly source: string; readonly destination: string }, protocol: number, bytes: Buffer): Body {
@@ -184,7 +239,7 @@ function bodyOf(ends: { readonly source: string; readonly destination: string },
   if (checksumAt[protocol] !== undefined && !unchecked) check(`the checksum of protocol ${protocol}`, checksum(...pseudo, bytes), 0);
   switch (protocol) {
     case Protocol.tcp: {
-      const flags = [...flagLetters].filter((_, bit) => bytes.readUInt8(13) & (1 << bit)).join('');
+      const flags = flagLetters.filter((_, bit) => bytes.readUInt8(13) & (1 << bit)).join('');
       const payload = bytes.toString('latin1', (bytes.readUInt8(12) >> 4) * 4);
       return { kind: 'tcp', ...portsOf(bytes), flags, seq: bytes.readUInt32BE(4), ack: bytes.readUInt32BE(8), payload };
     }
@@ -201,8 +256,15 @@ function bodyOf(ends: { readonly source: string; readonly destination: string },
 
 function icmpOf(bytes: Buffer, [request, reply]: readonly [number, number]): Body {
   const type = bytes.readUInt8(0);
-  if (type !== request && type !== reply) return { kind: 'icmp', type, code: bytes.readUInt8(1), rest: bytes.readUInt32BE(4), data: Buffer.from(bytes.subarray(8)) };
-  return { kind: 'echo', reply: type === reply, id: bytes.readUInt16BE(4), sequence: bytes.readUInt16BE(6), payload: bytes.toString('latin1', 8) };
+  if (type !== request && type !== reply)
+    return { kind: 'icmp', type, code: bytes.readUInt8(1), rest: bytes.readUInt32BE(4), data: Buffer.from(bytes.subarray(8)) };
+  return {
+    kind: 'echo',
+    reply: type === reply,
+    id: bytes.readUInt16BE(4),
+    sequence: bytes.readUInt16BE(6),
+    payload: bytes.toString('latin1', 8),
+  };
 }
 
 function portsOf(bytes: Buffer): { readonly sourcePort: number; readonly destinationPort: number } {

@@ -2,9 +2,11 @@
 // Short words for the packets that these tests send: what a pod sends, what comes from the wire, the answer to a packet.
 
 import assert from 'node:assert/strict';
-import { ConntrackFlag, type ConntrackEntry, type Flow } from '../../src/datapath/schema.gen.ts';
+import { ConntrackFlag } from '../../src/datapath/schema.gen.ts';
+import type { ConntrackEntry, Flow } from '../../src/datapath/schema.gen.ts';
 import { at, families } from './cluster.ts';
-import { link, mac, packetFrom, type ConntrackRow, type LoadedNode, type Outcome, type Program, type Verdict } from './loaded.ts';
+import { link, mac, packetFrom } from './loaded.ts';
+import type { ConntrackRow, LoadedNode, Outcome, Program, Verdict } from './loaded.ts';
 import type { Body, Packet } from './packet.ts';
 
 type Tcp = Extract<Body, { kind: 'tcp' }>;
@@ -31,7 +33,9 @@ export const openings: readonly { readonly protocol: string; readonly body: (sou
   { protocol: 'ping', body: (sourcePort) => echo(sourcePort) },
 ];
 
-export const cases = families.flatMap((family) => openings.map(({ protocol, body }) => ({ family, protocol, body, label: `${protocol} over IPv${family}`, ...at[family] })));
+export const cases = families.flatMap((family) =>
+  openings.map(({ protocol, body }) => ({ family, protocol, body, label: `${protocol} over IPv${family}`, ...at[family] })),
+);
 
 export function fromPod(pod: 'podA' | 'podB', ends: Ends, body: Body): Packet {
   return { from: mac[pod], to: mac.gateway, ...ends, ttl: 64, body };
@@ -49,7 +53,14 @@ export function answerTo({ source, destination, body }: Omit<Packet, 'from' | 't
 function answeringBody(body: Body): Body {
   switch (body.kind) {
     case 'tcp':
-      return { ...body, sourcePort: body.destinationPort, destinationPort: body.sourcePort, flags: body.flags === 'S' ? 'SA' : body.flags, seq: body.ack, ack: body.seq + 1 };
+      return {
+        ...body,
+        sourcePort: body.destinationPort,
+        destinationPort: body.sourcePort,
+        flags: body.flags === 'S' ? 'SA' : body.flags,
+        seq: body.ack,
+        ack: body.seq + 1,
+      };
     case 'udp':
       return { ...body, sourcePort: body.destinationPort, destinationPort: body.sourcePort, payload: 'answer' };
     case 'echo':
@@ -89,7 +100,12 @@ export function expectRun(node: LoadedNode, program: Program, packet: Packet, wa
 }
 
 /** The packet is dropped, counted, and told of with the reason. */
-export function expectDrop(node: LoadedNode, program: Program, packet: Packet | Buffer, wanted: { readonly reason: number; readonly ifindex?: number }): void {
+export function expectDrop(
+  node: LoadedNode,
+  program: Program,
+  packet: Packet | Buffer,
+  wanted: { readonly reason: number; readonly ifindex?: number },
+): void {
   const before = node.drops(wanted.reason);
   node.events();
   const ifindex = wanted.ifindex ?? placeOf[program];
@@ -108,14 +124,23 @@ export function entryFrom(node: LoadedNode, source: string): ConntrackRow {
 
 /** The reverse of what the packets of an entry leave as: the key of the other direction. */
 export function oppositeKey({ key, value }: ConntrackRow): Flow {
-  return { source: value.destination, destination: value.source, sourcePort: value.destinationPort, destinationPort: value.sourcePort, protocol: key.protocol };
+  return {
+    source: value.destination,
+    destination: value.source,
+    sourcePort: value.destinationPort,
+    destinationPort: value.sourcePort,
+    protocol: key.protocol,
+  };
 }
 
 /** Every entry has its opposite, of which it is the opposite; one of the two is the reply; what one translates the other translates back. */
 export function checkPairs(node: LoadedNode): void {
   const rows = node.conntrack();
   const byKey = new Map(rows.map((row) => [JSON.stringify(row.key), row]));
-  const natOf = ({ flags }: ConntrackEntry) => ({ source: Boolean(flags & ConntrackFlag.sourceNat), destination: Boolean(flags & ConntrackFlag.destinationNat) });
+  const natOf = ({ flags }: ConntrackEntry) => ({
+    source: Boolean(flags & ConntrackFlag.sourceNat),
+    destination: Boolean(flags & ConntrackFlag.destinationNat),
+  });
   for (const row of rows) {
     const opposite = byKey.get(JSON.stringify(oppositeKey(row)));
     assert.ok(opposite, `no opposite for ${JSON.stringify(row)}`);

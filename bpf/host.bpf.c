@@ -75,7 +75,11 @@ int host_to(struct __sk_buff *ctx)
 	if ((ctx->mark & MARK_MASK) == MARK_HANDLED)
 		return VERDICT_STACK;
 	device = bpf_map_lookup_elem(&devices, &uplink);
-	if (!device || parse(ctx, &packet) != PARSED || packet.error_l3 || !shares_nat_range(&packet, device))
+	if (!device || parse(ctx, &packet) != PARSED || packet.error_l3)
+		return VERDICT_STACK;
+	if (service_owns(&packet.flow.destination)) /* what the socket programs let pass has nobody to go to */
+		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
+	if (!shares_nat_range(&packet, device))
 		return VERDICT_STACK;
 	entry = conntrack_find(&packet);
 	if (entry) {

@@ -47,8 +47,15 @@ static __always_inline bool translates(const struct bpf_sock_addr *ctx)
 	return ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP;
 }
 
-/* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. */
-static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, bool *translated)
+enum operation {
+	OPERATION_CONNECT,
+	OPERATION_SEND,
+};
+
+/* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. A port that the
+ * service does not have is refused, except where a UDP socket connects: ping does that to find its source address. */
+static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, enum operation operation,
+				     bool *translated)
 {
 	struct lb_service *service = service_find(&peer->address, peer->port, peer->protocol);
 	__u64 cookie = bpf_get_socket_cookie(ctx);
@@ -59,6 +66,8 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 
 	*translated = false;
 	if (!service) {
+		if (operation == OPERATION_CONNECT && peer->protocol == IPPROTO_UDP)
+			return PROCEED;
 		if (!service_owns(&peer->address))
 			return PROCEED;
 		bpf_set_retval(-ECONNREFUSED);
@@ -99,7 +108,7 @@ static __always_inline bool untranslate(struct bpf_sock_addr *ctx, struct peer *
 	return true;
 }
 
-static __always_inline int to_service_ipv4(struct bpf_sock_addr *ctx)
+static __always_inline int to_service_ipv4(struct bpf_sock_addr *ctx, enum operation operation)
 {
 	struct peer peer;
 	bool translated;
@@ -108,7 +117,7 @@ static __always_inline int to_service_ipv4(struct bpf_sock_addr *ctx)
 	if (!translates(ctx))
 		return PROCEED;
 	peer_of_ipv4(&peer, ctx);
-	result = translate(ctx, &peer, &translated);
+	result = translate(ctx, &peer, operation, &translated);
 	if (translated) {
 		ctx->user_ip4 = peer.address.word[3];
 		ctx->user_port = peer.port;
@@ -125,7 +134,7 @@ static __always_inline void set_ipv6(struct bpf_sock_addr *ctx, const struct pee
 	ctx->user_port = peer->port;
 }
 
-static __always_inline int to_service_ipv6(struct bpf_sock_addr *ctx)
+static __always_inline int to_service_ipv6(struct bpf_sock_addr *ctx, enum operation operation)
 {
 	struct peer peer;
 	bool translated;
@@ -134,7 +143,7 @@ static __always_inline int to_service_ipv6(struct bpf_sock_addr *ctx)
 	if (!translates(ctx))
 		return PROCEED;
 	peer_of_ipv6(&peer, ctx);
-	result = translate(ctx, &peer, &translated);
+	result = translate(ctx, &peer, operation, &translated);
 	if (translated)
 		set_ipv6(ctx, &peer);
 	return result;
@@ -169,25 +178,25 @@ static __always_inline int from_service_ipv6(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect4")
 int sock_connect4(struct bpf_sock_addr *ctx)
 {
-	return to_service_ipv4(ctx);
+	return to_service_ipv4(ctx, OPERATION_CONNECT);
 }
 
 SEC("cgroup/connect6")
 int sock_connect6(struct bpf_sock_addr *ctx)
 {
-	return to_service_ipv6(ctx);
+	return to_service_ipv6(ctx, OPERATION_CONNECT);
 }
 
 SEC("cgroup/sendmsg4")
 int sock_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	return to_service_ipv4(ctx);
+	return to_service_ipv4(ctx, OPERATION_SEND);
 }
 
 SEC("cgroup/sendmsg6")
 int sock_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	return to_service_ipv6(ctx);
+	return to_service_ipv6(ctx, OPERATION_SEND);
 }
 
 SEC("cgroup/recvmsg4")

@@ -37,7 +37,7 @@ export const inCgroup = (cgroup: string, command: readonly string[]): string[] =
 export const createCgroup = (path: string): Promise<unknown> => mkdir(path, { recursive: true });
 
 /** Kills all processes in a cgroup and below, and waits until they are gone. */
-export async function killCgroup(path: string): Promise<void> {
+async function killCgroup(path: string): Promise<void> {
   try {
     await writeFile(join(path, 'cgroup.kill'), '1');
   } catch (error) {

@@ -37,7 +37,8 @@ after(async () => {
 });
 
 const node1 = () => cluster.nodes[0] ?? assert.fail('There is no node');
-const kubectl = (words: readonly string[], input = '') => run([kubectlIn(checkout), '--kubeconfig', cluster.kubeconfig, ...words], { input });
+const kubectl = (words: readonly string[], input = '') =>
+  run([kubectlIn(checkout), '--kubeconfig', cluster.kubeconfig, ...words], { input });
 const ready = () => until('the pod to be ready', 15_000, () => isReady(podAt(cluster.store, key) ?? assert.fail('There is no pod')));
 const container = () => podAt(cluster.store, key)?.status?.containerStatuses?.[0];
 
@@ -53,12 +54,17 @@ test('nodes become ready with the configuration', { skip }, async () => {
     const program = node.path('/opt/cni/bin/test-cni');
     await copyFile(join(import.meta.dirname, 'testdata', 'test-cni.sh'), program);
     await chmod(program, 0o755);
-    await writeFile(node.path('/etc/cni/net.d/10-test.conflist'), JSON.stringify({ cniVersion: '1.0.0', name: 'test', plugins: [{ type: 'test-cni' }] }));
+    await writeFile(
+      node.path('/etc/cni/net.d/10-test.conflist'),
+      JSON.stringify({ cniVersion: '1.0.0', name: 'test', plugins: [{ type: 'test-cni' }] }),
+    );
   }
-  await until('nodes to be ready', 5_000, () => nodesIn(cluster.store).every(({ status }) => conditionIs(status?.conditions, 'Ready', 'True')));
+  await until('nodes to be ready', 5_000, () =>
+    nodesIn(cluster.store).every(({ status }) => conditionIs(status?.conditions, 'Ready', 'True')),
+  );
 });
 
-test('a pod gets its network after a refusal, which is an event with the plugin\'s words', { skip }, async () => {
+test("a pod gets its network after a refusal, which is an event with the plugin's words", { skip }, async () => {
   const main = {
     name: 'main',
     image: 'image',
@@ -70,12 +76,18 @@ test('a pod gets its network after a refusal, which is an event with the plugin\
   await ready();
   assert.equal(podAt(cluster.store, key)?.status?.podIP, '10.244.99.2');
   const messages = cluster.store.list('events').map(({ message }) => message as string); // as: the API wants text there
-  assert.ok(messages.some((message) => message.includes('plugin type="test-cni" failed (add): try again later; first call')), messages.join('\n'));
+  assert.ok(
+    messages.some((message) => message.includes('plugin type="test-cni" failed (add): try again later; first call')),
+    messages.join('\n'),
+  );
 });
 
 test('the plugin is called as the specification says', { skip }, async () => {
   const calls = (await readFile(node1().path('/run/test-cni.log'), 'utf8')).trim().split('\n');
-  assert.deepEqual(calls.map((call) => call.split(' ')[0]), ['ADD', 'DEL', 'ADD']);
+  assert.deepEqual(
+    calls.map((call) => call.split(' ')[0]),
+    ['ADD', 'DEL', 'ADD'],
+  );
   const [, interfaceName, netns, args = '', input = ''] = calls[2]?.split(' ') ?? [];
   assert.equal(interfaceName, 'eth0');
   assert.match(netns ?? '', /^\/run\/netns\/cni-/);
@@ -84,7 +96,14 @@ test('the plugin is called as the specification says', { skip }, async () => {
 });
 
 test('the pod has a network, a host name, an environment and a cgroup of its own, and its node reaches it', { skip }, async () => {
-  const { stdout } = await kubectl(['exec', 'web', '--', 'sh', '-c', 'hostname; echo $IP; ls /sys/class/net | tr "\\n" " "; tail -n 1 /proc/self/cgroup; cat /etc/resolv.conf']);
+  const { stdout } = await kubectl([
+    'exec',
+    'web',
+    '--',
+    'sh',
+    '-c',
+    'hostname; echo $IP; ls /sys/class/net | tr "\\n" " "; tail -n 1 /proc/self/cgroup; cat /etc/resolv.conf',
+  ]);
   assert.match(stdout, /^web\n10\.244\.99\.2\neth0 lo .*\/node1\/kubepods\/pod/);
   assert.match(stdout, /nameserver 10\.96\.0\.10/);
   assert.equal((await run(node1().command(['ping', '-c', '1', '-W', '2', '10.244.99.2']))).code, 0);
@@ -106,9 +125,15 @@ test('a container that ends is started again, and its earlier log is kept', { sk
 });
 
 test('a mount point that is not there is refused with a reason', { skip }, async () => {
-  const spec = { nodeName: 'node1', containers: [{ name: 'main', image: 'image', command: ['true'], volumeMounts: [{ name: 'data', mountPath: '/nowhere' }] }], volumes: [{ name: 'data', emptyDir: {} }] };
+  const spec = {
+    nodeName: 'node1',
+    containers: [{ name: 'main', image: 'image', command: ['true'], volumeMounts: [{ name: 'data', mountPath: '/nowhere' }] }],
+    volumes: [{ name: 'data', emptyDir: {} }],
+  };
   cluster.store.create('pods', { metadata: { namespace: 'default', name: 'lost' }, spec });
-  await until('an event', 5_000, () => cluster.store.list('events').some(({ reason, message }) => reason === 'FailedMount' && message.includes('/nowhere')));
+  await until('an event', 5_000, () =>
+    cluster.store.list('events').some(({ reason, message }) => reason === 'FailedMount' && message.includes('/nowhere')),
+  );
   cluster.store.delete('pods', { namespace: 'default', name: 'lost' }, { gracePeriodSeconds: 1 });
   await assert.rejects(stat('/nowhere'));
 });

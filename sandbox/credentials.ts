@@ -30,7 +30,10 @@ export function newAccounts(): Accounts {
 const newToken = (): string => randomBytes(24).toString('base64url');
 
 /** Writes a kubeconfig that only its owner can read. */
-export async function writeKubeconfig(path: string, { server, ca, token }: { readonly server: string; readonly ca: string; readonly token: string }): Promise<void> {
+export async function writeKubeconfig(
+  path: string,
+  { server, ca, token }: { readonly server: string; readonly ca: string; readonly token: string },
+): Promise<void> {
   const name = 'stentor-sandbox';
   const config = {
     apiVersion: 'v1',

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { cgroup2Mount } from './cgroup.ts';
 import { isNetnsOf, isSandboxName, layoutFor, netnsOf } from './layout.ts';
 
-test('a sandbox knows its own namespaces and nobody else\'s', () => {
+test("a sandbox knows its own namespaces and nobody else's", () => {
   const [plain, named] = [layoutFor('/checkout', ''), layoutFor('/checkout', 't1')];
   assert.ok(isNetnsOf(plain, netnsOf(plain, 'node1')));
   assert.ok(isNetnsOf(named, netnsOf(named, 'router')));

@@ -37,11 +37,15 @@ function pipeTo(socket: Socket, socketPath: string): void {
 async function openPorts(netns: string, ports: readonly Port[]): Promise<readonly Server[]> {
   const { promise, resolve, reject } = Promise.withResolvers<readonly Server[]>();
   const servers: Server[] = [];
-  const helper = fork(join(import.meta.dirname, 'open-ports.ts'), ports.map(({ host, port }) => `${host} ${port}`), {
-    execPath: '/usr/bin/nsenter',
-    execArgv: [`--net=${netns}`, '--', process.execPath],
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-  });
+  const helper = fork(
+    join(import.meta.dirname, 'open-ports.ts'),
+    ports.map(({ host, port }) => `${host} ${port}`),
+    {
+      execPath: '/usr/bin/nsenter',
+      execArgv: [`--net=${netns}`, '--', process.execPath],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    },
+  );
   let said = '';
   helper.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   helper.on('error', reject);

@@ -75,7 +75,7 @@ async function session(layout: Layout, once: boolean): Promise<ExitCode> {
     if (!signal.aborted) say(messageOf(error));
     else if (once) say('Interrupted');
   } finally {
-    await progress.step('Removed the sandbox', () => tearDown(layout, stack, code !== ExitCode.Passed));
+    await progress.step('Removed the sandbox', () => tearDown(layout, stack, code !== ExitCode.Passed && !signal.aborted));
     lock.release();
   }
   if (once && summary !== '') progress.line(summary);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects from YAML files into the API.
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { StentorError } from '../src/base/errors.ts';
@@ -15,24 +15,40 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   Pod: 'pods',
   Deployment: 'deployments.apps',
   DaemonSet: 'daemonsets.apps',
+  CustomResourceDefinition: 'customresourcedefinitions.apiextensions.k8s.io',
 };
 
 /** The objects of a file in sandbox/manifests, in their order. */
 export async function manifest(file: string): Promise<readonly Json[]> {
-  const text = await readFile(join(import.meta.dirname, 'manifests', file), 'utf8');
-  return parseAllDocuments(text).map((document) => document.toJS());
+  return documents(join(import.meta.dirname, 'manifests', file));
+}
+
+/** The kinds that the chart brings along. */
+export async function definitions(): Promise<readonly Json[]> {
+  const directory = join(import.meta.dirname, '..', 'chart', 'crds');
+  return (await Promise.all((await readdir(directory)).toSorted().map((file) => documents(join(directory, file))))).flat();
+}
+
+async function documents(path: string): Promise<readonly Json[]> {
+  return parseAllDocuments(await readFile(path, 'utf8')).map((document) => document.toJS());
 }
 
 /** Creates objects; what exists already is an error. */
 export function createAll(store: Store, objects: readonly Json[]): void {
   for (const object of objects) {
     const resource = RESOURCES[object.kind];
-    if (resource === undefined) throw new StentorError('UNKNOWN_KIND', `Cannot create a ${object.kind}: no manifest of the sandbox had one before`);
+    if (resource === undefined)
+      throw new StentorError('UNKNOWN_KIND', `Cannot create a ${object.kind}: no manifest of the sandbox had one before`);
     store.create(resource, object);
   }
 }
 
 /** The ConfigMap from which the agents read their values: the file as it is. */
 export async function valuesConfigMap(file: string): Promise<Json> {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'stentor-values', namespace: 'kube-system' }, data: { 'values.yaml': await readFile(file, 'utf8') } };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'stentor-values', namespace: 'kube-system' },
+    data: { 'values.yaml': await readFile(file, 'utf8') },
+  };
 }

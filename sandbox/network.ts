@@ -9,7 +9,10 @@ import { mustRun } from './run.ts';
 /** Creates the namespaces, cables, addresses and routes of a sandbox. Throws CommandFailed. */
 export async function createNetwork(layout: Layout): Promise<void> {
   const machines = [...NODES, ROUTER, CLIENT];
-  await ipBatch([], [LAN, ...machines.map((machine) => machine.name)].map((name) => `netns add ${netnsOf(layout, name)}`));
+  await ipBatch(
+    [],
+    [LAN, ...machines.map((machine) => machine.name)].map((name) => `netns add ${netnsOf(layout, name)}`),
+  );
   await ipBatch(inNetns(layout, LAN), bridgeLines(layout, machines));
   await Promise.all(machines.map((machine) => configure(layout, machine)));
 }
@@ -18,7 +21,11 @@ export async function createNetwork(layout: Layout): Promise<void> {
 export async function removeNetwork(layout: Layout): Promise<number> {
   await mkdir('/run/netns', { recursive: true });
   const remains = (await readdir('/run/netns')).filter((name) => isNetnsOf(layout, name));
-  if (remains.length > 0) await ipBatch([], remains.map((name) => `netns del ${name}`));
+  if (remains.length > 0)
+    await ipBatch(
+      [],
+      remains.map((name) => `netns del ${name}`),
+    );
   return remains.length;
 }
 

@@ -32,9 +32,10 @@ export async function startNode(layout: Layout, host: Host, sandboxCgroup: strin
   await Promise.all([join(cgroup, 'system'), join(cgroup, 'kubepods'), outsideCgroup].map(createCgroup));
   await mkdir(scratch, { recursive: true });
   const script = join(import.meta.dirname, 'node.sh');
-  const namespaces = ['nsenter', `--net=${netnsPath(layout, host.name)}`, 'unshare', '--mount', '--uts', '--propagation', 'slave'];
-  const [program = '', ...rest] = [...namespaces, 'sh', script, host.name, cgroup, scratch, hostsFile()];
-  const holder = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const namespaces = [`--net=${netnsPath(layout, host.name)}`, 'unshare', '--mount', '--uts', '--propagation', 'slave'];
+  const holder = spawn('nsenter', [...namespaces, 'sh', script, host.name, cgroup, scratch, hostsFile()], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   await ready(holder, host.name);
   if (holder.pid === undefined) throw new StentorError('NODE_FAILED', `Cannot start ${host.name}: it has no process`);
   holder.unref();
@@ -42,7 +43,14 @@ export async function startNode(layout: Layout, host: Host, sandboxCgroup: strin
 }
 
 function nodeOf(host: Host, pid: number, cgroup: string, outsideCgroup: string): SandboxNode {
-  const enter = (command: readonly string[], namespaces = ['--net', '--mount', '--uts']) => ['nsenter', '--target', `${pid}`, ...namespaces, '--', ...command];
+  const enter = (command: readonly string[], namespaces = ['--net', '--mount', '--uts']) => [
+    'nsenter',
+    '--target',
+    `${pid}`,
+    ...namespaces,
+    '--',
+    ...command,
+  ];
   return {
     ...host,
     pid,

@@ -41,7 +41,12 @@ export type Container = {
   readonly workingDir?: string;
   readonly env?: readonly EnvVar[];
   readonly ports?: readonly ContainerPort[];
-  readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string; readonly subPath?: string; readonly readOnly?: boolean }[];
+  readonly volumeMounts?: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly subPath?: string;
+    readonly readOnly?: boolean;
+  }[];
   readonly startupProbe?: Probe;
   readonly readinessProbe?: Probe;
   readonly livenessProbe?: Probe;
@@ -49,7 +54,11 @@ export type Container = {
 
 export type Volume = {
   readonly name: string;
-  readonly configMap?: { readonly name: string; readonly optional?: boolean; readonly items?: readonly { readonly key: string; readonly path: string }[] };
+  readonly configMap?: {
+    readonly name: string;
+    readonly optional?: boolean;
+    readonly items?: readonly { readonly key: string; readonly path: string }[];
+  };
   readonly hostPath?: { readonly path: string; readonly type?: string };
   readonly emptyDir?: object;
 };
@@ -84,7 +93,11 @@ export type PodStatus = {
   readonly phase?: string;
   readonly podIP?: string;
   readonly podIPs?: readonly { readonly ip: string }[];
-  readonly containerStatuses?: readonly { readonly restartCount: number; readonly lastState: { readonly terminated?: { readonly exitCode: number } } }[];
+  readonly containerStatuses?: readonly {
+    readonly restartCount: number;
+    readonly ready: boolean;
+    readonly lastState: { readonly terminated?: { readonly exitCode: number } };
+  }[];
   readonly conditions?: readonly Condition[];
   readonly startTime?: string;
 };
@@ -181,10 +194,13 @@ export const ownedBy = (owner: KubeObject): OwnerReference => ({
 export function selects(selector: LabelSelector | undefined, labels: Labels = {}): boolean {
   if (selector === undefined) return false;
   const equal = Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value);
-  return equal && (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key];
-    if (operator === 'In') return value !== undefined && values.includes(value);
-    if (operator === 'NotIn') return value === undefined || !values.includes(value);
-    return operator === 'Exists' ? value !== undefined : value === undefined;
-  });
+  return (
+    equal &&
+    (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+      const value = labels[key];
+      if (operator === 'In') return value !== undefined && values.includes(value);
+      if (operator === 'NotIn') return value === undefined || !values.includes(value);
+      return operator === 'Exists' ? value !== undefined : value === undefined;
+    })
+  );
 }

@@ -16,7 +16,9 @@ export async function installReferenceCni({ store, nodes }: Cluster): Promise<vo
   for (const node of nodes) {
     const routes = nodes
       .filter((other) => other !== node)
-      .flatMap((other) => (ranges.get(other.name) ?? []).map((range) => `route add ${range} via ${range.includes(':') ? other.ipv6 : other.ipv4}`));
+      .flatMap((other) =>
+        (ranges.get(other.name) ?? []).map((range) => `route add ${range} via ${range.includes(':') ? other.ipv6 : other.ipv4}`),
+      );
     await mustRun(node.enter(['ip', '-batch', '-']), { input: `${routes.join('\n')}\n` });
     for (const plugin of ['ptp', 'host-local']) await copyFile(`${PLUGINS}/${plugin}`, node.path(`/opt/cni/bin/${plugin}`));
     const ipam = {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes a sandbox without knowing how far it came: what `down` does, and what `up` does first after a crash.
-import { rm } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { rmdir } from 'node:fs/promises';
 import { removeCgroup, sandboxCgroup } from './cgroup.ts';
 import type { Layout } from './layout.ts';
 import { removeNetwork } from './network.ts';

@@ -31,10 +31,19 @@ export async function requireMachine(): Promise<void> {
   if (cgroup2Mount(mounts) === undefined)
     throw new MissingRequirement('No cgroup2 file system is mounted, wanted one at /sys/fs/cgroup or /sys/fs/cgroup/unified');
   for (const name of FILE_SYSTEMS)
-    if (!fileSystems.split(/\s+/).includes(name)) throw new MissingRequirement(`The kernel has no file system of type ${name}, and each node needs one`);
+    if (!fileSystems.split(/\s+/).includes(name))
+      throw new MissingRequirement(`The kernel has no file system of type ${name}, and each node needs one`);
   for (const [program, debianPackage] of Object.entries(PROGRAMS))
     if ((await run(['sh', '-c', `command -v ${program}`])).code !== 0)
       throw new MissingRequirement(`The program ${program} is missing, which Debian has in the package ${debianPackage}`);
-  const tried = await run(['unshare', '--net', '--mount', '--uts', 'sh', '-c', 'mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf']);
+  const tried = await run([
+    'unshare',
+    '--net',
+    '--mount',
+    '--uts',
+    'sh',
+    '-c',
+    'mount -t sysfs sysfs /sys && mount -t bpf bpf /sys/fs/bpf',
+  ]);
   if (tried.code !== 0) throw new MissingRequirement(`This machine refuses namespaces and mounts (CAP_SYS_ADMIN): ${tried.stderr.trim()}`);
 }

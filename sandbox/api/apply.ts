@@ -23,21 +23,44 @@ export type ApplyRequest = {
   readonly options: WriteOptions;
 };
 
-type ManagedFields = { readonly manager: string; readonly operation: string; readonly subresource?: string; readonly fieldsV1: Fields; readonly [field: string]: Json };
+type ManagedFields = {
+  readonly manager: string;
+  readonly operation: string;
+  readonly subresource?: string;
+  readonly fieldsV1: Fields;
+  readonly [field: string]: Json;
+};
 
 const managedBy = (object: Json): readonly ManagedFields[] => object.metadata.managedFields ?? [];
 
 /** The parts of the configuration that fields are owned of: not the identity of the object. */
 const ownable = ({ apiVersion: _apiVersion, kind: _kind, metadata, ...rest }: Json): Json => {
-  const { name: _name, namespace: _namespace, resourceVersion: _version, uid: _uid, managedFields: _managed, creationTimestamp: _created, ...own } = metadata ?? {};
+  const {
+    name: _name,
+    namespace: _namespace,
+    resourceVersion: _version,
+    uid: _uid,
+    managedFields: _managed,
+    creationTimestamp: _created,
+    ...own
+  } = metadata ?? {};
   return { ...rest, ...(Object.keys(own).length > 0 && { metadata: own }) };
 };
 
 const conflictError = (conflicts: readonly { manager: string; path: string }[]): ApiError => {
   const managers = [...new Set(conflicts.map(({ manager }) => `"${manager}"`))].join(', ');
-  const causes = conflicts.map(({ manager, path }) => ({ reason: 'FieldManagerConflict', message: `conflict with "${manager}"`, field: path }));
+  const causes = conflicts.map(({ manager, path }) => ({
+    reason: 'FieldManagerConflict',
+    message: `conflict with "${manager}"`,
+    field: path,
+  }));
   const fields = conflicts.map(({ path }) => `- ${path}`).join('\n');
-  return new ApiError(409, 'Conflict', `Apply failed with ${conflicts.length} conflict${conflicts.length === 1 ? '' : 's'}: conflicts with ${managers}:\n${fields}`, { causes });
+  return new ApiError(
+    409,
+    'Conflict',
+    `Apply failed with ${conflicts.length} conflict${conflicts.length === 1 ? '' : 's'}: conflicts with ${managers}:\n${fields}`,
+    { causes },
+  );
 };
 
 const applyTo = (live: Json, request: ApplyRequest, types: ListTypes): Json => {
@@ -45,15 +68,26 @@ const applyTo = (live: Json, request: ApplyRequest, types: ListTypes): Json => {
   const config = ownable(request.config);
   const fields = fieldsOf(config, types);
   const subresource = options.subresource ?? '';
-  const isOwn = (entry: ManagedFields): boolean => entry.manager === manager && entry.operation === 'Apply' && (entry.subresource ?? '') === subresource;
+  const isOwn = (entry: ManagedFields): boolean =>
+    entry.manager === manager && entry.operation === 'Apply' && (entry.subresource ?? '') === subresource;
   const others = managedBy(live).filter((entry) => !isOwn(entry));
   const own = managedBy(live).find(isOwn);
-  const conflicts = others.flatMap((entry) => conflictsOf(config, live, entry.fieldsV1, types).map((path) => ({ manager: entry.manager, path })));
+  const conflicts = others.flatMap((entry) =>
+    conflictsOf(config, live, entry.fieldsV1, types).map((path) => ({ manager: entry.manager, path })),
+  );
   if (conflicts.length > 0 && !request.force) throw conflictError(conflicts);
   const kept = own ? removed(live, own.fieldsV1, { except: [fields, ...others.map((entry) => entry.fieldsV1)], types }) : live;
   const result = applied(kept, config, types);
   const version = options.version ?? resource.storageVersion;
-  const entry = { manager, operation: 'Apply', apiVersion: resource.group === '' ? version : `${resource.group}/${version}`, time: timestamp(), fieldsType: 'FieldsV1', fieldsV1: fields, ...(subresource && { subresource }) };
+  const entry = {
+    manager,
+    operation: 'Apply',
+    apiVersion: resource.group === '' ? version : `${resource.group}/${version}`,
+    time: timestamp(),
+    fieldsType: 'FieldsV1',
+    fieldsV1: fields,
+    ...(subresource && { subresource }),
+  };
   const unchanged = own && JSON.stringify(own.fieldsV1) === JSON.stringify(fields) ? own : entry;
   result.metadata.managedFields = [...others.map((other) => (request.force ? withoutTaken(other, conflicts) : other)), unchanged];
   return result;
@@ -73,14 +107,23 @@ const withoutTaken = (entry: ManagedFields, conflicts: readonly { manager: strin
 };
 
 /** Creates the object or merges the configuration into it. ApiError 409 with one cause per contested field. */
-export const apply = ({ writes, storage }: { writes: Writes; storage: Storage }, request: ApplyRequest): { readonly object: KubeObject; readonly created: boolean } => {
+export const apply = (
+  { writes, storage }: { writes: Writes; storage: Storage },
+  request: ApplyRequest,
+): { readonly object: KubeObject; readonly created: boolean } => {
   const { resource, key, config, options } = request;
   if (!isRecord(config)) throw badRequest('the configuration to apply must be an object');
   if (config['metadata'].managedFields?.length) throw badRequest('metadata.managedFields must be nil');
   const types = listTypesOf(resource, options.version ?? resource.storageVersion);
-  const exists = storage.get(resource.viewOf ?? resource.id, keyOf(resource.namespaced ? (key.namespace ?? 'default') : undefined, key.name)) !== undefined;
+  const exists =
+    storage.get(resource.viewOf ?? resource.id, keyOf(resource.namespaced ? (key.namespace ?? 'default') : undefined, key.name)) !==
+    undefined;
   if (exists) return { object: writes.modify(resource, key, (copy) => applyTo(copy, request, types), options), created: false };
   if (options.subresource) throw notFound(resource, key.name);
-  const empty = { apiVersion: config['apiVersion'], kind: config['kind'], metadata: { name: key.name, ...(key.namespace !== undefined && { namespace: key.namespace }) } };
+  const empty = {
+    apiVersion: config['apiVersion'],
+    kind: config['kind'],
+    metadata: { name: key.name, ...(key.namespace !== undefined && { namespace: key.namespace }) },
+  };
   return { object: writes.create(resource, applyTo(empty, request, types), options), created: true };
 };

@@ -54,7 +54,6 @@ const refused: readonly (readonly [number, string, string, unknown?, Record<stri
   [404, 'GET', '/api/v1/namespaces/default/pods/p/log'],
 ];
 
-
 test('bad input is answered with a Status and the server lives', async (t) => {
   const { send, api } = await startTestServer(t);
   api.store.create('configmaps', named('a'));
@@ -78,21 +77,62 @@ test('random objects never make a 500', async (t) => {
     state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
     return Math.floor((state / 2 ** 32) * below);
   };
-  const fields = ['spec', 'ports', 'containers', 'selector', 'matchLabels', 'template', 'metadata', 'name', 'labels', 'data', 'endpoints', 'addresses', 'versions', 'names', 'finalizers', '__proto__', 'ingress', 'from', 'podSelector', 'matchExpressions', 'key', 'operator', 'rules', 'status', 'subsets', 'schema', 'openAPIV3Schema', 'type', 'taints'];
+  const fields = [
+    'spec',
+    'ports',
+    'containers',
+    'selector',
+    'matchLabels',
+    'template',
+    'metadata',
+    'name',
+    'labels',
+    'data',
+    'endpoints',
+    'addresses',
+    'versions',
+    'names',
+    'finalizers',
+    '__proto__',
+    'ingress',
+    'from',
+    'podSelector',
+    'matchExpressions',
+    'key',
+    'operator',
+    'rules',
+    'status',
+    'subsets',
+    'schema',
+    'openAPIV3Schema',
+    'type',
+    'taints',
+  ];
   const value = (depth: number): unknown => {
     const kind = random(depth > 5 ? 5 : 9);
     if (kind < 5) return [undefined, 'text', random(100), true, { x: 1 }][kind] ?? (random(2) === 0 ? null : []); // null: part of the input
     if (kind === 5) return Array.from({ length: random(3) }, () => value(depth + 1));
     return Object.fromEntries(Array.from({ length: random(4) }, () => [fields[random(fields.length)], value(depth + 1)]));
   };
-  const groups = ['/api/v1', '/apis/apps/v1', '/apis/discovery.k8s.io/v1', '/apis/networking.k8s.io/v1', '/apis/apiextensions.k8s.io/v1', '/apis/rbac.authorization.k8s.io/v1'];
+  const groups = [
+    '/api/v1',
+    '/apis/apps/v1',
+    '/apis/discovery.k8s.io/v1',
+    '/apis/networking.k8s.io/v1',
+    '/apis/apiextensions.k8s.io/v1',
+    '/apis/rbac.authorization.k8s.io/v1',
+  ];
   const paths: string[] = [];
   for (const group of groups)
-    for (const { name, namespaced } of (await send('GET', group)).body.resources) if (!name.includes('/')) paths.push(`${group}/${namespaced ? 'namespaces/default/' : ''}${name}`);
+    for (const { name, namespaced } of (await send('GET', group)).body.resources)
+      if (!name.includes('/')) paths.push(`${group}/${namespaced ? 'namespaces/default/' : ''}${name}`);
   for (let round = 0; round < 400; round += 1) {
     const path = paths[random(paths.length)] ?? '';
     const object = { metadata: { name: `r-${round}` }, spec: value(0), status: value(3), [fields[random(fields.length)] ?? 'x']: value(1) };
-    const answers = [await send('POST', path, object), await send('GET', path, undefined, { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' })];
+    const answers = [
+      await send('POST', path, object),
+      await send('GET', path, undefined, { accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' }),
+    ];
     for (const { code, text } of answers) assert.ok(code < 500, `SEED=${seed} round ${round} ${path} ${JSON.stringify(object)}: ${text}`);
   }
 });
@@ -102,7 +142,15 @@ test('connections that speak no HTTP are dropped', async (t) => {
   const socket = connect({ host: '127.0.0.1', port, ca: api.caPem });
   socket.on('error', () => undefined).write('FROG\r\n\r\n');
   await new Promise((resolve) => socket.on('close', resolve).resume());
-  const half = request({ host: '127.0.0.1', port, ca: api.caPem, method: 'POST', path: MAPS, headers: { authorization: `Bearer ${TOKEN}`, 'content-length': 1000 }, agent: false });
+  const half = request({
+    host: '127.0.0.1',
+    port,
+    ca: api.caPem,
+    method: 'POST',
+    path: MAPS,
+    headers: { authorization: `Bearer ${TOKEN}`, 'content-length': 1000 },
+    agent: false,
+  });
   half.on('error', () => undefined).write('{');
   await new Promise((resolve) => setImmediate(resolve));
   half.destroy();

@@ -38,7 +38,10 @@ export type Call = {
 /** Where the objects of a resource are stored. */
 export const storageId = (resource: Resource): string => resource.viewOf ?? resource.id;
 
-export const keyOfCall = ({ info, resource }: Call): ObjectKey => ({ name: info.name, ...(resource.namespaced && { namespace: info.namespace }) });
+export const keyOfCall = ({ info, resource }: Call): ObjectKey => ({
+  name: info.name,
+  ...(resource.namespaced && { namespace: info.namespace }),
+});
 
 export const storedObject = ({ storage }: RestContext, call: Call): KubeObject => {
   const object = storage.get(storageId(call.resource), keyOf(call.resource.namespaced ? call.info.namespace : undefined, call.info.name));
@@ -55,7 +58,9 @@ export const isDryRun = (query: URLSearchParams, body: Json): boolean => {
 export const writeOptionsOf = ({ query, response, info }: Call): WriteOptions => {
   const fieldValidation = query.get('fieldValidation') || 'Warn';
   if (fieldValidation !== 'Strict' && fieldValidation !== 'Warn' && fieldValidation !== 'Ignore')
-    throw invalid({ group: 'meta.k8s.io', plural: '', kind: 'PatchOptions' }, '', [unsupportedField('fieldValidation', fieldValidation, ['Ignore', 'Strict', 'Warn'])]);
+    throw invalid({ group: 'meta.k8s.io', plural: '', kind: 'PatchOptions' }, '', [
+      unsupportedField('fieldValidation', fieldValidation, ['Ignore', 'Strict', 'Warn']),
+    ]);
   return {
     version: info.version,
     ...(info.subresource === 'status' && { subresource: 'status' as const }),

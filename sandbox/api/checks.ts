@@ -12,7 +12,8 @@ export const oneOf = (causes: StatusCause[], field: string, value: Json, allowed
   if (value !== undefined && !allowed.includes(value)) causes.push(unsupportedField(field, value, allowed));
 };
 export const portRange = (causes: StatusCause[], field: string, value: Json): void => {
-  if (!(Number.isInteger(value) && value >= 1 && value <= 65535)) causes.push(invalidField(field, value, 'must be between 1 and 65535, inclusive'));
+  if (!(Number.isInteger(value) && value >= 1 && value <= 65535))
+    causes.push(invalidField(field, value, 'must be between 1 and 65535, inclusive'));
 };
 export const immutable = (causes: StatusCause[], field: string, value: Json, old: Json): void => {
   if (!isDeepStrictEqual(value, old)) causes.push(invalidField(field, value, 'field is immutable'));

@@ -26,15 +26,27 @@ export const definitionCauses = (object: Json): StatusCause[] => {
   const versions: readonly Json[] = spec['versions'] ?? [];
   const names = spec['names'] ?? {};
   const causes: StatusCause[] = [];
-  if (!isDnsSubdomain(spec['group']) || !String(spec['group']).includes('.')) causes.push(invalidField('spec.group', spec['group'], 'should be a domain with at least one dot'));
-  if (!isDnsLabel(names.plural)) causes.push(names.plural ? invalidField('spec.names.plural', names.plural, 'a DNS-1035 label is wanted') : requiredField('spec.names.plural'));
+  if (!isDnsSubdomain(spec['group']) || !String(spec['group']).includes('.'))
+    causes.push(invalidField('spec.group', spec['group'], 'should be a domain with at least one dot'));
+  if (!isDnsLabel(names.plural))
+    causes.push(
+      names.plural ? invalidField('spec.names.plural', names.plural, 'a DNS-1035 label is wanted') : requiredField('spec.names.plural'),
+    );
   if (!names.kind) causes.push(requiredField('spec.names.kind'));
-  if (metadata.name !== `${names.plural}.${spec['group']}`) causes.push(invalidField('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
+  if (metadata.name !== `${names.plural}.${spec['group']}`)
+    causes.push(invalidField('metadata.name', metadata.name, 'must be spec.names.plural+"."+spec.group'));
   if (spec['scope'] !== 'Cluster' && spec['scope'] !== 'Namespaced')
     causes.push(spec['scope'] ? unsupportedField('spec.scope', spec['scope'], ['Cluster', 'Namespaced']) : requiredField('spec.scope'));
-  if (spec['conversion']?.strategy !== 'None') causes.push(unsupportedField('spec.conversion.strategy', spec['conversion']?.strategy, ['None']));
+  if (spec['conversion']?.strategy !== 'None')
+    causes.push(unsupportedField('spec.conversion.strategy', spec['conversion']?.strategy, ['None']));
   if (versions.filter((version) => version.storage).length !== 1)
-    causes.push(invalidField('spec.versions', versions.map(({ name }) => name), 'must have exactly one version marked as storage version'));
+    causes.push(
+      invalidField(
+        'spec.versions',
+        versions.map(({ name }) => name),
+        'must have exactly one version marked as storage version',
+      ),
+    );
   return [...causes, ...versions.flatMap((version, index) => versionCauses(version, `spec.versions[${index}]`))];
 };
 
@@ -55,10 +67,19 @@ export const definitionStatus = (object: Json, old: Json): Json => {
   const storage = object.spec.versions.find((version: Json) => version.storage)?.name;
   const stored: readonly string[] = old?.status?.storedVersions ?? [];
   const condition = (type: string, reason: string, message: string): Json =>
-    old?.status?.conditions?.find((known: Json) => known.type === type) ?? { type, status: 'True', lastTransitionTime: timestamp(), reason, message };
+    old?.status?.conditions?.find((known: Json) => known.type === type) ?? {
+      type,
+      status: 'True',
+      lastTransitionTime: timestamp(),
+      reason,
+      message,
+    };
   return {
     acceptedNames: object.spec.names,
-    conditions: [condition('NamesAccepted', 'NoConflicts', 'no conflicts found'), condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted')],
+    conditions: [
+      condition('NamesAccepted', 'NoConflicts', 'no conflicts found'),
+      condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted'),
+    ],
     storedVersions: stored.includes(storage) ? stored : [...stored, storage],
   };
 };

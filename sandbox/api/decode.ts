@@ -22,7 +22,11 @@ const wanted: Readonly<Record<string, readonly [string, (value: unknown) => bool
   number: ['a number', (value) => typeof value === 'number'],
   bool: ['a boolean', (value) => typeof value === 'boolean'],
   intstr: ['an integer or a string', (value) => typeof value === 'string' || Number.isInteger(value)],
-  quantity: ['a quantity', (value) => typeof value === 'number' || (typeof value === 'string' && /^[+-]?[0-9.]+([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?$/.test(value))],
+  quantity: [
+    'a quantity',
+    (value) =>
+      typeof value === 'number' || (typeof value === 'string' && /^[+-]?[0-9.]+([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?$/.test(value)),
+  ],
 };
 
 const named = (value: unknown): string => {
@@ -54,7 +58,8 @@ export const decode = (root: Json, shape: FieldType): Decoded => {
       const at = path === '' ? name : `${path}.${name}`;
       const field = type.kind === 'mapOf' ? type.value : type.fields.get(name);
       if (!field) unknown.push(at);
-      else if (child !== null && child !== undefined) Object.defineProperty(result, name, { value: walk(child, field, at), enumerable: true, configurable: true, writable: true });
+      else if (child !== null && child !== undefined)
+        Object.defineProperty(result, name, { value: walk(child, field, at), enumerable: true, configurable: true, writable: true });
     }
     return result;
   };

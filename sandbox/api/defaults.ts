@@ -33,11 +33,18 @@ const fillContainer = (container: Json, hostNetwork: boolean): void => {
 
 const fillPodSpec = (spec: Json): void => {
   if (!spec) return;
-  fill(spec, { restartPolicy: 'Always', terminationGracePeriodSeconds: 30, dnsPolicy: 'ClusterFirst', securityContext: {}, schedulerName: 'default-scheduler' });
+  fill(spec, {
+    restartPolicy: 'Always',
+    terminationGracePeriodSeconds: 30,
+    dnsPolicy: 'ClusterFirst',
+    securityContext: {},
+    schedulerName: 'default-scheduler',
+  });
   if (spec.serviceAccountName !== undefined) fill(spec, { serviceAccount: spec.serviceAccountName });
   for (const container of [...each(spec.initContainers), ...each(spec.containers)]) fillContainer(container, spec.hostNetwork === true);
   for (const volume of each(spec.volumes)) {
-    for (const source of [volume.configMap, volume.secret, volume.projected, volume.downwardAPI]) if (source) fill(source, { defaultMode: 420 });
+    for (const source of [volume.configMap, volume.secret, volume.projected, volume.downwardAPI])
+      if (source) fill(source, { defaultMode: 420 });
     if (volume.hostPath) fill(volume.hostPath, { type: '' });
   }
 };
@@ -47,7 +54,8 @@ const fillService = ({ spec }: Json): void => {
   fill(spec, { type: 'ClusterIP', sessionAffinity: 'None' });
   if (spec.sessionAffinity === 'ClientIP') fill(spec, { sessionAffinityConfig: { clientIP: { timeoutSeconds: 10800 } } });
   if (spec.type !== 'ExternalName') fill(spec, { internalTrafficPolicy: 'Cluster' });
-  if (spec.type === 'NodePort' || spec.type === 'LoadBalancer' || each(spec.externalIPs).length > 0) fill(spec, { externalTrafficPolicy: 'Cluster' });
+  if (spec.type === 'NodePort' || spec.type === 'LoadBalancer' || each(spec.externalIPs).length > 0)
+    fill(spec, { externalTrafficPolicy: 'Cluster' });
   if (spec.type === 'LoadBalancer') fill(spec, { allocateLoadBalancerNodePorts: true });
   for (const port of each(spec.ports)) {
     fill(port, { protocol: 'TCP' });

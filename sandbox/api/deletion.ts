@@ -46,7 +46,12 @@ const marked = (resource: Resource, old: KubeObject, { gracePeriodSeconds, propa
 };
 
 /** Deletes as far as possible now: the object's last state, and whether it is gone. ApiError 404, 409. */
-export const remove = (context: WriteContext, asked: Resource, key: ObjectKey, options: DeleteOptions = {}): { readonly object: KubeObject; readonly gone: boolean } => {
+export const remove = (
+  context: WriteContext,
+  asked: Resource,
+  key: ObjectKey,
+  options: DeleteOptions = {},
+): { readonly object: KubeObject; readonly gone: boolean } => {
   const resource = storedAs(context, asked);
   const old = existing(context, resource, key);
   const { uid, resourceVersion } = options.preconditions ?? {};

@@ -7,7 +7,13 @@ import type { Registry, Resource } from './resources.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
-type Sub = { readonly name: string; readonly kind: string; readonly group?: string; readonly version?: string; readonly verbs: readonly string[] };
+type Sub = {
+  readonly name: string;
+  readonly kind: string;
+  readonly group?: string;
+  readonly version?: string;
+  readonly verbs: readonly string[];
+};
 
 const subresourcesOf = (resource: Resource, version: string): readonly Sub[] => {
   const custom = resource.custom?.get(version);
@@ -22,7 +28,8 @@ const subresourcesOf = (resource: Resource, version: string): readonly Sub[] => 
       { name: 'binding', kind: 'Binding', verbs: ['create'] },
       { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
     );
-  if (resource.id === 'serviceaccounts') subs.push({ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] });
+  if (resource.id === 'serviceaccounts')
+    subs.push({ name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] });
   if (resource.id === 'namespaces') subs.push({ name: 'finalize', kind: 'Namespace', verbs: ['update'] });
   return subs;
 };
@@ -52,14 +59,24 @@ export const coreVersions = (): Json => ({ kind: 'APIVersions', versions: ['v1']
 
 /** /apis */
 export const apiGroupList = (registry: Registry): Json => {
-  const byGroup = Map.groupBy(groupVersions(registry).filter(({ group }) => group !== ''), ({ group }) => group);
-  const groups = [...byGroup].map(([group, entries]) => apiGroup(group, entries.map(({ version }) => version)));
+  const byGroup = Map.groupBy(
+    groupVersions(registry).filter(({ group }) => group !== ''),
+    ({ group }) => group,
+  );
+  const groups = [...byGroup].map(([group, entries]) =>
+    apiGroup(
+      group,
+      entries.map(({ version }) => version),
+    ),
+  );
   return { kind: 'APIGroupList', apiVersion: 'v1', groups };
 };
 
 /** /apis/GROUP; undefined when there is no such group. */
 export const apiGroupOf = (registry: Registry, group: string): Json => {
-  const versions = groupVersions(registry).filter((entry) => entry.group === group).map(({ version }) => version);
+  const versions = groupVersions(registry)
+    .filter((entry) => entry.group === group)
+    .map(({ version }) => version);
   return group === '' || versions.length === 0 ? undefined : { kind: 'APIGroup', apiVersion: 'v1', ...apiGroup(group, versions) };
 };
 
@@ -69,8 +86,19 @@ export const apiResourceList = (registry: Registry, group: string, version: stri
   if (!entry) return undefined;
   const resources = entry.resources.flatMap((resource) => {
     const { plural, singular, namespaced, kind, shortNames, categories } = resource;
-    const main = { name: plural, singularName: singular, namespaced, kind, verbs: verbsOf(resource), ...(shortNames.length > 0 && { shortNames }), ...(categories.length > 0 && { categories }) };
-    return [main, ...subresourcesOf(resource, version).map(({ name, ...sub }) => ({ name: `${plural}/${name}`, singularName: '', namespaced, ...sub }))];
+    const main = {
+      name: plural,
+      singularName: singular,
+      namespaced,
+      kind,
+      verbs: verbsOf(resource),
+      ...(shortNames.length > 0 && { shortNames }),
+      ...(categories.length > 0 && { categories }),
+    };
+    return [
+      main,
+      ...subresourcesOf(resource, version).map(({ name, ...sub }) => ({ name: `${plural}/${name}`, singularName: '', namespaced, ...sub })),
+    ];
   });
   return { kind: 'APIResourceList', apiVersion: 'v1', groupVersion: groupVersionText(group, version), resources };
 };
@@ -92,10 +120,17 @@ const aggregatedResource = (resource: Resource, group: string, version: string):
 
 /** /api or /apis as apidiscovery.k8s.io/v2. */
 export const aggregated = (registry: Registry, core: boolean): Json => {
-  const byGroup = Map.groupBy(groupVersions(registry).filter(({ group }) => (group === '') === core), ({ group }) => group);
+  const byGroup = Map.groupBy(
+    groupVersions(registry).filter(({ group }) => (group === '') === core),
+    ({ group }) => group,
+  );
   const items = [...byGroup].map(([group, entries]) => ({
     metadata: { name: group, creationTimestamp: null }, // null: as the real server writes it
-    versions: entries.map(({ version, resources }) => ({ version, freshness: 'Current', resources: resources.map((resource) => aggregatedResource(resource, group, version)) })),
+    versions: entries.map(({ version, resources }) => ({
+      version,
+      freshness: 'Current',
+      resources: resources.map((resource) => aggregatedResource(resource, group, version)),
+    })),
   }));
   return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
 };

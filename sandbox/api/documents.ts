@@ -11,7 +11,17 @@ import type { Registry } from './resources.ts';
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
 
 /** Which Kubernetes this behaves like. */
-const VERSION = { major: '1', minor: '32', gitVersion: 'v1.32.0-sandbox', gitCommit: '', gitTreeState: 'clean', buildDate: '', goVersion: '', compiler: '', platform: 'linux/amd64' };
+const VERSION = {
+  major: '1',
+  minor: '32',
+  gitVersion: 'v1.32.0-sandbox',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '',
+  goVersion: '',
+  compiler: '',
+  platform: 'linux/amd64',
+};
 
 const ROOTS = ['/api', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'];
 
@@ -20,7 +30,12 @@ const jsonDocument = (registry: Registry, path: readonly string[]): unknown => {
   if (root === '') return { paths: ROOTS };
   if (root === 'version') return VERSION;
   if (root === 'api') return path.length === 1 ? coreVersions() : apiResourceList(registry, '', first);
-  if (root === 'apis') return path.length === 1 ? apiGroupList(registry) : path.length === 2 ? apiGroupOf(registry, first) : apiResourceList(registry, first, second);
+  if (root === 'apis')
+    return path.length === 1
+      ? apiGroupList(registry)
+      : path.length === 2
+        ? apiGroupOf(registry, first)
+        : apiResourceList(registry, first, second);
   if (first === 'v2') return openapiV2;
   if (path.length === 2) return openapiIndex(registry);
   return second === 'api' ? openapiDocument(registry, '', third) : openapiDocument(registry, third, path[4] ?? '');
@@ -43,8 +58,10 @@ export const serveDocument = (registry: Registry, request: IncomingMessage, resp
   if (!health && !isDocument(path)) return false;
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
   if (health) sendText(response, 200, 'ok', 'text/plain; charset=utf-8');
-  else if ((root === 'api' || root === 'apis') && path.length === 1 && acceptsAggregated(request.headers.accept)) sendText(response, 200, JSON.stringify(aggregated(registry, root === 'api')), AGGREGATED);
-  else if (root === 'openapi' && path[1] === 'v2' && /proto-openapi/.test(request.headers.accept ?? '')) sendText(response, 200, openapiV2Protobuf, OPENAPI_V2_PROTOBUF);
+  else if ((root === 'api' || root === 'apis') && path.length === 1 && acceptsAggregated(request.headers.accept))
+    sendText(response, 200, JSON.stringify(aggregated(registry, root === 'api')), AGGREGATED);
+  else if (root === 'openapi' && path[1] === 'v2' && /proto-openapi/.test(request.headers.accept ?? ''))
+    sendText(response, 200, openapiV2Protobuf, OPENAPI_V2_PROTOBUF);
   else {
     const document = jsonDocument(registry, path);
     if (document === undefined) throw pathNotFound();

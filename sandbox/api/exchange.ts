@@ -21,7 +21,8 @@ export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
   return Buffer.concat(chunks);
 };
 
-export const contentTypeOf = (request: IncomingMessage): string => (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
+export const contentTypeOf = (request: IncomingMessage): string =>
+  (request.headers['content-type'] ?? 'application/json').split(';')[0]?.trim().toLowerCase() ?? '';
 
 const OBJECT_TYPES = ['application/json', 'application/yaml', PROTOBUF];
 
@@ -66,6 +67,9 @@ export const sendError = (response: ServerResponse, thrown: unknown): void => {
 
 /** Adds a Warning header, which kubectl prints. */
 export const warn = (response: ServerResponse, text: string): void => {
-  const quoted = text.replace(/[\r\n]+/g, ' ').replace(/[^\x20-\x7e]/g, '?').replace(/(["\\])/g, '\\$1');
+  const quoted = text
+    .replace(/[\r\n]+/g, ' ')
+    .replace(/[^\x20-\x7e]/g, '?')
+    .replace(/(["\\])/g, '\\$1');
   response.appendHeader('warning', `299 - "${quoted}"`);
 };

@@ -53,28 +53,30 @@ const sizeOf = (data: Buffer): { columns: number; rows: number } | undefined => 
   }
 };
 
-const receive = (socket: WebSocket, session: ExecSession, target: ExecTarget): ((message: Buffer) => void) => (message) => {
-  const data = message.subarray(1);
-  switch (message[0]) {
-    case Channel.stdin:
-      if (!target.stdin || data.length === 0) return;
-      socket.pause();
-      session.write(data).then(
-        () => socket.resume(),
-        () => socket.resume(), // the command has closed its stdin: what comes is dropped
-      );
-      return;
-    case Channel.resize: {
-      const size = sizeOf(data);
-      if (size) session.resize(size);
-      return;
+const receive =
+  (socket: WebSocket, session: ExecSession, target: ExecTarget): ((message: Buffer) => void) =>
+  (message) => {
+    const data = message.subarray(1);
+    switch (message[0]) {
+      case Channel.stdin:
+        if (!target.stdin || data.length === 0) return;
+        socket.pause();
+        session.write(data).then(
+          () => socket.resume(),
+          () => socket.resume(), // the command has closed its stdin: what comes is dropped
+        );
+        return;
+      case Channel.resize: {
+        const size = sizeOf(data);
+        if (size) session.resize(size);
+        return;
+      }
+      case Channel.close:
+        if (data[0] === Channel.stdin) session.end();
+        return;
+      case undefined:
     }
-    case Channel.close:
-      if (data[0] === Channel.stdin) session.end();
-      return;
-    case undefined:
-  }
-};
+  };
 
 const converse = async (socket: WebSocket, session: ExecSession, target: ExecTarget): Promise<void> => {
   socket.on('message', receive(socket, session, target));

@@ -24,6 +24,15 @@ export const refused = (faults: Faults | undefined, response: ServerResponse): b
   if (!faults?.refuse || random() >= faults.refuse) return false;
   const code = [0, 429, 500, 503][Math.floor(random() * 4)] ?? 0;
   if (code === 0) response.destroy();
-  else sendError(response, new ApiError(code, { 429: 'TooManyRequests', 500: 'InternalError' }[code] ?? 'ServiceUnavailable', 'refused by an injected fault', code === 429 ? { retryAfterSeconds: 1 } : undefined));
+  else
+    sendError(
+      response,
+      new ApiError(
+        code,
+        { 429: 'TooManyRequests', 500: 'InternalError' }[code] ?? 'ServiceUnavailable',
+        'refused by an injected fault',
+        code === 429 ? { retryAfterSeconds: 1 } : undefined,
+      ),
+    );
   return true;
 };

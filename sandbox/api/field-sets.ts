@@ -16,7 +16,12 @@ export type Fields = { readonly [name: string]: Fields };
 /** How a value merges: by fields, by keys, as a set, or as a whole. */
 export type ListTypes =
   | { readonly kind: 'object'; readonly field: (name: string) => ListTypes }
-  | { readonly kind: 'keyed'; readonly keys: readonly string[]; readonly defaults: Readonly<Record<string, Json>>; readonly item: ListTypes }
+  | {
+      readonly kind: 'keyed';
+      readonly keys: readonly string[];
+      readonly defaults: Readonly<Record<string, Json>>;
+      readonly item: ListTypes;
+    }
   | { readonly kind: 'set' }
   | { readonly kind: 'atomic' };
 
@@ -57,17 +62,28 @@ export const listTypesOf = (resource: Resource, version: string): ListTypes => {
   const shape = shapeOf(resource);
   if (shape) return ofShape(shape);
   const schema = ofSchema(resource.custom?.get(version)?.schema);
-  const metadata: ListTypes = { kind: 'object', field: (name) => (name === 'finalizers' ? { kind: 'set' } : name === 'ownerReferences' ? { kind: 'keyed', keys: ['uid'], defaults: {}, item: OPEN } : OPEN) };
+  const metadata: ListTypes = {
+    kind: 'object',
+    field: (name) =>
+      name === 'finalizers'
+        ? { kind: 'set' }
+        : name === 'ownerReferences'
+          ? { kind: 'keyed', keys: ['uid'], defaults: {}, item: OPEN }
+          : OPEN,
+  };
   return { kind: 'object', field: (name) => (name === 'metadata' ? metadata : schema.kind === 'object' ? schema.field(name) : OPEN) };
 };
 
 /** The steps from a value to its parts: the step's name in fieldsV1, and the part with its type. */
 const partsOf = (value: Json, types: ListTypes): readonly (readonly [string, Json, ListTypes])[] | undefined => {
-  if (types.kind === 'object' && isRecord(value)) return Object.entries(value).map(([name, part]) => [`f:${name}`, part, types.field(name)]);
+  if (types.kind === 'object' && isRecord(value))
+    return Object.entries(value).map(([name, part]) => [`f:${name}`, part, types.field(name)]);
   if (types.kind === 'set' && Array.isArray(value)) return value.map((item) => [`v:${JSON.stringify(item)}`, item, ATOMIC]);
   if (types.kind !== 'keyed' || !Array.isArray(value)) return undefined;
   return value.map((item) => {
-    const key = Object.fromEntries(types.keys.map((name) => [name, item?.[name] ?? types.defaults[name]]).filter(([, part]) => part !== undefined));
+    const key = Object.fromEntries(
+      types.keys.map((name) => [name, item?.[name] ?? types.defaults[name]]).filter(([, part]) => part !== undefined),
+    );
     return [`k:${JSON.stringify(key)}`, item, types.item];
   });
 };
@@ -76,7 +92,9 @@ const partsOf = (value: Json, types: ListTypes): readonly (readonly [string, Jso
 export const fieldsOf = (value: Json, types: ListTypes): Fields => {
   const parts = partsOf(value, types);
   if (!parts || (parts.length === 0 && types.kind !== 'object')) return {};
-  return Object.fromEntries(parts.map(([name, part, inner]) => [name, { ...(name.startsWith('k:') && { '.': {} }), ...fieldsOf(part, inner) }]));
+  return Object.fromEntries(
+    parts.map(([name, part, inner]) => [name, { ...(name.startsWith('k:') && { '.': {} }), ...fieldsOf(part, inner) }]),
+  );
 };
 
 const isLeaf = (fields: Fields): boolean => Object.keys(fields).every((name) => name === '.');
@@ -85,7 +103,9 @@ const isLeaf = (fields: Fields): boolean => Object.keys(fields).every((name) => 
 export const pathPart = (name: string): string => {
   if (name.startsWith('f:')) return `.${name.slice(2)}`;
   if (name.startsWith('v:')) return `[${name.slice(2)}]`;
-  return `[${Object.entries(JSON.parse(name.slice(2))).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(',')}]`;
+  return `[${Object.entries(JSON.parse(name.slice(2)))
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .join(',')}]`;
 };
 
 /** Paths that the other manager owns and that the configuration would change: .spec.ports[port=80,protocol="TCP"].name */
@@ -108,7 +128,8 @@ export const applied = (live: Json, config: Json, types: ListTypes): Json => {
   const current = partsOf(live, types);
   if (!parts || !current) return structuredClone(config);
   const merged = new Map(current.map(([name, part]) => [name, part]));
-  for (const [name, part, inner] of parts) merged.set(name, merged.has(name) ? applied(merged.get(name), part, inner) : structuredClone(part));
+  for (const [name, part, inner] of parts)
+    merged.set(name, merged.has(name) ? applied(merged.get(name), part, inner) : structuredClone(part));
   return assembled(merged, types);
 };
 
@@ -116,7 +137,11 @@ const assembled = (parts: ReadonlyMap<string, Json>, types: ListTypes): Json =>
   types.kind === 'object' ? Object.fromEntries([...parts].map(([name, part]) => [name.slice(2), part])) : [...parts.values()];
 
 /** The live value without the fields that `owned` names, unless one of the exceptions names them too. */
-export const removed = (live: Json, owned: Fields, { except, types }: { readonly except: readonly Fields[]; readonly types: ListTypes }): Json => {
+export const removed = (
+  live: Json,
+  owned: Fields,
+  { except, types }: { readonly except: readonly Fields[]; readonly types: ListTypes },
+): Json => {
   const parts = partsOf(live, types);
   if (!parts) return live;
   const kept = new Map<string, Json>();

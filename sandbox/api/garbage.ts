@@ -29,7 +29,12 @@ const expireEvents = (storage: Storage): void => {
 };
 
 /** Starts it; it works soon after each change and ends with the signal. */
-export const collectGarbage = (storage: Storage, registry: Registry, writes: Writes, { caPem, signal }: { caPem: string; signal: AbortSignal }): void => {
+export const collectGarbage = (
+  storage: Storage,
+  registry: Registry,
+  writes: Writes,
+  { caPem, signal }: { caPem: string; signal: AbortSignal },
+): void => {
   const world: World = { storage, registry, writes, owned: new Map() };
   const emptySoon = createEmptier(world);
   const followed = new Set<string>();

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { jsonPath } from './json-path.ts';
 
-const value = { a: { 'b.c': 1, list: [{ t: 'x', v: 10 }, { t: 'y', v: 20 }] }, 'd e': false, nothing: null }; // null: absent, for a path
+const value = {
+  a: {
+    'b.c': 1,
+    list: [
+      { t: 'x', v: 10 },
+      { t: 'y', v: 20 },
+    ],
+  },
+  'd e': false,
+  nothing: null,
+}; // null: absent, for a path
 
 test('paths select what kubectl would', () => {
   const cases: readonly (readonly [string, readonly unknown[]])[] = [

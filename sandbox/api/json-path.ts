@@ -5,12 +5,15 @@ import type { Json } from './json.ts';
 
 type Step = (value: Json) => readonly Json[];
 
-const field = (name: string): Step => (value) => {
-  const next = value?.[name];
-  return next === undefined || next === null ? [] : [next];
-};
+const field =
+  (name: string): Step =>
+  (value) => {
+    const next = value?.[name];
+    return next === undefined || next === null ? [] : [next];
+  };
 
-const values = (value: Json): readonly Json[] => (Array.isArray(value) ? value : typeof value === 'object' && value !== null ? Object.values(value) : []);
+const values = (value: Json): readonly Json[] =>
+  Array.isArray(value) ? value : typeof value === 'object' && value !== null ? Object.values(value) : [];
 
 const literal = (text: string): string => text.trim().replace(/^(["'])(.*)\1$/, '$2');
 
@@ -45,7 +48,9 @@ export const jsonPath = (path: string): Step => {
     }
     steps.push(match[0] === '.*' ? values : match[1] !== undefined ? field(match[1].replace(/\\(.)/g, '$1')) : bracket(match[2] ?? ''));
   }
-  const step: Step = steps.includes(undefined) ? () => [] : (value) => steps.reduce<readonly Json[]>((found, next) => (next ? found.flatMap(next) : found), [value]);
+  const step: Step = steps.includes(undefined)
+    ? () => []
+    : (value) => steps.reduce<readonly Json[]>((found, next) => (next ? found.flatMap(next) : found), [value]);
   cache.set(path, step);
   return step;
 };

@@ -36,7 +36,8 @@ export type KubeObject = {
   readonly [field: string]: Json;
 };
 
-export const isRecord = (value: unknown): value is Record<string, Json> => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isRecord = (value: unknown): value is Record<string, Json> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Freezes a JSON value all the way down and returns it. */
 export const frozen = <T>(value: T): T => {

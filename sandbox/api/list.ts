@@ -69,7 +69,8 @@ export const createLister = (storage: Storage): Lister => {
     const revision = snapshot?.revision ?? storage.revision();
     const start = resume?.start ?? 0;
     const resourceVersion = String(revision);
-    if (limit === 0 || start + limit >= objects.length) return { objects: start === 0 ? objects : objects.slice(start), meta: { resourceVersion } };
+    if (limit === 0 || start + limit >= objects.length)
+      return { objects: start === 0 ? objects : objects.slice(start), meta: { resourceVersion } };
     const next = `${resume?.snapshot ?? keep(objects, revision)}:${start + limit}`;
     const remaining = objects.length - start - limit;
     return {

@@ -25,7 +25,10 @@ export const createListeners = ({ cert, key }: Certificates, router: Router): Li
   const sockets = new Set<Socket>(); // upgraded and half-open ones too, which node:http forgets
 
   const newServer = (): Server => {
-    const server = createServer({ cert, key, ALPNProtocols: ['http/1.1'], keepAliveTimeout: KEEP_ALIVE, maxHeaderSize: 64 * 1024, requestTimeout: 60_000 }, router.request);
+    const server = createServer(
+      { cert, key, ALPNProtocols: ['http/1.1'], keepAliveTimeout: KEEP_ALIVE, maxHeaderSize: 64 * 1024, requestTimeout: 60_000 },
+      router.request,
+    );
     server.on('upgrade', router.upgrade);
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);

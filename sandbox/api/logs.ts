@@ -23,7 +23,9 @@ const sinceOf = (query: URLSearchParams): number | undefined => {
 /** The container that a log or exec request means. ApiError 400 when it is not clear or not there. */
 export const containerOf = (pod: KubeObject, asked: string | null | undefined): string => {
   const spec = pod['spec'];
-  const names: readonly string[] = [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])].map(({ name }) => name);
+  const names: readonly string[] = [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])].map(
+    ({ name }) => name,
+  );
   if (asked) {
     if (!names.includes(asked)) throw badRequest(`container ${asked} is not valid for pod ${pod.metadata.name}`);
     return asked;
@@ -31,7 +33,9 @@ export const containerOf = (pod: KubeObject, asked: string | null | undefined): 
   const preferred = pod.metadata.annotations?.['kubectl.kubernetes.io/default-container'];
   if (preferred !== undefined && names.includes(preferred)) return preferred;
   if (spec.containers.length > 1)
-    throw badRequest(`a container name must be specified for pod ${pod.metadata.name}, choose one of: [${spec.containers.map(({ name }: { name: string }) => name).join(' ')}]`);
+    throw badRequest(
+      `a container name must be specified for pod ${pod.metadata.name}, choose one of: [${spec.containers.map(({ name }: { name: string }) => name).join(' ')}]`,
+    );
   return spec.containers[0].name;
 };
 

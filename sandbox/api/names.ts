@@ -31,7 +31,11 @@ export const duplicateField = (field: string, value: Json): StatusCause => ({
   message: `Duplicate value: ${JSON.stringify(value)}`,
   field,
 });
-export const forbiddenField = (field: string, why: string): StatusCause => ({ reason: 'FieldValueForbidden', message: `Forbidden: ${why}`, field });
+export const forbiddenField = (field: string, why: string): StatusCause => ({
+  reason: 'FieldValueForbidden',
+  message: `Forbidden: ${why}`,
+  field,
+});
 
 export const isDnsLabel = (text: unknown): boolean => typeof text === 'string' && text.length <= 63 && LABEL_1123.test(text);
 export const isDnsSubdomain = (text: unknown): boolean => typeof text === 'string' && text.length <= 253 && SUBDOMAIN_1123.test(text);
@@ -74,7 +78,13 @@ export const metadataCauses = (metadata: Json): StatusCause[] => {
       if (!isQualifiedName(field === 'labels' ? key : key.toLowerCase())) causes.push(invalidField(at, key, qualifiedRule));
       if (typeof value !== 'string') causes.push(invalidField(at, value, 'must be a string'));
       else if (field === 'labels' && !(value.length <= 63 && LABEL_VALUE.test(value)))
-        causes.push(invalidField(at, value, "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character"));
+        causes.push(
+          invalidField(
+            at,
+            value,
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+          ),
+        );
     }
   }
   for (const [index, owner] of (metadata.ownerReferences ?? []).entries())

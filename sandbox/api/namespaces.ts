@@ -7,12 +7,14 @@ import type { Resource } from './resources.ts';
 import { keyOf } from './storage.ts';
 
 /** The resources whose objects are stored under their own name. */
-export const storedResources = ({ registry }: World): readonly Resource[] => registry.all().filter((resource) => resource.viewOf === undefined && !resource.createOnly);
+export const storedResources = ({ registry }: World): readonly Resource[] =>
+  registry.all().filter((resource) => resource.viewOf === undefined && !resource.createOnly);
 
 /** Makes the default ServiceAccount and the ConfigMap with the server's CA, as users expect in each namespace. */
 export const furnish = ({ registry, storage, writes }: World, namespace: string, caPem: string): void => {
   const [accounts, maps] = [registry.byId('serviceaccounts'), registry.byId('configmaps')];
-  if (accounts && !storage.get(accounts.id, keyOf(namespace, 'default'))) attempt(() => writes.create(accounts, { metadata: { name: 'default', namespace } }));
+  if (accounts && !storage.get(accounts.id, keyOf(namespace, 'default')))
+    attempt(() => writes.create(accounts, { metadata: { name: 'default', namespace } }));
   if (maps && !storage.get(maps.id, keyOf(namespace, 'kube-root-ca.crt')))
     attempt(() => writes.create(maps, { metadata: { name: 'kube-root-ca.crt', namespace }, data: { 'ca.crt': caPem } }));
 };
@@ -29,7 +31,8 @@ const empty = (world: World, namespace: KubeObject): void => {
       if (storage.get(resource.id, keyOf(name, object.metadata.name))) left += 1;
     }
   const namespaces = registry.byId('namespaces');
-  if (left === 0 && namespaces) attempt(() => writes.modify(namespaces, keyFor(namespace), (copy) => ({ ...copy, spec: { ...copy.spec, finalizers: [] } })));
+  if (left === 0 && namespaces)
+    attempt(() => writes.modify(namespaces, keyFor(namespace), (copy) => ({ ...copy, spec: { ...copy.spec, finalizers: [] } })));
 };
 
 /** Returns a function that looks at a namespace after this turn: many removals in one turn are one look. */

@@ -36,12 +36,18 @@ const schemaOf = (type: FieldType, schemas: Record<string, Json>): Json => {
   if (type.kind === 'scalar') return scalarSchema[type.name];
   if (type.kind === 'mapOf') return { type: 'object', additionalProperties: schemaOf(type.value, schemas) };
   if (type.kind === 'list') {
-    const keys = type.merge.kind === 'map' ? { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': type.merge.keys } : { 'x-kubernetes-list-type': type.merge.kind };
+    const keys =
+      type.merge.kind === 'map'
+        ? { 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': type.merge.keys }
+        : { 'x-kubernetes-list-type': type.merge.kind };
     return { type: 'array', items: schemaOf(type.of, schemas), ...keys };
   }
   if (!schemas[type.name]) {
     schemas[type.name] = {};
-    schemas[type.name] = { type: 'object', properties: Object.fromEntries([...type.fields].map(([name, field]) => [name, schemaOf(field, schemas)])) };
+    schemas[type.name] = {
+      type: 'object',
+      properties: Object.fromEntries([...type.fields].map(([name, field]) => [name, schemaOf(field, schemas)])),
+    };
   }
   return { allOf: [{ $ref: `#/components/schemas/${type.name}` }] };
 };
@@ -68,10 +74,16 @@ export const openapiDocument = (registry: Registry, group: string, version: stri
     const name = `${group || 'core'}.${version}.${resource.kind}`;
     schemas[name] = { ...kindSchema(resource, version, schemas), 'x-kubernetes-group-version-kind': [gvk] };
     const body = { description: 'OK', content: { 'application/json': { schema: { $ref: `#/components/schemas/${name}` } } } };
-    const operation = (action: string): Json => ({ parameters: WRITE, responses: { 200: body }, 'x-kubernetes-action': action, 'x-kubernetes-group-version-kind': gvk });
+    const operation = (action: string): Json => ({
+      parameters: WRITE,
+      responses: { 200: body },
+      'x-kubernetes-action': action,
+      'x-kubernetes-group-version-kind': gvk,
+    });
     const base = `/${pathOf(group, version)}/${resource.namespaced ? 'namespaces/{namespace}/' : ''}${resource.plural}`;
     paths[base] = { get: operation('list'), post: operation('post') };
-    if (!resource.createOnly) paths[`${base}/{name}`] = { get: operation('get'), put: operation('put'), patch: operation('patch'), delete: operation('delete') };
+    if (!resource.createOnly)
+      paths[`${base}/{name}`] = { get: operation('get'), put: operation('put'), patch: operation('patch'), delete: operation('delete') };
   }
   return { openapi: '3.0.0', info: { title: 'Kubernetes', version: 'sandbox' }, paths, components: { schemas } };
 };
@@ -85,7 +97,8 @@ export const OPENAPI_V2_PROTOBUF = 'application/com.github.proto-openapi.spec.v2
  */
 export const openapiV2 = { swagger: '2.0', info: { title: 'Kubernetes', version: 'sandbox' }, paths: {}, definitions: {} } as const;
 
-const field = (number: number, text: string): Buffer => Buffer.concat([Buffer.of((number << 3) | 2, text.length), Buffer.from(text, 'latin1')]); // texts shorter than 128
+const field = (number: number, text: string): Buffer =>
+  Buffer.concat([Buffer.of((number << 3) | 2, text.length), Buffer.from(text, 'latin1')]); // texts shorter than 128
 
 /** The same in protobuf: 1 swagger, 2 info { 1 title, 2 version }, 8 paths. */
 export const openapiV2Protobuf = Buffer.concat([

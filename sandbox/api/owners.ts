@@ -30,7 +30,10 @@ export const attempt = (action: () => unknown): void => {
   }
 };
 
-export const keyFor = ({ metadata: { name, namespace } }: KubeObject): ObjectKey => ({ name, ...(namespace !== undefined && { namespace }) });
+export const keyFor = ({ metadata: { name, namespace } }: KubeObject): ObjectKey => ({
+  name,
+  ...(namespace !== undefined && { namespace }),
+});
 
 /** Keeps the index of dependents equal to what is stored: call with what was there, and with what is. */
 export const indexOwners = ({ owned }: World, { resource, object }: Dependent, present: boolean): void => {
@@ -48,7 +51,11 @@ const dependentsOf = ({ owned, storage }: World, { metadata: { uid } }: KubeObje
     return object?.metadata.ownerReferences?.some((owner) => owner.uid === uid) ? [{ resource, object }] : [];
   });
 
-const ownerOf = ({ registry, storage }: World, owner: OwnerReference, namespace: string | undefined): { resource: Resource | undefined; object: KubeObject | undefined } => {
+const ownerOf = (
+  { registry, storage }: World,
+  owner: OwnerReference,
+  namespace: string | undefined,
+): { resource: Resource | undefined; object: KubeObject | undefined } => {
   const group = owner.apiVersion.includes('/') ? (owner.apiVersion.split('/')[0] ?? '') : '';
   const resource = registry.byKind(group, owner.kind);
   return { resource, object: resource && storage.get(resource.id, keyOf(resource.namespaced ? namespace : undefined, owner.name)) };
@@ -84,7 +91,8 @@ const deleteDependentsFirst = (world: World, owner: Dependent): void => {
   const dependents = dependentsOf(world, owner.object);
   if (dependents.length === 0) return dropFinalizer(world, owner, 'foregroundDeletion');
   for (const { resource, object } of dependents)
-    if (!object.metadata.deletionTimestamp) attempt(() => world.writes.remove(resource, keyFor(object), { propagationPolicy: 'Foreground' }));
+    if (!object.metadata.deletionTimestamp)
+      attempt(() => world.writes.remove(resource, keyFor(object), { propagationPolicy: 'Foreground' }));
 };
 
 /** Deletes the object if it had owners and has none left. */

@@ -29,6 +29,12 @@ export const jsonPatched = (target: Json, patch: Json): Json => {
   if (patch.length > 10_000) throw new ApiError(413, 'RequestEntityTooLarge', 'The allowed maximum operations in a JSON patch is 10000');
   const copy = structuredClone(target);
   const failure = applyPatch(copy, patch as Operation[]).find((result) => result !== null); // as: checked above
-  if (failure) throw new ApiError(422, 'Invalid', `the server rejected our request due to an error in our request: ${failure.message || failure.name}`, {});
+  if (failure)
+    throw new ApiError(
+      422,
+      'Invalid',
+      `the server rejected our request due to an error in our request: ${failure.message || failure.name}`,
+      {},
+    );
   return copy;
 };

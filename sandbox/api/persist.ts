@@ -20,7 +20,8 @@ export type WriteContext = {
 export const storedAs = ({ registry }: WriteContext, resource: Resource): Resource =>
   resource.viewOf === undefined ? resource : (registry.byId(resource.viewOf) ?? resource);
 
-export const storageKey = (resource: Resource, { namespace, name }: ObjectKey): string => keyOf(resource.namespaced ? (namespace ?? 'default') : undefined, name);
+export const storageKey = (resource: Resource, { namespace, name }: ObjectKey): string =>
+  keyOf(resource.namespaced ? (namespace ?? 'default') : undefined, name);
 
 /** The object as stored. ApiError 404. */
 export const existing = ({ storage }: WriteContext, resource: Resource, key: ObjectKey): KubeObject => {

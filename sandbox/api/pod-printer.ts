@@ -13,7 +13,10 @@ const waitingReason = (status: Json): string | undefined => {
 
 const initReason = (pod: KubeObject): string | undefined => {
   const statuses: readonly Json[] = pod['status']?.initContainerStatuses ?? [];
-  const index = statuses.findIndex((status) => !(status.state?.terminated?.exitCode === 0 || (status.started && status.restartCount !== undefined && status.state?.running)));
+  const index = statuses.findIndex(
+    (status) =>
+      !(status.state?.terminated?.exitCode === 0 || (status.started && status.restartCount !== undefined && status.state?.running)),
+  );
   const status = statuses[index];
   if (!status) return undefined;
   const reason = waitingReason(status);
@@ -35,13 +38,22 @@ const podReason = (pod: KubeObject): string => {
 const podRestarts = (pod: KubeObject): string => {
   const statuses: readonly Json[] = pod['status']?.containerStatuses ?? [];
   const total = statuses.reduce((sum, status) => sum + (status.restartCount ?? 0), 0);
-  const last = statuses.map((status) => status.lastState?.terminated?.finishedAt).filter(Boolean).map(String).toSorted(byText).at(-1);
+  const last = statuses
+    .map((status) => status.lastState?.terminated?.finishedAt)
+    .filter(Boolean)
+    .map(String)
+    .toSorted(byText)
+    .at(-1);
   return total > 0 && last ? `${total} (${since(last)} ago)` : String(total);
 };
 
 export const podColumns: readonly Column[] = [
   name,
-  text('Ready', ({ spec, status }) => `${(status?.containerStatuses ?? []).filter((one: Json) => one.ready && one.state?.running).length}/${spec.containers.length}`),
+  text(
+    'Ready',
+    ({ spec, status }) =>
+      `${(status?.containerStatuses ?? []).filter((one: Json) => one.ready && one.state?.running).length}/${spec.containers.length}`,
+  ),
   text('Status', podReason),
   text('Restarts', podRestarts),
   age,

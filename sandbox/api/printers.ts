@@ -18,9 +18,17 @@ const nodeStatus = ({ spec, status }: KubeObject): string => {
 
 const nodeRoles = ({ metadata }: KubeObject): string => {
   const prefix = 'node-role.kubernetes.io/';
-  return list(Object.keys(metadata.labels ?? {}).filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length)).sort());
+  return list(
+    Object.keys(metadata.labels ?? {})
+      .filter((key) => key.startsWith(prefix))
+      .map((key) => key.slice(prefix.length))
+      .sort(),
+  );
 };
-const nodeAddress = (type: string): Column['cell'] => ({ status }) => status?.addresses?.find((address: Json) => address.type === type)?.address ?? NONE;
+const nodeAddress =
+  (type: string): Column['cell'] =>
+  ({ status }) =>
+    status?.addresses?.find((address: Json) => address.type === type)?.address ?? NONE;
 
 const node: readonly Column[] = [
   name,
@@ -49,7 +57,11 @@ const service: readonly Column[] = [
   text('Type', ({ spec }) => spec.type),
   text('Cluster-IP', ({ spec }) => spec.clusterIP || NONE),
   text('External-IP', externalIp),
-  text('Port(s)', ({ spec }) => list(spec.ports?.map((port: Json) => (port.nodePort ? `${port.port}:${port.nodePort}/${port.protocol}` : `${port.port}/${port.protocol}`)))),
+  text('Port(s)', ({ spec }) =>
+    list(
+      spec.ports?.map((port: Json) => (port.nodePort ? `${port.port}:${port.nodePort}/${port.protocol}` : `${port.port}/${port.protocol}`)),
+    ),
+  ),
   age,
   text('Selector', ({ spec }) => pairs(spec.selector), true),
 ];
@@ -60,24 +72,44 @@ const some = (items: readonly Json[], limit: number): string =>
 const slice: readonly Column[] = [
   name,
   text('AddressType', (object) => object['addressType']),
-  text('Ports', (object) => (object['ports']?.length ? some(object['ports'].map((port: Json) => port.port ?? '*'), 3) : '<unset>')),
-  text('Endpoints', (object) => (object['endpoints']?.length ? some(object['endpoints'].flatMap((endpoint: Json) => endpoint.addresses), 3) : '<unset>')),
+  text('Ports', (object) =>
+    object['ports']?.length
+      ? some(
+          object['ports'].map((port: Json) => port.port ?? '*'),
+          3,
+        )
+      : '<unset>',
+  ),
+  text('Endpoints', (object) =>
+    object['endpoints']?.length
+      ? some(
+          object['endpoints'].flatMap((endpoint: Json) => endpoint.addresses),
+          3,
+        )
+      : '<unset>',
+  ),
   age,
 ];
 
 const endpoints = ({ subsets = [] }: KubeObject): string =>
   some(
     subsets.flatMap(({ addresses = [], ports = [] }: Json) =>
-      addresses.flatMap(({ ip }: Json) => (ports.length === 0 ? [ip] : ports.map(({ port }: Json) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)))),
+      addresses.flatMap(({ ip }: Json) =>
+        ports.length === 0 ? [ip] : ports.map(({ port }: Json) => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)),
+      ),
     ),
     3,
   );
 
-const eventObject = (event: KubeObject): string => `${String(event['involvedObject']?.kind).toLowerCase()}/${event['involvedObject']?.name}`;
-const eventSource = (event: KubeObject): string => [event['source']?.component ?? event['reportingComponent'], event['source']?.host].filter(Boolean).join(', ');
+const eventObject = (event: KubeObject): string =>
+  `${String(event['involvedObject']?.kind).toLowerCase()}/${event['involvedObject']?.name}`;
+const eventSource = (event: KubeObject): string =>
+  [event['source']?.component ?? event['reportingComponent'], event['source']?.host].filter(Boolean).join(', ');
 
 const event: readonly Column[] = [
-  text('Last Seen', (object) => since(object['series']?.lastObservedTime ?? object['lastTimestamp'] ?? object['eventTime'] ?? object.metadata.creationTimestamp)),
+  text('Last Seen', (object) =>
+    since(object['series']?.lastObservedTime ?? object['lastTimestamp'] ?? object['eventTime'] ?? object.metadata.creationTimestamp),
+  ),
   text('Type', (object) => object['type'] ?? ''),
   text('Reason', (object) => object['reason'] ?? ''),
   text('Object', eventObject),
@@ -90,8 +122,13 @@ const event: readonly Column[] = [
 ];
 
 const hosts = ({ spec }: KubeObject): string => list(spec?.rules?.map((rule: Json) => rule.host).filter(Boolean)).replace(NONE, '*');
-const subjects = (kind: string): Column['cell'] => (object) =>
-  (object['subjects'] ?? []).filter((subject: Json) => subject.kind === kind).map((subject: Json) => (subject.namespace ? `${subject.namespace}/${subject.name}` : subject.name)).join(', ');
+const subjects =
+  (kind: string): Column['cell'] =>
+  (object) =>
+    (object['subjects'] ?? [])
+      .filter((subject: Json) => subject.kind === kind)
+      .map((subject: Json) => (subject.namespace ? `${subject.namespace}/${subject.name}` : subject.name))
+      .join(', ');
 const binding: readonly Column[] = [
   name,
   text('Role', ({ roleRef }) => `${roleRef?.kind}/${roleRef?.name}`),
@@ -100,7 +137,8 @@ const binding: readonly Column[] = [
   text('Groups', subjects('Group'), true),
   text('ServiceAccounts', subjects('ServiceAccount'), true),
 ];
-const keys = (...fields: readonly string[]): Column => count('Data', (object) => fields.reduce((sum, one) => sum + Object.keys(object[one] ?? {}).length, 0));
+const keys = (...fields: readonly string[]): Column =>
+  count('Data', (object) => fields.reduce((sum, one) => sum + Object.keys(object[one] ?? {}).length, 0));
 
 /** By resource id. Kinds without a row show Name and Age. */
 export const printers: Readonly<Record<string, readonly Column[]>> = {
@@ -147,7 +185,13 @@ export const printers: Readonly<Record<string, readonly Column[]>> = {
     images,
     selector,
   ],
-  'statefulsets.apps': [name, text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas}`), age, containers, images],
+  'statefulsets.apps': [
+    name,
+    text('Ready', ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas}`),
+    age,
+    containers,
+    images,
+  ],
   'jobs.batch': [
     name,
     text('Status', ({ status }) => status?.conditions?.find((condition: Json) => condition.status === 'True')?.type ?? 'Running'),
@@ -167,7 +211,12 @@ export const printers: Readonly<Record<string, readonly Column[]>> = {
     age,
   ],
   'ingressclasses.networking.k8s.io': [name, text('Controller', ({ spec }) => spec?.controller ?? ''), text('Parameters', () => NONE), age],
-  'priorityclasses.scheduling.k8s.io': [name, count('Value', (object) => object['value'] ?? 0), text('Global-Default', (object) => String(object['globalDefault'] ?? false)), age],
+  'priorityclasses.scheduling.k8s.io': [
+    name,
+    count('Value', (object) => object['value'] ?? 0),
+    text('Global-Default', (object) => String(object['globalDefault'] ?? false)),
+    age,
+  ],
   'poddisruptionbudgets.policy': [
     name,
     text('Min Available', ({ spec }) => String(spec?.minAvailable ?? 'N/A')),

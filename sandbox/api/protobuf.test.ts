@@ -13,9 +13,14 @@ const message = (apiVersion: string, kind: string, ...fields: readonly Buffer[])
   Buffer.concat([Buffer.from('k8s\0'), bytes(1, bytes(1, apiVersion), bytes(2, kind)), bytes(2, ...fields)]);
 
 const service = message(
-  'v1', 'Service',
+  'v1',
+  'Service',
   bytes(1, bytes(1, 's'), bytes(3, 'default'), bytes(8), bytes(11, bytes(1, 'a'), bytes(2, 'b'))),
-  bytes(2, bytes(1, bytes(1, ''), bytes(2, 'TCP'), varint(3, 80), bytes(4, varint(1, 1), bytes(3, 'http')), varint(5, 0)), bytes(2, bytes(1, 'k'), bytes(2, 'v'))),
+  bytes(
+    2,
+    bytes(1, bytes(1, ''), bytes(2, 'TCP'), varint(3, 80), bytes(4, varint(1, 1), bytes(3, 'http')), varint(5, 0)),
+    bytes(2, bytes(1, 'k'), bytes(2, 'v')),
+  ),
   bytes(3, bytes(1)),
 );
 

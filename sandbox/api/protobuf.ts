@@ -51,7 +51,8 @@ const fieldsIn = (buffer: Buffer): readonly Field[] => {
 
 const signed = (value: bigint): number => Number(BigInt.asIntN(64, value));
 const numberIn = (fields: readonly Field[], number: number): number => signed(fields.find((field) => field.number === number)?.value ?? 0n);
-const textIn = (fields: readonly Field[], number: number): string => fields.find((field) => field.number === number)?.bytes.toString() ?? '';
+const textIn = (fields: readonly Field[], number: number): string =>
+  fields.find((field) => field.number === number)?.bytes.toString() ?? '';
 
 /** Time and MicroTime: { 1: seconds, 2: nanoseconds }; an empty one is the zero time, which JSON leaves out. */
 const timeOf = (bytes: Buffer): string | undefined => {
@@ -96,8 +97,24 @@ const zeroOf = (type: FieldType): Field | undefined => (type.kind === 'scalar' ?
 
 /** Fields without presence: their zero is on the wire, and JSON leaves it out (as it does with every empty string). */
 const WRITTEN_WHEN_UNSET = new Set([
-  'nodePort', 'healthCheckNodePort', 'hostPort', 'targetPort', 'minReadySeconds', 'generation', 'publishNotReadyAddresses', 'paused', 'globalDefault',
-  'hostNetwork', 'hostPID', 'hostIPC', 'stdin', 'stdinOnce', 'tty', 'readOnly', 'unschedulable', 'number',
+  'nodePort',
+  'healthCheckNodePort',
+  'hostPort',
+  'targetPort',
+  'minReadySeconds',
+  'generation',
+  'publishNotReadyAddresses',
+  'paused',
+  'globalDefault',
+  'hostNetwork',
+  'hostPID',
+  'hostIPC',
+  'stdin',
+  'stdinOnce',
+  'tty',
+  'readOnly',
+  'unschedulable',
+  'number',
 ]);
 const isZero = (value: Json): boolean => value === 0 || value === false;
 

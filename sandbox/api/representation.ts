@@ -19,12 +19,18 @@ export type Representation = {
   bookmark(metadata: object): string;
 };
 
-type Accepted = { readonly type: string; readonly as: string | undefined; readonly group: string | undefined; readonly version: string | undefined };
+type Accepted = {
+  readonly type: string;
+  readonly as: string | undefined;
+  readonly group: string | undefined;
+  readonly version: string | undefined;
+};
 
 const acceptedOf = (header: string | undefined): readonly Accepted[] =>
   (header || '*/*').split(',').map((entry) => {
     const [type = '', ...parameters] = entry.split(';').map((part) => part.trim());
-    const value = (name: string): string | undefined => parameters.find((parameter) => parameter.startsWith(`${name}=`))?.slice(name.length + 1);
+    const value = (name: string): string | undefined =>
+      parameters.find((parameter) => parameter.startsWith(`${name}=`))?.slice(name.length + 1);
     return { type: type.toLowerCase(), as: value('as'), group: value('g'), version: value('v') };
   });
 
@@ -44,7 +50,10 @@ const acceptedShape = (header: string | undefined): 'Object' | 'Table' | 'Metada
 
 /** True when the header asks for the aggregated discovery document in version v2. */
 export const acceptsAggregated = (header: string | undefined): boolean =>
-  acceptedOf(header).some(({ type, as, group, version }) => type === 'application/json' && as === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && version === 'v2');
+  acceptedOf(header).some(
+    ({ type, as, group, version }) =>
+      type === 'application/json' && as === 'APIGroupDiscoveryList' && group === 'apidiscovery.k8s.io' && version === 'v2',
+  );
 
 const table = (resource: Resource, version: string, includeObject: string): Representation => {
   const rows = rowsOf(resource, version, includeObject);
@@ -55,12 +64,21 @@ const table = (resource: Resource, version: string, includeObject: string): Repr
     contentType: 'application/json',
     one: (object) => text(`{"resourceVersion":"${object.metadata.resourceVersion}"}`, row(object)),
     many: (objects, meta) => text(meta, objects.map(row).join(',')),
-    bookmark: (metadata) => text(JSON.stringify(metadata), `{"cells":[],"object":${JSON.stringify({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata })}}`),
+    bookmark: (metadata) =>
+      text(
+        JSON.stringify(metadata),
+        `{"cells":[],"object":${JSON.stringify({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata })}}`,
+      ),
   };
 };
 
 /** How this request wants the objects of this resource. */
-export const representationOf = (resource: Resource, version: string, accept: string | undefined, includeObject = 'Metadata'): Representation => {
+export const representationOf = (
+  resource: Resource,
+  version: string,
+  accept: string | undefined,
+  includeObject = 'Metadata',
+): Representation => {
   const shape = acceptedShape(accept);
   if (shape === 'Table') return table(resource, version, includeObject);
   const metadata = shape === 'Metadata';
@@ -70,7 +88,8 @@ export const representationOf = (resource: Resource, version: string, accept: st
   return {
     contentType: 'application/json',
     one,
-    many: (objects, meta) => `{"kind":"${kind}List","apiVersion":"${apiVersion}","metadata":${meta},"items":[${objects.map(one).join(',')}]}`,
+    many: (objects, meta) =>
+      `{"kind":"${kind}List","apiVersion":"${apiVersion}","metadata":${meta},"items":[${objects.map(one).join(',')}]}`,
     bookmark: (meta) => JSON.stringify({ kind, apiVersion, metadata: { creationTimestamp: null, ...meta } }), // null: as the real server writes it
   };
 };

@@ -48,7 +48,11 @@ export type Resource = {
   readonly custom: ReadonlyMap<string, CustomVersion> | undefined;
 };
 
-type Row = Partial<Omit<Resource, 'id' | 'group' | 'custom' | 'singular'>> & { readonly plural: string; readonly kind: string; readonly version?: string };
+type Row = Partial<Omit<Resource, 'id' | 'group' | 'custom' | 'singular'>> & {
+  readonly plural: string;
+  readonly kind: string;
+  readonly version?: string;
+};
 
 const resourceOf = (group: string, row: Row): Resource => {
   const version = row.version ?? 'v1';
@@ -124,7 +128,15 @@ const builtIn: readonly Resource[] = Object.entries({
   ],
   'authentication.k8s.io': [{ plural: 'selfsubjectreviews', kind: 'SelfSubjectReview', namespaced: false, createOnly: true }],
   'apiextensions.k8s.io': [
-    { plural: 'customresourcedefinitions', kind: 'CustomResourceDefinition', shortNames: ['crd', 'crds'], namespaced: false, status: true, generation: true, categories: ['api-extensions'] },
+    {
+      plural: 'customresourcedefinitions',
+      kind: 'CustomResourceDefinition',
+      shortNames: ['crd', 'crds'],
+      namespaced: false,
+      status: true,
+      generation: true,
+      categories: ['api-extensions'],
+    },
   ],
 } satisfies Record<string, readonly Row[]>).flatMap(([group, rows]) => rows.map((row) => resourceOf(group, row)));
 

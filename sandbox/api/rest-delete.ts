@@ -17,8 +17,10 @@ const deleteOptionsOf = ({ query, resource }: Call, body: Json): DeleteOptions =
   const orphan = body?.orphanDependents ?? (query.has('orphanDependents') ? query.get('orphanDependents') === 'true' : undefined);
   const asked = body?.propagationPolicy ?? query.get('propagationPolicy') ?? (orphan === true ? 'Orphan' : undefined);
   const propagationPolicy = PROPAGATION.find((one) => one === asked);
-  if (asked && !propagationPolicy) throw invalid({ ...resource, kind: 'DeleteOptions' }, '', [unsupportedField('propagationPolicy', asked, PROPAGATION)]);
-  if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0)) throw badRequest(`Invalid value: ${grace}: gracePeriodSeconds must be a whole number, at least 0`);
+  if (asked && !propagationPolicy)
+    throw invalid({ ...resource, kind: 'DeleteOptions' }, '', [unsupportedField('propagationPolicy', asked, PROPAGATION)]);
+  if (grace !== undefined && !(Number.isInteger(grace) && grace >= 0))
+    throw badRequest(`Invalid value: ${grace}: gracePeriodSeconds must be a whole number, at least 0`);
   return {
     ...(grace !== undefined && { gracePeriodSeconds: grace }),
     ...(propagationPolicy && { propagationPolicy }),
@@ -43,7 +45,13 @@ export const serveDeleteCollection = async ({ writes, storage }: RestContext, ca
   const options = deleteOptionsOf(call, await readObject(request));
   const selected = selectionFor(call);
   const objects = storage.all(storageId(resource)).filter((object) => !selected || selected(object));
-  for (const { metadata } of objects) writes.remove(resource, { name: metadata.name, ...(metadata.namespace !== undefined && { namespace: metadata.namespace }) }, options);
+  for (const { metadata } of objects)
+    writes.remove(resource, { name: metadata.name, ...(metadata.namespace !== undefined && { namespace: metadata.namespace }) }, options);
   const representation = representationOf(resource, info.version, request.headers.accept);
-  sendText(response, 200, representation.many(objects, JSON.stringify({ resourceVersion: String(storage.revision()) })), representation.contentType);
+  sendText(
+    response,
+    200,
+    representation.many(objects, JSON.stringify({ resourceVersion: String(storage.revision()) })),
+    representation.contentType,
+  );
 };

@@ -53,12 +53,16 @@ const watch = ({ storage, faults }: RestContext, call: Call): void => {
 const placed = ({ info, resource }: Call, body: Json): Json => {
   if (!isRecord(body)) throw badRequest('the body of the request must be a JSON object');
   const { metadata = {} } = body;
-  if (!isRecord(metadata)) throw badRequest(`${resource.kind} in version "${info.version}" cannot be handled as a ${resource.kind}: metadata: expected an object`);
+  if (!isRecord(metadata))
+    throw badRequest(`${resource.kind} in version "${info.version}" cannot be handled as a ${resource.kind}: metadata: expected an object`);
   if (resource.namespaced && metadata['namespace'] && metadata['namespace'] !== info.namespace)
     throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
   if (info.name !== '' && metadata['name'] && metadata['name'] !== info.name)
     throw badRequest(`the name of the object (${metadata['name']}) does not match the name on the URL (${info.name})`);
-  return { ...body, metadata: { ...metadata, ...(resource.namespaced && { namespace: info.namespace }), ...(info.name !== '' && { name: info.name }) } };
+  return {
+    ...body,
+    metadata: { ...metadata, ...(resource.namespaced && { namespace: info.namespace }), ...(info.name !== '' && { name: info.name }) },
+  };
 };
 
 const create = async ({ writes }: RestContext, call: Call): Promise<void> => {
@@ -97,7 +101,10 @@ const patch = async ({ writes, storage }: RestContext, call: Call): Promise<void
   if (type === 'application/apply-patch+yaml') {
     const manager = query.get('fieldManager');
     if (!manager) throw badRequest('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
-    const result = apply({ writes, storage }, { resource, key: keyOfCall(call), config: placed(call, body), manager, force: query.get('force') === 'true', options });
+    const result = apply(
+      { writes, storage },
+      { resource, key: keyOfCall(call), config: placed(call, body), manager, force: query.get('force') === 'true', options },
+    );
     return sendObject(call, result.created ? 201 : 200, result.object);
   }
   if (!isRecord(body) && !Array.isArray(body)) throw badRequest('error decoding patch: an object or an array is wanted');

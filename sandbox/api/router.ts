@@ -81,14 +81,17 @@ const answerUpgrade = (front: Front, upgrade: Upgrade): void => {
   const pod = storedObject(front.context, call);
   const asked = execTargetOf({ namespace: call.info.namespace, pod: call.info.name }, call.query);
   if (!pod['spec'].nodeName) throw badRequest(`pod ${call.info.name} does not have a host assigned`);
-  if (!speaksChannels(request)) throw badRequest('only WebSocket with v5.channel.k8s.io or v4.channel.k8s.io is spoken here: kubectl 1.31 or later is wanted');
+  if (!speaksChannels(request))
+    throw badRequest('only WebSocket with v5.channel.k8s.io or v4.channel.k8s.io is spoken here: kubectl 1.31 or later is wanted');
   front.execs.serve(upgrade, { ...asked, container: containerOf(pod, asked.container) });
 };
 
 const refuseUpgrade = (socket: Duplex, thrown: unknown): void => {
   const { code, status } = asApiError(thrown);
   const body = JSON.stringify(status);
-  socket.end(`HTTP/1.1 ${code} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`);
+  socket.end(
+    `HTTP/1.1 ${code} Refused\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 };
 
 /** Answers every request and upgrade; nothing that a client sends makes it throw. */

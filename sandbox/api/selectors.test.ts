@@ -27,15 +27,24 @@ test('label selectors select as kubectl users expect', () => {
     ['a=', { a: '' }, true],
     ['__proto__', {}, false],
   ];
-  for (const [text, labels, wanted] of cases) if (text !== '__proto__') assert.equal(labelPredicate(text)?.(object(labels)) ?? true, wanted, text);
+  for (const [text, labels, wanted] of cases)
+    if (text !== '__proto__') assert.equal(labelPredicate(text)?.(object(labels)) ?? true, wanted, text);
 });
 
 test('label selectors that cannot be read are refused', () => {
-  for (const text of ['=', 'a b', 'a in b', 'a=b=c', 'a>1', 'in (a)', '-a=b', 'a=b c']) assert.throws(() => labelPredicate(text), { code: 400 }, text);
+  for (const text of ['=', 'a b', 'a in b', 'a=b=c', 'a>1', 'in (a)', '-a=b', 'a=b c'])
+    assert.throws(() => labelPredicate(text), { code: 400 }, text);
 });
 
 test('a LabelSelector object says the same as its text', () => {
-  const selector = { matchLabels: { a: 'b' }, matchExpressions: [{ key: 'c', operator: 'In', values: ['d', 'e'] }, { key: 'f', operator: 'DoesNotExist' }, { key: 'g', operator: 'Exists' }] };
+  const selector = {
+    matchLabels: { a: 'b' },
+    matchExpressions: [
+      { key: 'c', operator: 'In', values: ['d', 'e'] },
+      { key: 'f', operator: 'DoesNotExist' },
+      { key: 'g', operator: 'Exists' },
+    ],
+  };
   assert.equal(selectorText(selector), 'a=b,c in (d,e),!f,g');
   assert.equal(selectorText(undefined), '');
 });

@@ -9,11 +9,17 @@ const LABEL_KEY = /^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9]([-A-Za-z0-9_.
 const LABEL_VALUE = /^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
 
 /** Splits at commas outside parentheses. */
-const splitTerms = (text: string): string[] => text.split(/,(?![^(]*\))/).map((term) => term.trim()).filter((term) => term !== '');
+const splitTerms = (text: string): string[] =>
+  text
+    .split(/,(?![^(]*\))/)
+    .map((term) => term.trim())
+    .filter((term) => term !== '');
 
 const labelTerm = (term: string): ((labels: Readonly<Record<string, string>>) => boolean) => {
   const refuse = (): never => {
-    throw badRequest(`unable to parse requirement: found '${term}', expected: KEY, !KEY, KEY=VALUE, KEY!=VALUE, KEY in (A,B) or KEY notin (A,B)`);
+    throw badRequest(
+      `unable to parse requirement: found '${term}', expected: KEY, !KEY, KEY=VALUE, KEY!=VALUE, KEY in (A,B) or KEY notin (A,B)`,
+    );
   };
   const set = /^(\S+)\s+(in|notin)\s*\(([^()]*)\)$/.exec(term);
   const equality = /^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$/.exec(term);
@@ -55,16 +61,43 @@ export const selectorText = (selector: Json): string => {
 
 /** Fields that can be selected besides metadata.name and metadata.namespace, by resource. */
 const selectable: Readonly<Record<string, readonly string[]>> = {
-  pods: ['spec.nodeName', 'spec.restartPolicy', 'spec.schedulerName', 'spec.serviceAccountName', 'spec.hostNetwork', 'status.phase', 'status.podIP', 'status.podIPs', 'status.nominatedNodeName'],
+  pods: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    'spec.hostNetwork',
+    'status.phase',
+    'status.podIP',
+    'status.podIPs',
+    'status.nominatedNodeName',
+  ],
   nodes: ['spec.unschedulable'],
   namespaces: ['status.phase'],
   services: ['spec.clusterIP', 'spec.type'],
   secrets: ['type'],
   events: [
-    'involvedObject.kind', 'involvedObject.namespace', 'involvedObject.name', 'involvedObject.uid', 'involvedObject.apiVersion',
-    'involvedObject.resourceVersion', 'involvedObject.fieldPath', 'reason', 'reportingComponent', 'source', 'type',
+    'involvedObject.kind',
+    'involvedObject.namespace',
+    'involvedObject.name',
+    'involvedObject.uid',
+    'involvedObject.apiVersion',
+    'involvedObject.resourceVersion',
+    'involvedObject.fieldPath',
+    'reason',
+    'reportingComponent',
+    'source',
+    'type',
   ],
-  'events.events.k8s.io': ['regarding.kind', 'regarding.namespace', 'regarding.name', 'regarding.uid', 'reason', 'type', 'reportingController'],
+  'events.events.k8s.io': [
+    'regarding.kind',
+    'regarding.namespace',
+    'regarding.name',
+    'regarding.uid',
+    'reason',
+    'type',
+    'reportingController',
+  ],
   'replicasets.apps': ['status.replicas'],
 };
 
@@ -72,7 +105,11 @@ const fieldText = (object: KubeObject, field: string): string => {
   if (field === 'source') return object.source?.component ?? object.reportingComponent ?? '';
   let value: Json = object;
   for (const name of field.split('.')) value = value?.[name];
-  return value === undefined || value === null ? (field === 'spec.unschedulable' || field === 'spec.hostNetwork' ? 'false' : '') : String(value);
+  return value === undefined || value === null
+    ? field === 'spec.unschedulable' || field === 'spec.hostNetwork'
+      ? 'false'
+      : ''
+    : String(value);
 };
 
 /** Understands =, == and != on the selectable fields of the resource. ApiError 400 otherwise. */
@@ -89,7 +126,10 @@ export const fieldPredicate = (text: string | undefined, resourceId: string): Pr
 };
 
 /** Namespace, labels and fields together; undefined selects everything. */
-export const selectionOf = (filter: { readonly namespace?: string; readonly labelSelector?: string; readonly fieldSelector?: string }, resourceId: string): Predicate | undefined => {
+export const selectionOf = (
+  filter: { readonly namespace?: string; readonly labelSelector?: string; readonly fieldSelector?: string },
+  resourceId: string,
+): Predicate | undefined => {
   const { namespace } = filter;
   const parts = [
     namespace ? (object: KubeObject) => object.metadata.namespace === namespace : undefined,

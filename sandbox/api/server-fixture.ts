@@ -15,7 +15,12 @@ import { shellSession } from './shell-session.ts';
 
 export const TOKEN = 'a-token-for-tests';
 
-export type Answer = { readonly code: number; readonly body: Json; readonly text: string; readonly headers: Readonly<Record<string, string | string[] | undefined>> };
+export type Answer = {
+  readonly code: number;
+  readonly body: Json;
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+};
 
 export type TestServer = {
   readonly api: ApiServer;
@@ -34,7 +39,10 @@ async function* testLog(lines: number, signal: AbortSignal): AsyncIterable<Buffe
 /** Starts a server that ends with the test. Its pods' logs have three lines. */
 export const startTestServer = async (t: TestContext, options: Partial<ApiServerOptions> = {}): Promise<TestServer> => {
   const dir = await mkdtemp(join(tmpdir(), 'stentor-api-'));
-  const streams = { exec: async (target: { command: readonly string[] }) => shellSession(target.command), logs: (_target: unknown, signal: AbortSignal) => testLog(3, signal) };
+  const streams = {
+    exec: async (target: { command: readonly string[] }) => shellSession(target.command),
+    logs: (_target: unknown, signal: AbortSignal) => testLog(3, signal),
+  };
   const api = await createApiServer({ tokens: new Map([[TOKEN, 'tester']]), sans: [], dir, streams, ...options });
   const { port } = (await api.listen({ host: '127.0.0.1', port: 0 })) as AddressInfo; // as: a TCP listener has an AddressInfo
   t.after(async () => {
@@ -106,7 +114,12 @@ export const kubectlFor = async ({ api, port, dir }: TestServer): Promise<(args:
     JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
-      clusters: [{ name: 'test', cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority-data': Buffer.from(api.caPem).toString('base64') } }],
+      clusters: [
+        {
+          name: 'test',
+          cluster: { server: `https://127.0.0.1:${port}`, 'certificate-authority-data': Buffer.from(api.caPem).toString('base64') },
+        },
+      ],
       users: [{ name: 'test', user: { token: TOKEN } }],
       contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
       'current-context': 'test',
@@ -116,7 +129,9 @@ export const kubectlFor = async ({ api, port, dir }: TestServer): Promise<(args:
   return (args, input = '') =>
     new Promise((resolve) => {
       const words = [...args.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? '');
-      const child = execFile('kubectl', words, { env, timeout: 20_000, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8' }, (error, out, err) => resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }));
+      const child = execFile('kubectl', words, { env, timeout: 20_000, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8' }, (error, out, err) =>
+        resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }),
+      );
       child.stdin?.end(input);
     });
 };

@@ -17,7 +17,11 @@ const runPods = (store: Store, signal: AbortSignal): void =>
     const key = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
     if (type === 'ADDED') {
       const running = { ready: true, restartCount: 0, image: '', imageID: '', state: { running: {} } };
-      store.patchStatus('pods', key, { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }], containerStatuses: object['spec'].containers.map(({ name }: { name: string }) => ({ name, ...running })) });
+      store.patchStatus('pods', key, {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'True' }],
+        containerStatuses: object['spec'].containers.map(({ name }: { name: string }) => ({ name, ...running })),
+      });
     }
     if (type === 'MODIFIED' && object.metadata.deletionTimestamp) store.delete('pods', key, { gracePeriodSeconds: 0 });
   });
@@ -54,8 +58,14 @@ spec: { selector: { app: web }, ports: [{ name: http, port: 80 }] }
   assert.match(ok(await kubectl('apply -f -', manifest('c:1'))), /deployment.apps\/web created\nservice\/web created/);
   assert.match(ok(await kubectl('apply -f -', manifest('c:1'))), /deployment.apps\/web unchanged\nservice\/web unchanged/);
   assert.match(ok(await kubectl('apply -f -', manifest('c:2'))), /deployment.apps\/web configured\nservice\/web unchanged/);
-  assert.equal(ok(await kubectl("-n shop get deploy web -o 'jsonpath={.spec.template.spec.containers[*].image} {.metadata.generation}'")), 'c:2 d:1 2');
-  assert.match(ok(await kubectl('-n shop get deploy,svc -o wide')), /NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR\ndeployment.apps\/web +0\/1 .* c,d +c:2,d:1 +app=web/);
+  assert.equal(
+    ok(await kubectl("-n shop get deploy web -o 'jsonpath={.spec.template.spec.containers[*].image} {.metadata.generation}'")),
+    'c:2 d:1 2',
+  );
+  assert.match(
+    ok(await kubectl('-n shop get deploy,svc -o wide')),
+    /NAME +READY +UP-TO-DATE +AVAILABLE +AGE +CONTAINERS +IMAGES +SELECTOR\ndeployment.apps\/web +0\/1 .* c,d +c:2,d:1 +app=web/,
+  );
   assert.match(ok(await kubectl('-n shop scale deploy web --replicas 4')), /scaled/);
   assert.equal(ok(await kubectl("-n shop get deploy web -o 'jsonpath={.spec.replicas}'")), '4');
   assert.match(ok(await kubectl('-n shop rollout restart deploy web')), /restarted/);
@@ -72,14 +82,27 @@ spec: { selector: { app: web }, ports: [{ name: http, port: 80 }] }
 test('kubectl creates by typed commands (protobuf bodies)', { skip }, async (t) => {
   const { kubectl } = await started(t);
   for (const command of [
-    'create cm settings --from-literal a=b', 'create secret generic s --from-literal k=v', 'create deploy demo --image web:1 --replicas 0 --port 80',
-    'create svc clusterip sv --tcp 80:8080', 'create sa bob', 'create role r --verb get --resource pods', 'create rolebinding rb --role r --serviceaccount default:bob',
-    'create clusterrole cr --verb get --resource nodes', 'create clusterrolebinding crb --clusterrole cr --user bob', 'create job j --image x -- true',
-    "create cronjob cj --image x --schedule '* * * * *'", 'create pdb p --selector app=x --min-available 1', 'create ingress i --rule a.example.com/=sv:80', 'create token bob',
+    'create cm settings --from-literal a=b',
+    'create secret generic s --from-literal k=v',
+    'create deploy demo --image web:1 --replicas 0 --port 80',
+    'create svc clusterip sv --tcp 80:8080',
+    'create sa bob',
+    'create role r --verb get --resource pods',
+    'create rolebinding rb --role r --serviceaccount default:bob',
+    'create clusterrole cr --verb get --resource nodes',
+    'create clusterrolebinding crb --clusterrole cr --user bob',
+    'create job j --image x -- true',
+    "create cronjob cj --image x --schedule '* * * * *'",
+    'create pdb p --selector app=x --min-available 1',
+    'create ingress i --rule a.example.com/=sv:80',
+    'create token bob',
   ])
     ok(await kubectl(command));
   assert.equal(ok(await kubectl("get secret s -o 'jsonpath={.data.k}'")), 'dg==');
-  assert.equal(ok(await kubectl("get deploy demo -o 'jsonpath={.spec.replicas} {.spec.template.spec.containers[0].ports[0].containerPort}'")), '0 80');
+  assert.equal(
+    ok(await kubectl("get deploy demo -o 'jsonpath={.spec.replicas} {.spec.template.spec.containers[0].ports[0].containerPort}'")),
+    '0 80',
+  );
   assert.equal(ok(await kubectl("get ingress i -o 'jsonpath={.spec.rules[0].http.paths[0].backend.service.port.number}'")), '80');
   assert.match(ok(await kubectl('auth can-i create pods')), /yes/);
   assert.match(ok(await kubectl('auth whoami')), /tester/);
@@ -106,7 +129,10 @@ test('kubectl reaches pods through the workload that owns them', { skip }, async
   const { kubectl, api } = await started(t);
   const { uid } = api.store.create('daemonsets.apps', {
     metadata: { name: 'agent', namespace: 'kube-system' },
-    spec: { selector: { matchLabels: { app: 'agent' } }, template: { metadata: { labels: { app: 'agent' } }, spec: { containers: [{ name: 'c', image: 'x:1' }] } } },
+    spec: {
+      selector: { matchLabels: { app: 'agent' } },
+      template: { metadata: { labels: { app: 'agent' } }, spec: { containers: [{ name: 'c', image: 'x:1' }] } },
+    },
   }).metadata;
   const ownerReferences = [{ apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'agent', uid, controller: true }];
   api.store.create('pods', { ...POD, metadata: { name: 'agent-1', namespace: 'kube-system', labels: { app: 'agent' }, ownerReferences } });

@@ -259,7 +259,12 @@ export const rootShape = (kind: string): Shape | undefined => {
     ['kind', { kind: 'scalar', name: 'string' }],
     ['metadata', shapeNamed('Meta')],
   ];
-  const root = { kind: 'shape', name: kind, fields: new Map([...envelope, ...own.fields]), numbers: new Map<number, string | Shape>([[1, 'metadata'], ...own.numbers]) } as const;
+  const root = {
+    kind: 'shape',
+    name: kind,
+    fields: new Map([...envelope, ...own.fields]),
+    numbers: new Map<number, string | Shape>([[1, 'metadata'], ...own.numbers]),
+  } as const;
   roots.set(kind, root);
   return root;
 };

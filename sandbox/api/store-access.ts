@@ -2,6 +2,7 @@
 // The in-process face of the API's objects (store.ts) over storage and writes.
 import { ApiError } from './api-error.ts';
 import { mergePatched } from './patch.ts';
+import { apiVersionOf } from './resources.ts';
 import type { Registry } from './resources.ts';
 import { selectionOf } from './selectors.ts';
 import { keyOf } from './storage.ts';
@@ -14,7 +15,8 @@ import type { Writes } from './store-writes.ts';
 const STRICT = { fieldValidation: 'Strict' } as const;
 
 export const createStore = (storage: Storage, registry: Registry, writes: Writes): Store => {
-  const keyFor = (id: string, { namespace, name }: ObjectKey): string => keyOf(known(registry, id).namespaced ? (namespace ?? 'default') : undefined, name);
+  const keyFor = (id: string, { namespace, name }: ObjectKey): string =>
+    keyOf(known(registry, id).namespaced ? (namespace ?? 'default') : undefined, name);
   const versioned = (id: string, object: { metadata?: { name?: string; namespace?: string; resourceVersion?: string } }): object => {
     const { name = '', namespace, resourceVersion } = object.metadata ?? {};
     const current = storage.get(id, keyFor(id, { name, ...(namespace !== undefined && { namespace }) }));
@@ -54,6 +56,7 @@ export const createStore = (storage: Storage, registry: Registry, writes: Writes
       if (!resource.status) throw new ApiError(404, 'NotFound', `${id} has no status subresource`, {});
       return writes.modify(resource, key, (copy) => mergePatched(copy, { status }), { ...STRICT, subresource: 'status' });
     },
+    force: (id, object) => storage.put(id, keyFor(id, object.metadata), { apiVersion: apiVersionOf(known(registry, id)), kind: known(registry, id).kind, ...object, metadata: { uid: crypto.randomUUID(), ...object.metadata } }),
     delete: (id, key, options) => writes.remove(known(registry, id), key, options).object,
   };
 };

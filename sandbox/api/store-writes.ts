@@ -47,13 +47,18 @@ const placeInNamespace = ({ storage, registry }: WriteContext, resource: Resourc
   const namespace = storage.get('namespaces', keyOf(undefined, metadata.namespace));
   if (!namespace) throw notFound(registry.byId('namespaces') ?? resource, metadata.namespace);
   if (namespace.metadata.deletionTimestamp)
-    throw forbidden(resource, metadata.name ?? '', `unable to create new content in namespace ${metadata.namespace} because it is being terminated`);
+    throw forbidden(
+      resource,
+      metadata.name ?? '',
+      `unable to create new content in namespace ${metadata.namespace} because it is being terminated`,
+    );
 };
 
 /** The metadata and status that every new object begins with, written into it. */
 const begin = (resource: Resource, object: Json): void => {
   const { metadata } = object;
-  for (const field of ['selfLink', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion', 'generation']) delete metadata[field];
+  for (const field of ['selfLink', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'resourceVersion', 'generation'])
+    delete metadata[field];
   metadata.uid = crypto.randomUUID();
   metadata.creationTimestamp = timestamp();
   if (resource.generation) metadata.generation = 1;
@@ -88,23 +93,31 @@ const update = (context: WriteContext, asked: Resource, input: Json, options: Wr
   const { object, causes } = prepared(asked, resource, given, options);
   const next = joined(resource, object, old, options);
   const main = options.subresource === undefined;
-  const admitted = main ? (context.admit?.({ operation: 'UPDATE', resource: resource.id, object: next, old, dryRun: options.dryRun === true }) ?? next) : next;
+  const admitted = main
+    ? (context.admit?.({ operation: 'UPDATE', resource: resource.id, object: next, old, dryRun: options.dryRun === true }) ?? next)
+    : next;
   validate(resource, admitted, old, causes);
   if (main && resource.id === CRD) admitted.status = definitionStatus(admitted, old);
-  if (main && resource.generation && !isDeepStrictEqual(content(admitted), content(old))) admitted.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  if (main && resource.generation && !isDeepStrictEqual(content(admitted), content(old)))
+    admitted.metadata.generation = (old.metadata.generation ?? 0) + 1;
   if (sameButVersion(admitted, old)) return old;
   const stored = persist(context, resource, admitted, options.dryRun);
   if (options.dryRun || !admitted.metadata.deletionTimestamp || held(resource, admitted)) return stored;
   return erase(context, resource, key) ?? stored;
 };
 
-const modify = (context: WriteContext, resource: Resource, { key, change, options }: { key: ObjectKey; change: (copy: Json) => Json; options: WriteOptions }): KubeObject => {
+const modify = (
+  context: WriteContext,
+  resource: Resource,
+  { key, change, options }: { key: ObjectKey; change: (copy: Json) => Json; options: WriteOptions },
+): KubeObject => {
   const old = existing(context, storedAs(context, resource), key);
   const { name, namespace, resourceVersion } = old.metadata;
   const changed = change(structuredClone(inVersion(resource, options.version ?? resource.storageVersion, old)));
   if (!isRecord(changed) || !isRecord(changed['metadata'])) throw badRequest('the patch does not leave an object with metadata');
   const { metadata } = changed;
-  if (metadata['name'] !== name || metadata['namespace'] !== namespace) throw badRequest(`the name of the object (${metadata['name']}) does not match the name on the URL (${name})`);
+  if (metadata['name'] !== name || metadata['namespace'] !== namespace)
+    throw badRequest(`the name of the object (${metadata['name']}) does not match the name on the URL (${name})`);
   metadata['resourceVersion'] ||= resourceVersion;
   return update(context, resource, changed, options);
 };
@@ -119,6 +132,7 @@ export const createWrites = (context: WriteContext): Writes => ({
 /** Turns "the kind is not registered" into the 404 that clients know. */
 export const known = (registry: Registry, id: string): Resource => {
   const resource = registry.byId(id);
-  if (!resource) throw new ApiError(404, 'NotFound', `the server could not find the requested resource: no kind is registered as ${id}`, {});
+  if (!resource)
+    throw new ApiError(404, 'NotFound', `the server could not find the requested resource: no kind is registered as ${id}`, {});
   return resource;
 };

@@ -24,17 +24,25 @@ const newStore = (t: TestContext, admit?: (request: AdmissionRequest) => Json): 
 /** After the microtasks of this turn. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const pod = (name: string, more: Json = {}): Json => ({ metadata: { name, ...more.metadata }, spec: { containers: [{ name: 'c', image: 'x:1' }], ...more.spec } });
+const pod = (name: string, more: Json = {}): Json => ({
+  metadata: { name, ...more.metadata },
+  spec: { containers: [{ name: 'c', image: 'x:1' }], ...more.spec },
+});
 const template = { metadata: { labels: { app: 'a' } }, spec: { containers: [{ name: 'c', image: 'x:1' }] } };
 const replicaSet = (name: string): Json => ({ metadata: { name }, spec: { selector: { matchLabels: { app: 'a' } }, template } });
-const ownedBy = ({ kind, apiVersion, metadata }: Json): Json => ({ ownerReferences: [{ kind, apiVersion, name: metadata.name, uid: metadata.uid, controller: true }] });
+const ownedBy = ({ kind, apiVersion, metadata }: Json): Json => ({
+  ownerReferences: [{ kind, apiVersion, name: metadata.name, uid: metadata.uid, controller: true }],
+});
 
 test('new objects have identity, defaults and a generated name', (t) => {
   const store = newStore(t);
   const object = store.create('pods', { ...pod(''), metadata: { generateName: 'web-' } });
   assert.match(object.metadata.name, /^web-[a-z0-9]{5}$/);
   assert.deepEqual([object.apiVersion, object.kind, object.metadata.namespace, object.metadata.generation], ['v1', 'Pod', 'default', 1]);
-  assert.deepEqual([object['spec'].restartPolicy, object['spec'].dnsPolicy, object['spec'].containers[0].imagePullPolicy, object['status'].phase], ['Always', 'ClusterFirst', 'IfNotPresent', 'Pending']);
+  assert.deepEqual(
+    [object['spec'].restartPolicy, object['spec'].dnsPolicy, object['spec'].containers[0].imagePullPolicy, object['status'].phase],
+    ['Always', 'ClusterFirst', 'IfNotPresent', 'Pending'],
+  );
   assert.equal(store.get('namespaces', { name: 'other' })?.metadata.labels?.['kubernetes.io/metadata.name'], 'other');
   assert.throws(() => ((object as Json).metadata.name = 'x'), TypeError); // as: to try what the types forbid
 });
@@ -104,7 +112,12 @@ test('a pod on a node waits for its kubelet, others go at once', (t) => {
     store.delete('pods', { name }, grace === undefined ? {} : { gracePeriodSeconds: grace });
     return store.get('pods', { name }) === undefined;
   };
-  for (const [name, spec] of [['unscheduled', {}], ['placed', { nodeName: 'n' }], ['done', { nodeName: 'n' }]] as const) store.create('pods', pod(name, { spec }));
+  for (const [name, spec] of [
+    ['unscheduled', {}],
+    ['placed', { nodeName: 'n' }],
+    ['done', { nodeName: 'n' }],
+  ] as const)
+    store.create('pods', pod(name, { spec }));
   store.patchStatus('pods', { name: 'done' }, { phase: 'Succeeded' });
   assert.deepEqual([remove('unscheduled'), remove('done'), remove('placed')], [true, true, false]);
   const waiting = store.get('pods', { name: 'placed' })?.metadata;
@@ -120,7 +133,9 @@ test('finalizers hold an object until the last is taken away', (t) => {
   const store = newStore(t);
   store.create('configmaps', { metadata: { name: 'c', finalizers: ['example.com/a', 'example.com/b'] } });
   store.delete('configmaps', { name: 'c' });
-  assert.throws(() => store.patch('configmaps', { name: 'c' }, { metadata: { finalizers: ['example.com/a', 'example.com/z'] } }), { code: 422 });
+  assert.throws(() => store.patch('configmaps', { name: 'c' }, { metadata: { finalizers: ['example.com/a', 'example.com/z'] } }), {
+    code: 422,
+  });
   store.patch('configmaps', { name: 'c' }, { metadata: { finalizers: ['example.com/b'] } });
   assert.ok(store.get('configmaps', { name: 'c' })?.metadata.deletionTimestamp);
   store.patch('configmaps', { name: 'c' }, { metadata: { finalizers: [] } });
@@ -149,7 +164,10 @@ test('dependents follow their owner as the deletion asks', async (t) => {
 
 test('an object whose owner never existed is collected', async (t) => {
   const store = newStore(t);
-  store.create('pods', pod('p', { metadata: ownedBy({ apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name: 'nobody', uid: 'x' } }) }));
+  store.create(
+    'pods',
+    pod('p', { metadata: ownedBy({ apiVersion: 'apps/v1', kind: 'ReplicaSet', metadata: { name: 'nobody', uid: 'x' } }) }),
+  );
   await settled();
   assert.deepEqual(store.list('pods'), []);
 });
@@ -157,7 +175,10 @@ test('an object whose owner never existed is collected', async (t) => {
 test('a namespace goes when it is empty and takes nothing new meanwhile', async (t) => {
   const store = newStore(t);
   await settled();
-  assert.deepEqual(store.list('configmaps', { namespace: 'other' }).map(({ metadata }) => metadata.name), ['kube-root-ca.crt']);
+  assert.deepEqual(
+    store.list('configmaps', { namespace: 'other' }).map(({ metadata }) => metadata.name),
+    ['kube-root-ca.crt'],
+  );
   store.create('configmaps', { metadata: { name: 'held', namespace: 'other', finalizers: ['example.com/hold'] } });
   store.delete('namespaces', { name: 'other' });
   await settled();

@@ -69,4 +69,6 @@ export type Store = {
   patchStatus(resource: ResourceName, key: ObjectKey, status: Json): KubeObject;
   /** Marks the object for deletion, or removes it when nothing (grace, finalizers) holds it. Returns its last state. */
   delete(resource: ResourceName, key: ObjectKey, options?: DeleteOptions): KubeObject;
+  /** Stores the object as it is, past defaults, validation and admission: what another version of the API may have let through. */
+  force(resource: ResourceName, object: Json): KubeObject;
 };

@@ -15,7 +15,11 @@ const fieldOf = (type: FieldType, name: string): FieldType =>
 const withoutDirectives = (value: Json): Json => {
   if (Array.isArray(value)) return value.filter((item) => !isRecord(item) || item['$patch'] === undefined).map(withoutDirectives);
   if (!isRecord(value)) return value;
-  return Object.fromEntries(Object.entries(value).filter(([name, child]) => !name.startsWith('$') && child !== null).map(([name, child]) => [name, withoutDirectives(child)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name, child]) => !name.startsWith('$') && child !== null)
+      .map(([name, child]) => [name, withoutDirectives(child)]),
+  );
 };
 
 const mergedKeyed = (target: readonly Json[], patch: readonly Json[], key: string, of: FieldType): Json[] => {

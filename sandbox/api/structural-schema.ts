@@ -55,7 +55,8 @@ const duplicates = (value: Json, schema: Json, path: string): StatusCause[] => {
   if (Array.isArray(value)) {
     const kind = schema['x-kubernetes-list-type'];
     const keys: readonly string[] = schema['x-kubernetes-list-map-keys'] ?? [];
-    const identity = (item: Json): Json => (kind === 'map' ? keys.map((key) => item?.[key] ?? schema.items?.properties?.[key]?.default) : item);
+    const identity = (item: Json): Json =>
+      kind === 'map' ? keys.map((key) => item?.[key] ?? schema.items?.properties?.[key]?.default) : item;
     const seen: Json[] = [];
     return value.flatMap((item, index) => {
       const at = `${path}[${index}]`;
@@ -73,7 +74,20 @@ const duplicates = (value: Json, schema: Json, path: string): StatusCause[] => {
 };
 
 const KEPT = [
-  'enum', 'pattern', 'minimum', 'maximum', 'multipleOf', 'minLength', 'maxLength', 'minItems', 'maxItems', 'minProperties', 'maxProperties', 'required', 'format', 'uniqueItems',
+  'enum',
+  'pattern',
+  'minimum',
+  'maximum',
+  'multipleOf',
+  'minLength',
+  'maxLength',
+  'minItems',
+  'maxItems',
+  'minProperties',
+  'maxProperties',
+  'required',
+  'format',
+  'uniqueItems',
 ] as const;
 
 /** OpenAPI 3.0 as the API server reads it → JSON Schema as ajv reads it. */
@@ -83,7 +97,8 @@ const jsonSchema = (schema: Json): Json => {
   for (const word of KEPT) if (schema[word] !== undefined) result[word] = schema[word];
   for (const word of ['allOf', 'anyOf', 'oneOf']) if (schema[word]) result[word] = schema[word].map(jsonSchema);
   for (const word of ['not', 'items', 'additionalProperties']) if (schema[word] !== undefined) result[word] = jsonSchema(schema[word]);
-  if (schema.properties) result['properties'] = Object.fromEntries(Object.entries(schema.properties).map(([name, inner]) => [name, jsonSchema(inner)]));
+  if (schema.properties)
+    result['properties'] = Object.fromEntries(Object.entries(schema.properties).map(([name, inner]) => [name, jsonSchema(inner)]));
   const types = schema['x-kubernetes-int-or-string'] ? ['integer', 'string'] : schema.type ? [schema.type] : [];
   if (types.length > 0) result['type'] = schema.nullable ? [...types, 'null'] : types.length === 1 ? types[0] : types;
   if (schema.exclusiveMinimum === true) result['exclusiveMinimum'] = schema.minimum;
@@ -111,7 +126,10 @@ const ajv = new Ajv({
 });
 
 const pathOf = (pointer: string): string =>
-  pointer.split('/').slice(1).map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+  pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
     .reduce((path, part) => (/^\d+$/.test(part) && path !== '' ? `${path}[${part}]` : child(path, part)), '');
 
 const shown = (value: Json): Json => (isRecord(value) ? 'object' : Array.isArray(value) ? 'array' : value);
@@ -127,7 +145,11 @@ const causeOf = ({ keyword, instancePath, params, data }: ErrorObject): StatusCa
       return unsupportedField(field, data, params['allowedValues']);
     case 'type':
       return {
-        ...invalidField(field, typeName(data), `${field} in body must be of type ${[params['type']].flat()[0]}: ${JSON.stringify(typeName(data))}`),
+        ...invalidField(
+          field,
+          typeName(data),
+          `${field} in body must be of type ${[params['type']].flat()[0]}: ${JSON.stringify(typeName(data))}`,
+        ),
         reason: 'FieldValueTypeInvalid',
       };
     case 'pattern':
@@ -146,7 +168,11 @@ const causeOf = ({ keyword, instancePath, params, data }: ErrorObject): StatusCa
     case 'minItems':
       return inBody(`should have at least ${params['limit']} items`);
     case 'maxItems':
-      return { reason: 'FieldValueTooMany', message: `Too many: ${Array.isArray(data) ? data.length : 0}: must have at most ${params['limit']} items`, field };
+      return {
+        reason: 'FieldValueTooMany',
+        message: `Too many: ${Array.isArray(data) ? data.length : 0}: must have at most ${params['limit']} items`,
+        field,
+      };
     case 'oneOf':
       return inBody(`must validate one and only one schema (oneOf). Found ${params['passingSchemas'] ? 'more than one' : 'none'} valid`);
     case 'anyOf':
@@ -191,7 +217,8 @@ export const checkStructure = (object: Json, schema: Json): Checked => {
   setDefaults(object, schema);
   const { metadata: _metadata, ...body } = object;
   const validate = validatorOf(schema);
-  const required = (error: ErrorObject): boolean => error.keyword === 'required' && error.params['missingProperty'] === 'metadata' && error.instancePath === '';
+  const required = (error: ErrorObject): boolean =>
+    error.keyword === 'required' && error.params['missingProperty'] === 'metadata' && error.instancePath === '';
   const causes = validate(body) ? [] : (validate.errors ?? []).filter((error) => !required(error)).map(causeOf);
   return { unknown, causes: [...causes, ...duplicates(body, schema, '')] };
 };

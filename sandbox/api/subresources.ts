@@ -26,7 +26,10 @@ const scaleOf = (object: KubeObject, paths: ScalePaths): Json => {
     apiVersion: 'autoscaling/v1',
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
     spec: { replicas: jsonPath(paths.spec)(object)[0] ?? 0 },
-    status: { replicas: jsonPath(paths.status)(object)[0] ?? 0, ...(selector && { selector: typeof selector === 'string' ? selector : selectorText(selector) }) },
+    status: {
+      replicas: jsonPath(paths.status)(object)[0] ?? 0,
+      ...(selector && { selector: typeof selector === 'string' ? selector : selectorText(selector) }),
+    },
   };
 };
 
@@ -46,10 +49,14 @@ const scale = async ({ writes, ...context }: RestContext, call: Call): Promise<v
   const current = storedObject({ writes, ...context }, call);
   if (info.verb === 'get') return sendJson(response, 200, scaleOf(current, paths));
   if (info.verb !== 'update' && info.verb !== 'patch') throw methodNotAllowed();
-  const patched = info.verb === 'patch' ? patchOf({ ...resource, custom: new Map() }, contentTypeOf(request), parsedBody(await readBody(request), contentTypeOf(request))) : undefined;
+  const patched =
+    info.verb === 'patch'
+      ? patchOf({ ...resource, custom: new Map() }, contentTypeOf(request), parsedBody(await readBody(request), contentTypeOf(request)))
+      : undefined;
   const wanted = patched ? patched(scaleOf(current, paths)) : await readObject(request);
   const replicas = wanted?.spec?.replicas ?? 0;
-  if (!Number.isInteger(replicas) || replicas < 0) throw badRequest(`Scale is invalid: spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be a whole number, at least 0`);
+  if (!Number.isInteger(replicas) || replicas < 0)
+    throw badRequest(`Scale is invalid: spec.replicas: Invalid value: ${JSON.stringify(replicas)}: must be a whole number, at least 0`);
   const change = (copy: Json): Json => {
     if (wanted.metadata?.resourceVersion && info.verb === 'update') copy.metadata.resourceVersion = wanted.metadata.resourceVersion;
     return withValue(copy, paths.spec, replicas);
@@ -75,7 +82,11 @@ const evict = async ({ writes }: RestContext, call: Call): Promise<void> => {
 const finalize = async ({ writes }: RestContext, call: Call): Promise<void> => {
   const body = await readObject(call.request);
   const finalizers = Array.isArray(body?.spec?.finalizers) ? body.spec.finalizers : [];
-  sendJson(call.response, 200, writes.modify(call.resource, { name: call.info.name }, (copy) => ({ ...copy, spec: { ...copy.spec, finalizers } })));
+  sendJson(
+    call.response,
+    200,
+    writes.modify(call.resource, { name: call.info.name }, (copy) => ({ ...copy, spec: { ...copy.spec, finalizers } })),
+  );
 };
 
 const token = async (context: RestContext, call: Call, addToken: (token: string, user: string) => void): Promise<void> => {
@@ -85,11 +96,20 @@ const token = async (context: RestContext, call: Call, addToken: (token: string,
   const text = randomBytes(24).toString('base64url');
   addToken(text, `system:serviceaccount:${metadata.namespace}:${metadata.name}`);
   const status = { token: text, expirationTimestamp: timestamp(Date.now() + seconds * 1000) };
-  sendJson(call.response, 201, { kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', metadata: { name: metadata.name, namespace: metadata.namespace }, spec: body.spec ?? {}, status });
+  sendJson(call.response, 201, {
+    kind: 'TokenRequest',
+    apiVersion: 'authentication.k8s.io/v1',
+    metadata: { name: metadata.name, namespace: metadata.namespace },
+    spec: body.spec ?? {},
+    status,
+  });
 };
 
 /** The subresource's handler; undefined when this is none of them. `addToken` makes a new bearer token valid. */
-export const subresourceHandler = (call: Call, addToken: (token: string, user: string) => void): ((context: RestContext) => Promise<void>) | undefined => {
+export const subresourceHandler = (
+  call: Call,
+  addToken: (token: string, user: string) => void,
+): ((context: RestContext) => Promise<void>) | undefined => {
   const { resource, info } = call;
   switch (`${resource.id}/${info.subresource}:${info.verb}`) {
     case 'pods/binding:create':
@@ -113,8 +133,18 @@ export const serveReview = async ({ request, response, resource, info, user }: C
   const everything = { verbs: ['*'], apiGroups: ['*'], resources: ['*'] };
   const status = {
     SelfSubjectAccessReview: { allowed: true, reason: 'the sandbox evaluates no RBAC' },
-    SelfSubjectRulesReview: { resourceRules: [everything], nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }], incomplete: false },
+    SelfSubjectRulesReview: {
+      resourceRules: [everything],
+      nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
+      incomplete: false,
+    },
     SelfSubjectReview: { userInfo: { username: user, groups: ['system:authenticated'] } },
   }[resource.kind];
-  sendJson(response, 201, { kind: resource.kind, apiVersion: `${resource.group}/${info.version}`, metadata: { creationTimestamp: null }, ...(body['spec'] && { spec: body['spec'] }), status }); // null: as the real server writes it
+  sendJson(response, 201, {
+    kind: resource.kind,
+    apiVersion: `${resource.group}/${info.version}`,
+    metadata: { creationTimestamp: null },
+    ...(body['spec'] && { spec: body['spec'] }),
+    status,
+  }); // null: as the real server writes it
 };

@@ -13,7 +13,11 @@ const metadataCache = new WeakMap<KubeObject, object>();
 /** Only the metadata, as its own kind. */
 export const metadataOnly = (object: KubeObject): object => {
   let partial = metadataCache.get(object);
-  if (!partial) metadataCache.set(object, (partial = frozen({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata })));
+  if (!partial)
+    metadataCache.set(
+      object,
+      (partial = frozen({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata })),
+    );
   return partial;
 };
 

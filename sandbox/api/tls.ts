@@ -8,7 +8,15 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const ALWAYS = ['127.0.0.1', '::1', 'localhost', 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'];
+const ALWAYS = [
+  '127.0.0.1',
+  '::1',
+  'localhost',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+];
 const DAYS = '365';
 const CONFIG = `[req]
 distinguished_name = name
@@ -37,7 +45,9 @@ const openssl = async (dir: string, args: readonly string[]): Promise<void> => {
   try {
     await run('openssl', args, { cwd: dir });
   } catch (error) {
-    throw new CertificateError(`Cannot make a certificate in ${dir}: openssl ${args[0]} failed; the openssl command is wanted`, { cause: error });
+    throw new CertificateError(`Cannot make a certificate in ${dir}: openssl ${args[0]} failed; the openssl command is wanted`, {
+      cause: error,
+    });
   }
 };
 

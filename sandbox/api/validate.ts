@@ -27,11 +27,14 @@ const service: Check = ({ spec }, old, causes) => {
   servicePorts(ports, causes);
   if (spec.clusterIP && !headless && isIP(spec.clusterIP) === 0)
     causes.push(invalidField('spec.clusterIPs[0]', spec.clusterIP, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
-  for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries()) cidr(causes, `spec.loadBalancerSourceRanges[${index}]`, String(range).trim());
+  for (const [index, range] of (spec.loadBalancerSourceRanges ?? []).entries())
+    cidr(causes, `spec.loadBalancerSourceRanges[${index}]`, String(range).trim());
   for (const [index, ip] of (spec.externalIPs ?? []).entries())
-    if (isIP(ip) === 0) causes.push(invalidField(`spec.externalIPs[${index}]`, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
+    if (isIP(ip) === 0)
+      causes.push(invalidField(`spec.externalIPs[${index}]`, ip, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'));
   if (!old || old.spec.type === 'ExternalName' || spec.type === 'ExternalName') return;
-  if (old.spec.clusterIP && spec.clusterIP !== old.spec.clusterIP) causes.push(invalidField('spec.clusterIPs[0]', spec.clusterIPs ?? [], 'may not change once set'));
+  if (old.spec.clusterIP && spec.clusterIP !== old.spec.clusterIP)
+    causes.push(invalidField('spec.clusterIPs[0]', spec.clusterIPs ?? [], 'may not change once set'));
   if (old.spec.type === 'LoadBalancer' && spec.type === 'LoadBalancer' && old.spec.loadBalancerClass !== spec.loadBalancerClass)
     causes.push(invalidField('spec.loadBalancerClass', spec.loadBalancerClass, 'may not change once set'));
 };
@@ -45,7 +48,8 @@ const servicePorts = (ports: readonly Json[], causes: StatusCause[]): void => {
     oneOf(causes, `${at}.protocol`, port.protocol, PROTOCOLS);
     if (typeof port.targetPort === 'number') portRange(causes, `${at}.targetPort`, port.targetPort);
     if (ports.length > 1 && !port.name) causes.push(requiredField(`${at}.name`));
-    else if (port.name && !isDnsLabel(port.name)) causes.push(invalidField(`${at}.name`, port.name, "must consist of lower case alphanumeric characters or '-'"));
+    else if (port.name && !isDnsLabel(port.name))
+      causes.push(invalidField(`${at}.name`, port.name, "must consist of lower case alphanumeric characters or '-'"));
     if (port.name && names.has(port.name)) causes.push(duplicateField(`${at}.name`, port.name));
     const number = `${port.protocol}/${port.port}`;
     if (numbers.has(number)) causes.push(duplicateField(at, { port: port.port, protocol: port.protocol }));
@@ -57,21 +61,27 @@ const servicePorts = (ports: readonly Json[], causes: StatusCause[]): void => {
 const keyed = (object: Json, old: Json, causes: StatusCause[]): void => {
   for (const field of ['data', 'binaryData'])
     for (const key of Object.keys(object[field] ?? {}))
-      if (!/^[-._a-zA-Z0-9]{1,253}$/.test(key)) causes.push(invalidField(`${field}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"));
+      if (!/^[-._a-zA-Z0-9]{1,253}$/.test(key))
+        causes.push(invalidField(`${field}[${key}]`, key, "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"));
   if (!old?.immutable) return;
   if (!object.immutable) causes.push(forbiddenField('immutable', 'field is immutable when `immutable` is set'));
-  for (const field of ['data', 'binaryData']) if (!isDeepStrictEqual(object[field], old[field])) causes.push(forbiddenField(field, 'field is immutable when `immutable` is set'));
+  for (const field of ['data', 'binaryData'])
+    if (!isDeepStrictEqual(object[field], old[field])) causes.push(forbiddenField(field, 'field is immutable when `immutable` is set'));
 };
 
 const policy: Check = ({ spec }, _old, causes) => {
   if (!spec) return;
   for (const [index, type] of (spec.policyTypes ?? []).entries()) oneOf(causes, `spec.policyTypes[${index}]`, type, ['Ingress', 'Egress']);
-  for (const [direction, side] of [['ingress', 'from'], ['egress', 'to']] as const)
+  for (const [direction, side] of [
+    ['ingress', 'from'],
+    ['egress', 'to'],
+  ] as const)
     for (const [index, rule] of (spec[direction] ?? []).entries()) {
       for (const [nth, peer] of (rule[side] ?? []).entries()) {
         const at = `spec.${direction}[${index}].${side}[${nth}]`;
         if (Object.keys(peer).length === 0) causes.push(requiredField(at, 'must specify a peer'));
-        if (peer.ipBlock && (peer.podSelector || peer.namespaceSelector)) causes.push(forbiddenField(at, 'may not specify both ipBlock and another peer'));
+        if (peer.ipBlock && (peer.podSelector || peer.namespaceSelector))
+          causes.push(forbiddenField(at, 'may not specify both ipBlock and another peer'));
         if (peer.ipBlock) cidr(causes, `${at}.ipBlock.cidr`, peer.ipBlock.cidr);
       }
       for (const [nth, port] of (rule.ports ?? []).entries()) {

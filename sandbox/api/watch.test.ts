@@ -19,10 +19,20 @@ test('a watch shows what happened after a revision, in order, and then what happ
   api.store.patch('configmaps', { name: 'a' }, { metadata: { labels: { app: 'y' } } });
   api.store.delete('configmaps', { name: 'a' });
   await until('all events', () => plain.events.length === 4 && selected.events.length === 3);
-  assert.deepEqual(plain.events.map(({ type }) => type), ['ADDED', 'MODIFIED', 'MODIFIED', 'DELETED']);
-  assert.deepEqual(selected.events.map(({ type }) => type), ['ADDED', 'MODIFIED', 'DELETED'], 'an object that leaves the selection is deleted for the watcher');
+  assert.deepEqual(
+    plain.events.map(({ type }) => type),
+    ['ADDED', 'MODIFIED', 'MODIFIED', 'DELETED'],
+  );
+  assert.deepEqual(
+    selected.events.map(({ type }) => type),
+    ['ADDED', 'MODIFIED', 'DELETED'],
+    'an object that leaves the selection is deleted for the watcher',
+  );
   const revisions = plain.events.map(({ object }) => Number(object.metadata.resourceVersion));
-  assert.deepEqual(revisions, revisions.toSorted((a, b) => a - b));
+  assert.deepEqual(
+    revisions,
+    revisions.toSorted((a, b) => a - b),
+  );
   plain.close();
   selected.close();
 });
@@ -31,7 +41,10 @@ test('a watch without a revision begins with what exists, and says so when asked
   const { api, watch } = await startTestServer(t);
   api.store.create('leases.coordination.k8s.io', named('l'));
   const path = '/apis/coordination.k8s.io/v1/leases?watch=true';
-  const [from0, streaming] = [watch(`${path}&resourceVersion=0`), watch(`${path}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`)];
+  const [from0, streaming] = [
+    watch(`${path}&resourceVersion=0`),
+    watch(`${path}&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true`),
+  ];
   await until('initial events', () => from0.events.length === 1 && streaming.events.length === 2);
   assert.equal(streaming.events[0].type, 'ADDED');
   assert.deepEqual(streaming.events[1].object.metadata.annotations, { 'k8s.io/initial-events-end': 'true' });
@@ -73,11 +86,13 @@ test('pages of one list are of one moment', async (t) => {
   api.store.create('nodes', named('n-15-b'));
   const second = (await send('GET', `/api/v1/nodes?limit=4&continue=${first.metadata.continue}`)).body;
   const third = (await send('GET', `/api/v1/nodes?limit=4&continue=${second.metadata.continue}`)).body;
-  assert.deepEqual(names([...first.items, ...second.items, ...third.items]), Array.from({ length: 10 }, (_, index) => `n-${index + 10}`));
+  assert.deepEqual(
+    names([...first.items, ...second.items, ...third.items]),
+    Array.from({ length: 10 }, (_, index) => `n-${index + 10}`),
+  );
   assert.equal(first.metadata.remainingItemCount, 6);
   assert.equal(third.metadata.continue, undefined);
   assert.equal(third.metadata.resourceVersion, first.metadata.resourceVersion);
   assert.equal((await send('GET', '/api/v1/nodes?limit=4&continue=ZnJvZw')).code, 400);
   assert.equal((await send('GET', `/api/v1/nodes?limit=4&continue=${Buffer.from('999:4').toString('base64url')}`)).code, 410);
 });
-

@@ -31,7 +31,10 @@ export type WatchRequest = {
 };
 
 /** What a watcher with this selection sees of a change. */
-const seen = ({ type, object, previous }: Change, selected: Predicate | undefined): { type: Change['type']; object: KubeObject } | undefined => {
+const seen = (
+  { type, object, previous }: Change,
+  selected: Predicate | undefined,
+): { type: Change['type']; object: KubeObject } | undefined => {
   if (!selected) return { type, object };
   const is = type !== 'DELETED' && selected(object);
   const was = previous !== undefined && selected(previous);
@@ -117,10 +120,13 @@ export const streamWatch = (response: ServerResponse, request: WatchRequest, sto
   const stop = new AbortController();
   const stream: Stream = { response, request, storage, faults, stop, initial: request.initial[Symbol.iterator](), blocked: false };
   const ticker = setInterval(idleBookmark, BOOKMARK_EVERY, stream).unref();
-  const timer = setTimeout(() => {
-    idleBookmark(stream);
-    finish(stream);
-  }, Math.min(request.timeout ?? LONGEST_WATCH, LONGEST_WATCH) * 1000).unref();
+  const timer = setTimeout(
+    () => {
+      idleBookmark(stream);
+      finish(stream);
+    },
+    Math.min(request.timeout ?? LONGEST_WATCH, LONGEST_WATCH) * 1000,
+  ).unref();
   stop.signal.addEventListener('abort', () => {
     request.cursor.close();
     clearInterval(ticker);

@@ -26,7 +26,9 @@ export type WriteOptions = {
 };
 
 const metadataTypes: readonly (readonly [string, (value: unknown) => boolean, string])[] = [
-  ...['name', 'namespace', 'generateName', 'resourceVersion', 'uid'].map((field) => [field, (value: unknown) => typeof value === 'string', 'a string'] as const),
+  ...['name', 'namespace', 'generateName', 'resourceVersion', 'uid'].map(
+    (field) => [field, (value: unknown) => typeof value === 'string', 'a string'] as const,
+  ),
   ...['finalizers', 'ownerReferences'].map((field) => [field, Array.isArray, 'an array'] as const),
 ];
 
@@ -35,19 +37,24 @@ export const enveloped = (resource: Resource, input: Json, version: string): Jso
   if (!isRecord(input)) throw badRequest('the body of the request must be a JSON object');
   const wanted = apiVersionOf(resource, version);
   const { apiVersion = wanted, kind = resource.kind, metadata = {} } = input;
-  const refuse = (why: string): Error => badRequest(`${resource.kind} in version "${version}" cannot be handled as a ${resource.kind}: ${why}`);
+  const refuse = (why: string): Error =>
+    badRequest(`${resource.kind} in version "${version}" cannot be handled as a ${resource.kind}: ${why}`);
   if (apiVersion !== wanted || kind !== resource.kind)
-    throw badRequest(`the API version in the data (${String(apiVersion)}, Kind=${String(kind)}) does not match the expected API version (${wanted}, Kind=${resource.kind})`);
+    throw badRequest(
+      `the API version in the data (${String(apiVersion)}, Kind=${String(kind)}) does not match the expected API version (${wanted}, Kind=${resource.kind})`,
+    );
   if (!isRecord(metadata)) throw refuse('metadata: expected an object');
   const clean = Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));
-  for (const [field, fits, what] of metadataTypes) if (clean[field] !== undefined && !fits(clean[field])) throw refuse(`metadata.${field}: expected ${what}`);
+  for (const [field, fits, what] of metadataTypes)
+    if (clean[field] !== undefined && !fits(clean[field])) throw refuse(`metadata.${field}: expected ${what}`);
   const whole = { ...input, apiVersion, kind, metadata: clean };
   return resource.viewOf === undefined ? whole : eventOfView(whole);
 };
 
 const reportUnknown = (unknown: readonly string[], options: WriteOptions): void => {
   if (unknown.length === 0 || options.fieldValidation === 'Ignore') return;
-  if (options.fieldValidation === 'Strict') throw badRequest(`strict decoding error: ${unknown.map((field) => `unknown field "${field}"`).join(', ')}`);
+  if (options.fieldValidation === 'Strict')
+    throw badRequest(`strict decoding error: ${unknown.map((field) => `unknown field "${field}"`).join(', ')}`);
   for (const field of unknown) options.warn?.(`unknown field "${field}"`);
 };
 
@@ -67,7 +74,8 @@ export const admissible = (resource: Resource, input: Json, options: WriteOption
   const shape = shapeOf(resource);
   if (!shape) return { object: structuredClone(input), causes: [] };
   const { object, unknown, wrong } = decode(structuredClone(input), shape);
-  if (wrong.length > 0) throw badRequest(`${resource.kind} in version "${version}" cannot be handled as a ${resource.kind}: ${wrong.join(', ')}`);
+  if (wrong.length > 0)
+    throw badRequest(`${resource.kind} in version "${version}" cannot be handled as a ${resource.kind}: ${wrong.join(', ')}`);
   reportUnknown(unknown, options);
   setDefaults(resource, object);
   return { object: { ...object, ...identity }, causes: [] };
@@ -104,15 +112,22 @@ export const joined = (resource: Resource, object: Json, old: Json, options: Wri
 export const checkUpdate = (resource: Resource, given: Json, old: Json): void => {
   const { name, resourceVersion, uid, finalizers = [] } = given.metadata;
   if (resourceVersion && resourceVersion !== old.metadata.resourceVersion) throw staleVersion(resource, name);
-  if (!resourceVersion && resource.custom) throw invalid(resource, name, [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')]);
+  if (!resourceVersion && resource.custom)
+    throw invalid(resource, name, [invalidField('metadata.resourceVersion', 0, 'must be specified for an update')]);
   checkUid(resource, name, uid, old.metadata.uid);
   const known: readonly string[] = old.metadata.finalizers ?? [];
   const added = finalizers.filter((one: string) => !known.includes(one));
   if (old.metadata.deletionTimestamp && added.length > 0)
-    throw invalid(resource, name, [forbiddenField('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`)]);
+    throw invalid(resource, name, [
+      forbiddenField(
+        'metadata.finalizers',
+        `no new finalizers can be added if the object is being deleted, found new finalizers ${JSON.stringify(added)}`,
+      ),
+    ]);
 };
 
 /** ApiError 409 when a uid is named and is not that of the stored object. */
 export const checkUid = (resource: Resource, name: string, asked: string | undefined, uid: string): void => {
-  if (asked && asked !== uid) throw conflict(resource, name, `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${uid}`);
+  if (asked && asked !== uid)
+    throw conflict(resource, name, `Precondition failed: UID in precondition: ${asked}, UID in object meta: ${uid}`);
 };

@@ -6,7 +6,10 @@ import type { DnsObjects } from './dns-zone.ts';
 
 const objects: DnsObjects = {
   services: [
-    { metadata: { uid: '1', name: 'web', namespace: 'shop' }, spec: { clusterIP: '10.96.1.1', clusterIPs: ['10.96.1.1', 'fd00:10:96::1'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] } },
+    {
+      metadata: { uid: '1', name: 'web', namespace: 'shop' },
+      spec: { clusterIP: '10.96.1.1', clusterIPs: ['10.96.1.1', 'fd00:10:96::1'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+    },
     { metadata: { uid: '2', name: 'db', namespace: 'shop' }, spec: { clusterIP: 'None', clusterIPs: ['None'] } },
     { metadata: { uid: '3', name: 'other', namespace: 'shop' }, spec: { externalName: 'www.example.com' } },
   ],
@@ -20,7 +23,8 @@ const objects: DnsObjects = {
     },
   ],
 };
-const data = (name: string, type: 'A' | 'AAAA' | 'SRV') => answerTo(name, type, objects)?.map((answer) => ('data' in answer ? answer.data : undefined));
+const data = (name: string, type: 'A' | 'AAAA' | 'SRV') =>
+  answerTo(name, type, objects)?.map((answer) => ('data' in answer ? answer.data : undefined));
 
 for (const [name, type, wanted] of [
   ['web.shop.svc.cluster.local', 'A', ['10.96.1.1']],

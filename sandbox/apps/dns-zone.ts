@@ -16,7 +16,11 @@ export type DnsService = {
 
 export type DnsSlice = {
   readonly metadata: { readonly uid: string; readonly namespace?: string; readonly labels?: { readonly [key: string]: string } };
-  readonly endpoints?: readonly { readonly addresses: readonly string[]; readonly hostname?: string; readonly conditions?: { readonly ready?: boolean } }[];
+  readonly endpoints?: readonly {
+    readonly addresses: readonly string[];
+    readonly hostname?: string;
+    readonly conditions?: { readonly ready?: boolean };
+  }[];
   readonly ports?: readonly { readonly name?: string; readonly port?: number; readonly protocol?: string }[];
 };
 
@@ -46,7 +50,11 @@ export function answerTo(name: string, type: RecordType, objects: DnsObjects): r
   if (prefix.length > 2) return undefined;
   if (found.spec.externalName !== undefined) return [{ name, type: 'CNAME', ttl: TTL, data: found.spec.externalName }];
   if (found.spec.clusterIP !== 'None') return addressRecords(name, type, found.spec.clusterIPs ?? []);
-  return addressRecords(name, type, readyEndpoints(slices).flatMap(({ addresses }) => addresses));
+  return addressRecords(
+    name,
+    type,
+    readyEndpoints(slices).flatMap(({ addresses }) => addresses),
+  );
 }
 
 const isOf = ({ metadata }: DnsSlice, service: string, namespace: string): boolean =>
@@ -63,7 +71,13 @@ function addressRecords(name: string, type: RecordType, addresses: readonly stri
 /** `hostname.service.namespace.svc`: one named endpoint. */
 function endpointRecords(name: string, type: RecordType, hostname: string, slices: readonly DnsSlice[]): readonly Answer[] | undefined {
   const named = readyEndpoints(slices).filter((endpoint) => endpoint.hostname === hostname);
-  return named.length === 0 ? undefined : addressRecords(name, type, named.flatMap(({ addresses }) => addresses));
+  return named.length === 0
+    ? undefined
+    : addressRecords(
+        name,
+        type,
+        named.flatMap(({ addresses }) => addresses),
+      );
 }
 
 /** `_port._protocol.service.namespace.svc`: SRV. */

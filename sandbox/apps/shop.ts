@@ -56,7 +56,11 @@ const serve = (page: (url: string) => Promise<string> | string): void => {
 const roles: Readonly<Record<string, () => void>> = {
   frontend: () =>
     serve(async () => {
-      const [products, cart, receipt] = await Promise.all([fetched('http://catalog/products'), fetched('http://cart/'), asked('payments', 9000, 'pay 3')]);
+      const [products, cart, receipt] = await Promise.all([
+        fetched('http://catalog/products'),
+        fetched('http://cart/'),
+        asked('payments', 9000, 'pay 3'),
+      ]);
       return `Welcome\nProducts: ${products}\nCart: ${cart}\nReceipt: ${receipt}\n`;
     }),
   catalog: () => serve((url) => (url === '/products' ? PRODUCTS.join(', ') : 'catalog')),
@@ -64,8 +68,11 @@ const roles: Readonly<Record<string, () => void>> = {
   payments: () => {
     const socket = createSocket('udp6');
     socket.on('message', (message, peer) => {
-      const reply = (text: string) => socket.send(text, peer.port, peer.address);
-      fetched('http://bank.example.com/').then(() => reply(`${message} confirmed`), () => reply(`${message} noted`));
+      const reply = (word: string) => socket.send(`${message.toString()} ${word}`, peer.port, peer.address);
+      fetched('http://bank.example.com/').then(
+        () => reply('confirmed'),
+        () => reply('noted'),
+      );
     });
     socket.bind(9000);
   },

@@ -36,7 +36,8 @@ export const NAMESPACE = 'checks';
 
 export function placesOf(cluster: Cluster): Places {
   const { store, layout } = cluster;
-  const podNamed = (name: string): Place => podPlace(cluster, podsIn(store, { namespace: NAMESPACE, fieldSelector: `metadata.name=${name}` })[0], name);
+  const podNamed = (name: string): Place =>
+    podPlace(cluster, podsIn(store, { namespace: NAMESPACE, fieldSelector: `metadata.name=${name}` })[0], name);
   const machine = ({ name, ipv4, ipv6 }: Host): Place => ({
     name,
     ips: [ipv4, ipv6],
@@ -45,7 +46,12 @@ export function placesOf(cluster: Cluster): Places {
   return {
     client: podNamed('client'),
     bypass: podNamed('bypass'),
-    echoOn: (node) => podPlace(cluster, podsIn(store, { namespace: NAMESPACE, labelSelector: 'app=echo', fieldSelector: `spec.nodeName=${node}` })[0], `echo on ${node}`),
+    echoOn: (node) =>
+      podPlace(
+        cluster,
+        podsIn(store, { namespace: NAMESPACE, labelSelector: 'app=echo', fieldSelector: `spec.nodeName=${node}` })[0],
+        `echo on ${node}`,
+      ),
     node: (name) => {
       const node = cluster.nodes.find((candidate) => candidate.name === name);
       if (node === undefined) throw new CheckFailed(`There is no node ${name}`);
@@ -67,7 +73,11 @@ export function podPlace({ kubelets }: Cluster, pod: Pod | undefined, what: stri
     name,
     ips: (pod.status?.podIPs ?? []).map(({ ip }) => ip),
     run: (command, timeoutMs = 5_000) => {
-      const process = kubelets.find(({ node }) => node.name === pod.spec.nodeName)?.worker(uid)?.container(undefined)?.process();
+      const process = kubelets
+        .find(({ node }) => node.name === pod.spec.nodeName)
+        ?.worker(uid)
+        ?.container(undefined)
+        ?.process();
       if (process === undefined) throw new CheckFailed(`The pod ${name} does not run`);
       return run(process.enter(command), { timeoutMs, env: process.environment });
     },

@@ -25,8 +25,12 @@ const pingsBoth = async (from: Place, to: Place): Promise<undefined> => {
 };
 
 export const podChecks: readonly Check[] = [
-  check('A pod reaches a pod on the same node (TCP, UDP, ping; IPv4 and IPv6)', ({ places }) => allWays(places.client, places.echoOn('node1'))),
-  check('A pod reaches a pod on another node (TCP, UDP, ping; IPv4 and IPv6)', ({ places }) => allWays(places.client, places.echoOn('node2'))),
+  check('A pod reaches a pod on the same node (TCP, UDP, ping; IPv4 and IPv6)', ({ places }) =>
+    allWays(places.client, places.echoOn('node1')),
+  ),
+  check('A pod reaches a pod on another node (TCP, UDP, ping; IPv4 and IPv6)', ({ places }) =>
+    allWays(places.client, places.echoOn('node2')),
+  ),
   check('A pod that bypasses the socket hooks reaches pods on both nodes', async ({ places }) => {
     await allWays(places.bypass, places.echoOn('node1'));
     return allWays(places.bypass, places.echoOn('node2'));

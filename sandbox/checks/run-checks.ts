@@ -9,15 +9,25 @@ import type { Check } from './check.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
+import { restartChecks } from './restart.ts';
 import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
 import { stateChecks } from './state.ts';
+import { vantageChecks } from './vantage.ts';
 
 export type CheckOptions = { readonly cni: Cni; readonly progress: Progress; readonly signal: AbortSignal };
 
 export type CheckResult = { readonly failed: number; readonly summary: string };
 
-const CHECKS: readonly Check[] = [...podChecks, ...serviceChecks, ...outsideChecks, ...sizeChecks, ...stateChecks];
+const CHECKS: readonly Check[] = [
+  ...podChecks,
+  ...vantageChecks,
+  ...serviceChecks,
+  ...outsideChecks,
+  ...sizeChecks,
+  ...stateChecks,
+  ...restartChecks,
+];
 
 export async function runChecks(cluster: Cluster, { cni, progress, signal }: CheckOptions): Promise<CheckResult> {
   const context = { cluster, places: placesOf(cluster), signal };

@@ -6,7 +6,7 @@ import { isReady, podsIn } from '../objects.ts';
 import { until } from '../until.ts';
 import { NAMESPACE } from './places.ts';
 import type { Place } from './places.ts';
-import { httpGet, tcpRefusal, udpEcho, udpRefusal, udpWho, unreachable, url } from './traffic.ts';
+import { httpGet, ping, tcpRefusal, udpEcho, udpRefusal, udpWho, unreachable, url } from './traffic.ts';
 
 const REFUSAL_MS = 100;
 
@@ -27,7 +27,10 @@ async function findsAll(from: Place, address: string): Promise<string> {
     byTcp.add((await httpGet(from, url(address, 80))).pod);
     byUdp.add((await udpWho(from, address, 80)).pod);
   }
-  expect(byTcp.size === wanted && byUdp.size === wanted, `${tries} tries found ${byTcp.size} backends by TCP and ${byUdp.size} by UDP, wanted ${wanted} each`);
+  expect(
+    byTcp.size === wanted && byUdp.size === wanted,
+    `${tries} tries found ${byTcp.size} backends by TCP and ${byUdp.size} by UDP, wanted ${wanted} each`,
+  );
   return `${tries} tries`;
 }
 
@@ -45,13 +48,19 @@ async function hairpin(pod: Place, address: string): Promise<undefined> {
   return undefined;
 }
 
-async function refusesAtOnce(from: Place, address: string): Promise<string> {
-  const tcp = await tcpRefusal(from, address, 80);
-  const udp = await udpRefusal(from, address, 80);
-  const slowest = Math.max(tcp.milliseconds, udp.milliseconds);
+/** The fastest of three tries counts: the machine may be busy, a service that lets wait is slow every time. */
+async function refusesAtOnce(from: Place, address: string, port = 80): Promise<string> {
+  let [tcp, udp] = [Infinity, Infinity];
+  for (let tries = 0; tries < 3 && Math.max(tcp, udp) >= REFUSAL_MS; tries++) {
+    tcp = Math.min(tcp, (await tcpRefusal(from, address, port)).milliseconds);
+    udp = Math.min(udp, (await udpRefusal(from, address, port)).milliseconds);
+  }
+  const slowest = Math.max(tcp, udp);
   expect(slowest < REFUSAL_MS, `${from.name} was refused after ${slowest.toFixed(0)} ms, wanted less than ${REFUSAL_MS} ms`);
-  return `TCP ${tcp.milliseconds.toFixed(1)} ms, UDP ${udp.milliseconds.toFixed(1)} ms`;
+  return `TCP ${tcp.toFixed(1)} ms, UDP ${udp.toFixed(1)} ms`;
 }
+
+const CLOSED_PORT = 81;
 
 /** Scales the deployment and waits until its service answers from exactly the ready pods. */
 async function followsTo({ cluster: { store }, places, signal }: CheckContext, replicas: number): Promise<void> {
@@ -80,26 +89,46 @@ async function followsTo({ cluster: { store }, places, signal }: CheckContext, r
 }
 
 export const serviceChecks: readonly Check[] = [
-  ...byFamily('A pod reaches a ClusterIP by TCP and UDP', ({ places }, family) => reaches(places.client, places.serviceIps('echo'), family)),
+  ...byFamily('A pod reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
+    reaches(places.client, places.serviceIps('echo'), family),
+  ),
   ...byFamily('A pod that bypasses the socket hooks reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
     reaches(places.bypass, places.serviceIps('echo'), family),
   ),
-  ...byFamily('A node reaches a ClusterIP by TCP and UDP', ({ places }, family) => reaches(places.node('node2'), places.serviceIps('echo'), family)),
-  ...byFamily('A ClusterIP leads to every one of its backends', ({ places }, family) => findsAll(places.client, ofFamily(places.serviceIps('echo'), family))),
+  ...byFamily('A node reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
+    reaches(places.node('node2'), places.serviceIps('echo'), family),
+  ),
+  ...byFamily('A ClusterIP leads to every one of its backends', ({ places }, family) =>
+    findsAll(places.client, ofFamily(places.serviceIps('echo'), family)),
+  ),
   ...byFamily('A ClusterIP leads to every one of its backends, packet by packet', ({ places }, family) =>
     findsAll(places.bypass, ofFamily(places.serviceIps('echo'), family)),
   ),
-  ...byFamily('A pod reaches itself through its own service', ({ places }, family) => hairpin(places.client, ofFamily(places.serviceIps('client'), family))),
+  ...byFamily('A pod reaches itself through its own service', ({ places }, family) =>
+    hairpin(places.client, ofFamily(places.serviceIps('client'), family)),
+  ),
   ...byFamily('A pod that bypasses the socket hooks reaches itself through its own service', ({ places }, family) =>
     hairpin(places.bypass, ofFamily(places.serviceIps('bypass'), family)),
   ),
-  ...byFamily('A service without backends refuses in under 100 ms', ({ places }, family) => refusesAtOnce(places.client, ofFamily(places.serviceIps('nobody'), family))),
+  ...byFamily('A service without backends refuses in under 100 ms', ({ places }, family) =>
+    refusesAtOnce(places.client, ofFamily(places.serviceIps('nobody'), family)),
+  ),
   ...byFamily('A service without backends refuses in under 100 ms, packet by packet', ({ places }, family) =>
     refusesAtOnce(places.bypass, ofFamily(places.serviceIps('nobody'), family)),
   ),
   ...byFamily('A service without backends refuses a node in under 100 ms', ({ places }, family) =>
     refusesAtOnce(places.node('node1'), ofFamily(places.serviceIps('nobody'), family)),
   ),
+  ...byFamily('A port that a service does not have is refused at once', async ({ places }, family) => {
+    const address = ofFamily(places.serviceIps('echo'), family);
+    await refusesAtOnce(places.client, address, CLOSED_PORT);
+    return refusesAtOnce(places.bypass, address, CLOSED_PORT);
+  }),
+  ...byFamily('A ClusterIP answers the ping of a pod', async ({ places }, family) => {
+    await ping(places.client, ofFamily(places.serviceIps('echo'), family));
+    await ping(places.bypass, ofFamily(places.serviceIps('nobody'), family));
+    return undefined;
+  }),
   {
     name: 'A service follows its deployment from one pod to three and back',
     needs: 'services',

@@ -11,12 +11,18 @@ const FRAGMENTED = [4_000, 60_000]; // bytes
 /** Downloads and uploads a body that must arrive whole. */
 async function body(from: Place, host: string, port: number): Promise<string> {
   const curl = ['curl', '--silent', '--show-error', '--globoff', '--connect-timeout', '2', '--max-time', '15'];
-  const down = await from.run([...curl, '--output', '/dev/null', '--write-out', '%{size_download} %{speed_download}', url(host, port, `/bytes/${BODY}`)], 20_000);
+  const down = await from.run(
+    [...curl, '--output', '/dev/null', '--write-out', '%{size_download} %{speed_download}', url(host, port, `/bytes/${BODY}`)],
+    20_000,
+  );
   const [size = '', speed = ''] = down.stdout.split(' ');
   expect(Number(size) === BODY, `${from.name} got ${size || 'no'} bytes from ${host}, wanted ${BODY}: ${down.stderr.trim()}`);
   const script = `head -c ${BODY} /dev/zero | ${curl.join(' ')} --data-binary @- '${url(host, port)}'`;
   const up = await from.run(['sh', '-c', script], 20_000);
-  expect(up.stdout.includes(`"bytes":${BODY}`), `${host} did not get ${BODY} bytes from ${from.name}: ${up.stderr.trim() || up.stdout.trim()}`);
+  expect(
+    up.stdout.includes(`"bytes":${BODY}`),
+    `${host} did not get ${BODY} bytes from ${from.name}: ${up.stderr.trim() || up.stdout.trim()}`,
+  );
   return `${((Number(speed) * 8) / 1e9).toFixed(1)} Gbit/s`;
 }
 
@@ -25,17 +31,28 @@ async function fragments(from: Place, host: string, port: number): Promise<undef
   return undefined;
 }
 
-const each = (name: string, needs: Check['needs'], run: (context: CheckContext, family: Ipv) => Promise<string | undefined>): readonly Check[] =>
-  IPV.map((family) => ({ name: `${name} (${family})`, needs, run: (context) => run(context, family) }));
+const each = (
+  name: string,
+  needs: Check['needs'],
+  run: (context: CheckContext, family: Ipv) => Promise<string | undefined>,
+): readonly Check[] => IPV.map((family) => ({ name: `${name} (${family})`, needs, run: (context) => run(context, family) }));
 
 export const sizeChecks: readonly Check[] = [
-  ...each('20 MB go to a pod on another node and back', 'pods', ({ places }, family) => body(places.client, ofFamily(places.echoOn('node2').ips, family), 8080)),
-  ...each('20 MB go through a ClusterIP and back', 'services', ({ places }, family) => body(places.client, ofFamily(places.serviceIps('echo'), family), 80)),
+  ...each('20 MB go to a pod on another node and back', 'pods', ({ places }, family) =>
+    body(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
+  ),
+  ...each('20 MB go through a ClusterIP and back', 'services', ({ places }, family) =>
+    body(places.client, ofFamily(places.serviceIps('echo'), family), 80),
+  ),
   ...each('20 MB go through a ClusterIP and back, packet by packet', 'services', ({ places }, family) =>
     body(places.bypass, ofFamily(places.serviceIps('echo'), family), 80),
   ),
-  ...each('Datagrams in fragments reach a pod on another node', 'pods', ({ places }, family) => fragments(places.client, ofFamily(places.echoOn('node2').ips, family), 8080)),
-  ...each('Datagrams in fragments reach a ClusterIP', 'services', ({ places }, family) => fragments(places.client, ofFamily(places.serviceIps('echo'), family), 80)),
+  ...each('Datagrams in fragments reach a pod on another node', 'pods', ({ places }, family) =>
+    fragments(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
+  ),
+  ...each('Datagrams in fragments reach a ClusterIP', 'services', ({ places }, family) =>
+    fragments(places.client, ofFamily(places.serviceIps('echo'), family), 80),
+  ),
   ...each('Datagrams in fragments reach a ClusterIP, packet by packet', 'services', ({ places }, family) =>
     fragments(places.bypass, ofFamily(places.serviceIps('echo'), family), 80),
   ),

@@ -13,7 +13,10 @@ const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
 async function resolves(context: CheckContext, name: string, wanted: readonly string[]): Promise<void> {
   const ran = await context.places.client.run(['getent', 'ahosts', name]);
   const found = [...new Set(ran.stdout.split('\n').map((line) => line.split(' ')[0] ?? ''))].filter(Boolean);
-  expect(found.toSorted().join() === wanted.toSorted().join(), `${name} is ${found.join(', ') || 'unknown'} in a pod, wanted ${wanted.join(', ')}`);
+  expect(
+    found.toSorted().join() === wanted.toSorted().join(),
+    `${name} is ${found.join(', ') || 'unknown'} in a pod, wanted ${wanted.join(', ')}`,
+  );
 }
 
 /** Lines of a packet filter that have to do with services. */
@@ -44,11 +47,26 @@ async function noServiceRules({ cluster }: CheckContext): Promise<string> {
 
 /** Runs a command in each agent through the API, as kubectl exec does. */
 async function inEachAgent({ cluster }: CheckContext, command: readonly string[], isGood: (output: string) => boolean): Promise<undefined> {
-  const names = cluster.store.list('pods', { namespace: 'kube-system', labelSelector: 'k8s-app=cilium' }).map(({ metadata }) => metadata.name);
+  const names = cluster.store
+    .list('pods', { namespace: 'kube-system', labelSelector: 'k8s-app=cilium' })
+    .map(({ metadata }) => metadata.name);
   expect(names.length === NODE_NAMES.length, `There are ${names.length} agents, wanted ${NODE_NAMES.length}`);
   for (const name of names) {
-    const ran = await run([kubectlIn(cluster.layout.checkout), '--kubeconfig', cluster.kubeconfig, '-n', 'kube-system', 'exec', name, '--', ...command]);
-    expect(ran.code === 0 && isGood(ran.stdout), `'${command.join(' ')}' in ${name}: exit code ${ran.code}, ${(ran.stdout + ran.stderr).trim()}`);
+    const ran = await run([
+      kubectlIn(cluster.layout.checkout),
+      '--kubeconfig',
+      cluster.kubeconfig,
+      '-n',
+      'kube-system',
+      'exec',
+      name,
+      '--',
+      ...command,
+    ]);
+    expect(
+      ran.code === 0 && isGood(ran.stdout),
+      `'${command.join(' ')}' in ${name}: exit code ${ran.code}, ${(ran.stdout + ran.stderr).trim()}`,
+    );
   }
   return undefined;
 }
@@ -87,6 +105,14 @@ export const stateChecks: readonly Check[] = [
     },
   },
   { name: 'No node has a service rule in nftables or iptables', needs: 'pods', run: noServiceRules },
-  { name: 'cilium status --brief says OK on every node', needs: 'agent', run: (context) => inEachAgent(context, ['cilium', 'status', '--brief'], (output) => output.trim() === 'OK') },
-  { name: 'stentor maps --diff finds no difference on any node', needs: 'agent', run: (context) => inEachAgent(context, ['stentor', 'maps', '--diff'], (output) => output.trim() === '') },
+  {
+    name: 'cilium status --brief says OK on every node',
+    needs: 'agent',
+    run: (context) => inEachAgent(context, ['cilium', 'status', '--brief'], (output) => output.trim() === 'OK'),
+  },
+  {
+    name: 'stentor maps --diff finds no difference on any node',
+    needs: 'agent',
+    run: (context) => inEachAgent(context, ['stentor', 'maps', '--diff'], (output) => output.trim() === ''),
+  },
 ];

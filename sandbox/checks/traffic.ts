@@ -59,8 +59,22 @@ export type Refusal = { readonly milliseconds: number };
 
 /** Throws CheckFailed unless the connection is refused; tells how long that took. */
 export async function tcpRefusal(from: Place, host: string, port: number): Promise<Refusal> {
-  const ran = await from.run(['curl', '--silent', '--output', '/dev/null', '--globoff', '--max-time', '3', '--write-out', '%{time_total}', url(host, port)]);
-  expect(ran.code === 7, `${from.name} to ${host} port ${port}: wanted a refusal, curl says ${ran.code === 0 ? 'connected' : `exit code ${ran.code}`}`);
+  const ran = await from.run([
+    'curl',
+    '--silent',
+    '--output',
+    '/dev/null',
+    '--globoff',
+    '--max-time',
+    '3',
+    '--write-out',
+    '%{time_total}',
+    url(host, port),
+  ]);
+  expect(
+    ran.code === 7,
+    `${from.name} to ${host} port ${port}: wanted a refusal, curl says ${ran.code === 0 ? 'connected' : `exit code ${ran.code}`}`,
+  );
   return { milliseconds: Number(ran.stdout) * 1_000 };
 }
 
@@ -77,12 +91,26 @@ export async function udpRefusal(from: Place, host: string, port: number): Promi
   const ran = await from.run(['bash', '-c', UDP_REFUSAL_SCRIPT, 'udp', host, `${port}`]);
   const [code = '', milliseconds = ''] = ran.stdout.trim().split(' ');
   const isRefused = /refused|unreachable|not permitted/i.test(ran.stderr) && code !== '124';
-  expect(isRefused, `${from.name} by UDP to ${host} port ${port}: wanted a refusal, saw ${code === '0' ? 'an answer' : 'silence'} ${ran.stderr.trim()}`);
+  expect(
+    isRefused,
+    `${from.name} by UDP to ${host} port ${port}: wanted a refusal, saw ${code === '0' ? 'an answer' : 'silence'} ${ran.stderr.trim()}`,
+  );
   return { milliseconds: Number(milliseconds) };
 }
 
 /** Throws CheckFailed if a TCP connection comes about within a second. */
 export async function unreachable(from: Place, host: string, port: number): Promise<void> {
-  const ran = await from.run(['curl', '--silent', '--output', '/dev/null', '--globoff', '--connect-timeout', '1', '--max-time', '2', url(host, port)]);
+  const ran = await from.run([
+    'curl',
+    '--silent',
+    '--output',
+    '/dev/null',
+    '--globoff',
+    '--connect-timeout',
+    '1',
+    '--max-time',
+    '2',
+    url(host, port),
+  ]);
   expect(ran.code !== 0, `${from.name} reached ${host} port ${port}, which it must not`);
 }

@@ -6,9 +6,15 @@ import type { Json } from '../api/json.ts';
 import type { Service } from '../objects.ts';
 import { admitService, familiesFor } from './cluster-ips.ts';
 
-const service = (name: string, spec: Json): Json => ({ metadata: { name, namespace: 'shop' }, spec: { type: 'ClusterIP', ports: [{ port: 80 }], ...spec } });
+const service = (name: string, spec: Json): Json => ({
+  metadata: { name, namespace: 'shop' },
+  spec: { type: 'ClusterIP', ports: [{ port: 80 }], ...spec },
+});
 const admitted = (object: Json, others: readonly Json[] = [], old?: Json): Json =>
-  admitService({ operation: old === undefined ? 'CREATE' : 'UPDATE', resource: 'services', object, old, dryRun: false }, others as readonly Service[]); // as: the fields it reads are there
+  admitService(
+    { operation: old === undefined ? 'CREATE' : 'UPDATE', resource: 'services', object, old, dryRun: false },
+    others as readonly Service[],
+  ); // as: the fields it reads are there
 
 const refusedWith = (pattern: RegExp) => (error: unknown) => error instanceof ApiError && error.code === 422 && pattern.test(error.message);
 
@@ -59,9 +65,15 @@ test('addresses outside of the range, taken or not addresses are refused', () =>
 
 test('node ports are given by protocol, kept when named and refused when taken', () => {
   const one = admitted(service('one', { type: 'NodePort', ports: [{ port: 80 }, { port: 80, protocol: 'UDP' }] }));
-  assert.deepEqual(one.spec.ports.map((port: Json) => port.nodePort), [30_000, 30_000]);
+  assert.deepEqual(
+    one.spec.ports.map((port: Json) => port.nodePort),
+    [30_000, 30_000],
+  );
   assert.equal(admitted(service('two', { type: 'NodePort' }), [one]).spec.ports[0].nodePort, 30_001);
-  assert.throws(() => admitted(service('two', { type: 'NodePort', ports: [{ port: 80, nodePort: 30_000 }] }), [one]), refusedWith(/already allocated/));
+  assert.throws(
+    () => admitted(service('two', { type: 'NodePort', ports: [{ port: 80, nodePort: 30_000 }] }), [one]),
+    refusedWith(/already allocated/),
+  );
 });
 
 test('a load balancer that wants no node ports has none', () => {

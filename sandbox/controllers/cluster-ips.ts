@@ -23,7 +23,10 @@ export function admitService({ object, old }: AdmissionRequest, others: readonly
   const addresses = spec.clusterIP === 'None' ? ['None'] : addressesFor(object, old, families, rest);
   const policy = spec.ipFamilyPolicy ?? 'SingleStack';
   const ports = withNodePorts(object, rest);
-  return { ...object, spec: { ...spec, ports, clusterIP: addresses[0], clusterIPs: addresses, ipFamilies: families, ipFamilyPolicy: policy } };
+  return {
+    ...object,
+    spec: { ...spec, ports, clusterIP: addresses[0], clusterIPs: addresses, ipFamilies: families, ipFamilyPolicy: policy },
+  };
 }
 
 function withoutAddresses(object: Json): Json {
@@ -66,10 +69,12 @@ function checked(object: Json, text: string, family: Family, taken: ReadonlySet<
   const address = parseIp(text);
   const field = 'spec.clusterIPs';
   if (address === undefined) throw refused(object, field, `Invalid value: "${text}": must be a valid IP address`);
-  if (familyName(address) !== family) throw refused(object, field, `Invalid value: "${text}": expected an ${family} value as indicated by \`ipFamilies\``);
+  if (familyName(address) !== family)
+    throw refused(object, field, `Invalid value: "${text}": expected an ${family} value as indicated by \`ipFamilies\``);
   if (!cidrContains(CIDRS[family], address))
     throw refused(object, field, `Invalid value: "${text}": failed to allocate IP ${text}: the provided IP is not in the valid range`);
-  if (taken.has(address)) throw refused(object, field, `Invalid value: "${text}": failed to allocate IP ${text}: provided IP is already allocated`);
+  if (taken.has(address))
+    throw refused(object, field, `Invalid value: "${text}": failed to allocate IP ${text}: provided IP is already allocated`);
   return address;
 }
 
@@ -77,7 +82,8 @@ function withNodePorts(object: Json, others: readonly Service[]): Json[] {
   const ports: readonly Json[] = object.spec.ports ?? [];
   const type = object.spec.type;
   const wants = type === 'NodePort' || (type === 'LoadBalancer' && object.spec.allocateLoadBalancerNodePorts !== false);
-  if (!wants) return ports.map(({ nodePort, ...port }) => (type === 'LoadBalancer' && nodePort !== undefined ? { ...port, nodePort } : port));
+  if (!wants)
+    return ports.map(({ nodePort, ...port }) => (type === 'LoadBalancer' && nodePort !== undefined ? { ...port, nodePort } : port));
   const taken = new Set(others.flatMap(({ spec }) => spec.ports ?? []).map((port) => `${port.protocol ?? 'TCP'} ${port.nodePort}`));
   return ports.map((port) => {
     const protocol = port.protocol ?? 'TCP';

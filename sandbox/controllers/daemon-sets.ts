@@ -21,7 +21,9 @@ export const daemonSetController = (store: Store): Controller => ({
     const set = store.get(SETS, keyFrom(key)) as Workload | undefined; // as: it is a DaemonSet
     if (set === undefined || isDeleting(set)) return undefined;
     const hash = templateHash(set.spec.template);
-    const nodes = nodesIn(store).filter((node) => isWanted(set, node)).map(({ metadata }) => metadata.name);
+    const nodes = nodesIn(store)
+      .filter((node) => isWanted(set, node))
+      .map(({ metadata }) => metadata.name);
     const pods = podsOf(store, set);
     for (const { metadata, spec } of pods) if (!nodes.includes(spec.nodeName ?? '')) store.delete('pods', metadata);
     for (const pod of pods) if (!isActive(pod) && !isDeleting(pod)) store.delete('pods', pod.metadata);

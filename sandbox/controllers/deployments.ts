@@ -26,7 +26,8 @@ export const deploymentController = (store: Store): Controller => ({
     if (deployment === undefined || isDeleting(deployment)) return undefined;
     const current = currentSet(store, deployment);
     const sets = setsOf(store, deployment);
-    if (sets.some((set) => set['status']?.observedGeneration !== set.metadata.generation)) return reportStatus(store, deployment, sets, current);
+    if (sets.some((set) => set['status']?.observedGeneration !== set.metadata.generation))
+      return reportStatus(store, deployment, sets, current);
     if (deployment.spec['paused' as 'replicas'] === undefined) scale(store, deployment, sets, current);
     prune(store, sets, current);
     return reportStatus(store, deployment, setsOf(store, deployment), current);
@@ -48,7 +49,10 @@ function currentSet(store: Store, deployment: Workload): Workload {
   const newest = sets.at(-1);
   if (existing !== undefined && existing === newest) return withRevision(store, deployment, existing);
   const revision = `${(newest === undefined ? 0 : revisionOf(newest)) + 1}`;
-  const set = existing === undefined ? store.create(SETS, setFor(deployment, hash, revision)) : store.patch(SETS, existing.metadata, { metadata: { annotations: { [REVISION]: revision } } });
+  const set =
+    existing === undefined
+      ? store.create(SETS, setFor(deployment, hash, revision))
+      : store.patch(SETS, existing.metadata, { metadata: { annotations: { [REVISION]: revision } } });
   return withRevision(store, deployment, set as Workload); // as: it is a ReplicaSet
 }
 
@@ -82,7 +86,11 @@ function setFor(deployment: Workload, hash: string, revision: string): Json {
 }
 
 function scale(store: Store, deployment: Workload, sets: readonly Workload[], current: Workload): void {
-  const counts = sets.map(({ metadata, spec, ...set }) => ({ name: metadata.name, replicas: spec.replicas ?? 0, available: set['status']?.availableReplicas ?? 0 }));
+  const counts = sets.map(({ metadata, spec, ...set }) => ({
+    name: metadata.name,
+    replicas: spec.replicas ?? 0,
+    available: set['status']?.availableReplicas ?? 0,
+  }));
   const here = counts.find(({ name }) => name === current.metadata.name) ?? { name: current.metadata.name, replicas: 0, available: 0 };
   const plan = replicasFor({
     desired: deployment.spec.replicas ?? 1,
@@ -97,7 +105,9 @@ function scale(store: Store, deployment: Workload, sets: readonly Workload[], cu
 }
 
 function prune(store: Store, sets: readonly Workload[], current: Workload): void {
-  const empty = sets.filter((set) => set.metadata.name !== current.metadata.name && set.spec.replicas === 0 && set['status']?.replicas === 0);
+  const empty = sets.filter(
+    (set) => set.metadata.name !== current.metadata.name && set.spec.replicas === 0 && set['status']?.replicas === 0,
+  );
   for (const { metadata } of empty.slice(0, -KEPT_REVISIONS)) store.delete(SETS, metadata);
 }
 
@@ -124,7 +134,12 @@ function reportStatus(store: Store, deployment: Workload, sets: readonly Workloa
 function conditionsFor(deployment: Workload, set: string, isAvailable: boolean, isComplete: boolean): readonly Condition[] {
   const available: Condition = isAvailable
     ? { type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: 'Deployment has minimum availability.' }
-    : { type: 'Available', status: 'False', reason: 'MinimumReplicasUnavailable', message: 'Deployment does not have minimum availability.' };
+    : {
+        type: 'Available',
+        status: 'False',
+        reason: 'MinimumReplicasUnavailable',
+        message: 'Deployment does not have minimum availability.',
+      };
   const progressing: Condition = isComplete
     ? { type: 'Progressing', status: 'True', reason: 'NewReplicaSetAvailable', message: `ReplicaSet "${set}" has successfully progressed.` }
     : { type: 'Progressing', status: 'True', reason: 'ReplicaSetUpdated', message: `ReplicaSet "${set}" is progressing.` };

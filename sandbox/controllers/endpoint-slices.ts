@@ -26,9 +26,15 @@ export const endpointSliceController = (store: Store): Controller => ({
   sync(key) {
     const service = store.get('services', keyFrom(key)) as Service | undefined; // as: it is a Service
     const existing = slicesOf(store, key);
-    const desired = service === undefined || isDeleting(service) || !hasSelector(service) ? [] : slicesFor(service, podsBehind(store, service));
+    const desired =
+      service === undefined || isDeleting(service) || !hasSelector(service) ? [] : slicesFor(service, podsBehind(store, service));
     const wanted = new Set<string>(desired.map((slice) => slice.metadata.name));
-    for (const slice of desired) put(store, slice, existing.find(({ metadata }) => metadata.name === slice.metadata.name));
+    for (const slice of desired)
+      put(
+        store,
+        slice,
+        existing.find(({ metadata }) => metadata.name === slice.metadata.name),
+      );
     for (const { metadata } of existing) if (!wanted.has(metadata.name)) store.delete(SLICES, metadata);
     return undefined;
   },

@@ -11,7 +11,11 @@ import { nodeFor } from './scheduler.ts';
 // as, in these two: the fields that are read are there
 const node = (name: string, more: Json = {}): Node => ({ metadata: { name, labels: { zone: name } }, spec: {}, ...more }) as Node;
 const pod = (name: string, { spec = {}, ready = true, ...metadata }: Json = {}): Pod =>
-  ({ metadata: { name, ownerReferences: [{ uid: 'owner', controller: true }], creationTimestamp: name, ...metadata }, spec, status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] } }) as unknown as Pod;
+  ({
+    metadata: { name, ownerReferences: [{ uid: 'owner', controller: true }], creationTimestamp: name, ...metadata },
+    spec,
+    status: { conditions: [{ type: 'Ready', status: ready ? 'True' : 'False' }] },
+  }) as unknown as Pod;
 
 const NODES = [node('node1'), node('node2'), node('node3')];
 
@@ -19,14 +23,18 @@ test('pods of one owner spread over nodes', () => {
   assert.equal(nodeFor(pod('c'), NODES, [pod('a', { spec: { nodeName: 'node1' } }), pod('b', { spec: { nodeName: 'node3' } })]), 'node2');
 });
 
-test('a node selector is honoured', () => assert.equal(nodeFor(pod('a', { spec: { nodeSelector: { zone: 'node3' } } }), NODES, []), 'node3'));
+test('a node selector is honoured', () =>
+  assert.equal(nodeFor(pod('a', { spec: { nodeSelector: { zone: 'node3' } } }), NODES, []), 'node3'));
 
 test('cordoned nodes and untolerated taints are avoided', () => {
   const taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
   const nodes = [node('node1', { spec: { unschedulable: true } }), node('node2', { spec: { taints: [taint] } })];
   assert.equal(nodeFor(pod('a'), nodes, []), undefined);
   assert.equal(nodeFor(pod('a', { spec: { tolerations: [{ operator: 'Exists' }] } }), nodes, []), 'node2');
-  assert.equal(nodeFor(pod('a', { spec: { tolerations: [{ key: taint.key, operator: 'Exists', effect: 'NoExecute' }] } }), nodes, []), undefined);
+  assert.equal(
+    nodeFor(pod('a', { spec: { tolerations: [{ key: taint.key, operator: 'Exists', effect: 'NoExecute' }] } }), nodes, []),
+    undefined,
+  );
 });
 
 test('nodes get the lowest free ranges of both families', () => {
@@ -39,7 +47,10 @@ test('a replica set gives up pods without a node, then those that are not ready,
   const on = { spec: { nodeName: 'node1' } };
   const pods = [pod('1', on), pod('2', on), pod('3', { ...on, ready: false }), pod('4')];
   const ready = { ...pod('4'), status: {} };
-  assert.deepEqual(victims([...pods.slice(0, 3), ready], 3).map(({ metadata }) => metadata.name), ['4', '3', '2']);
+  assert.deepEqual(
+    victims([...pods.slice(0, 3), ready], 3).map(({ metadata }) => metadata.name),
+    ['4', '3', '2'],
+  );
 });
 
 test('a daemon set replaces broken pods at once and working ones one by one', () => {

@@ -5,7 +5,8 @@ import { replicasFor } from './rollout.ts';
 import type { ReplicaCount, Rollout } from './rollout.ts';
 
 const count = (name: string, replicas: number, available: number): ReplicaCount => ({ name, replicas, available });
-const step = (rollout: Partial<Rollout>) => Object.fromEntries(replicasFor({ desired: 4, current: count('new', 0, 0), old: [], strategy: {}, ...rollout }));
+const step = (rollout: Partial<Rollout>) =>
+  Object.fromEntries(replicasFor({ desired: 4, current: count('new', 0, 0), old: [], strategy: {}, ...rollout }));
 
 for (const [title, rollout, wanted] of [
   ['a first version is made at once', {}, { new: 4 }],

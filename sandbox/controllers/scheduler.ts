@@ -36,7 +36,11 @@ export function nodeFor(pod: Pod, nodes: readonly Node[], pods: readonly Pod[]):
     .filter((node) => admits(node, pod))
     .map(({ metadata: { name } }) => {
       const here = pods.filter((other) => other.spec.nodeName === name && isActive(other) && !isDeleting(other));
-      return { name, siblings: here.filter((other) => owner !== undefined && controllerOf(other)?.uid === owner).length, pods: here.length };
+      return {
+        name,
+        siblings: here.filter((other) => owner !== undefined && controllerOf(other)?.uid === owner).length,
+        pods: here.length,
+      };
     });
   return candidates.sort((a, b) => a.siblings - b.siblings || a.pods - b.pods || a.name.localeCompare(b.name))[0]?.name;
 }

@@ -46,7 +46,14 @@ export async function deleteNetns(node: SandboxNode, path: string): Promise<void
   await run(node.enter(['ip', 'netns', 'del', path.slice('/run/netns/'.length)], ['--net', '--mount']));
 }
 
-type Call = { readonly node: SandboxNode; readonly pod: Pod; readonly netns: string; readonly containerId: string };
+type Call = {
+  readonly node: SandboxNode;
+  readonly pod: Pod;
+  readonly netns: string;
+  readonly containerId: string;
+  /** Ends a plugin that has not answered. */
+  readonly signal?: AbortSignal;
+};
 
 /** ADD through all plugins of the list; the last result counts. Throws PluginFailed. */
 export async function addToNetwork(call: Call, list: NetworkList): Promise<PodNetwork> {
@@ -60,23 +67,34 @@ export async function deleteFromNetwork(call: Call, list: NetworkList, result: J
   for (const plugin of list.plugins.toReversed()) await callPlugin('DEL', call, plugin.type, pluginInput(list, plugin, result));
 }
 
-async function callPlugin(command: string, { node, pod, netns, containerId }: Call, type: string, input: Json): Promise<Json> {
+async function callPlugin(command: string, { node, pod, netns, containerId, signal }: Call, type: string, input: Json): Promise<Json> {
   const { name, namespace, uid } = pod.metadata;
-  const args = { IgnoreUnknown: '1', K8S_POD_NAMESPACE: namespace, K8S_POD_NAME: name, K8S_POD_INFRA_CONTAINER_ID: containerId, K8S_POD_UID: uid };
+  const args = {
+    IgnoreUnknown: '1',
+    K8S_POD_NAMESPACE: namespace,
+    K8S_POD_NAME: name,
+    K8S_POD_INFRA_CONTAINER_ID: containerId,
+    K8S_POD_UID: uid,
+  };
   const env = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerId,
     CNI_NETNS: netns,
     CNI_IFNAME: 'eth0',
-    CNI_ARGS: Object.entries(args).map(([key, value]) => `${key}=${value}`).join(';'),
+    CNI_ARGS: Object.entries(args)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(';'),
     CNI_PATH: PLUGIN_DIR,
   };
   const program = node.enter([`${PLUGIN_DIR}/${type}`], ['--net', '--mount']);
-  const ran = await run(program, { env, input: JSON.stringify(input), timeoutMs: PLUGIN_TIMEOUT_MS });
+  const ran = await run(program, { env, input: JSON.stringify(input), timeoutMs: PLUGIN_TIMEOUT_MS, ...(signal && { signal }) });
   const output = parsed(ran.stdout);
   if (ran.code === 0 && (command === 'DEL' || output !== undefined)) return output;
-  const message = output?.msg === undefined ? ran.stderr.trim() || ran.stdout.trim() || `exit code ${ran.code}` : [output.msg, output.details].filter(Boolean).join('; ');
+  const message =
+    output?.msg === undefined
+      ? ran.stderr.trim() || ran.stdout.trim() || `exit code ${ran.code}`
+      : [output.msg, output.details].filter(Boolean).join('; ');
   throw new PluginFailed(type, command, message);
 }
 

@@ -48,13 +48,15 @@ export function startContainerLoop(context: LoopContext): ContainerLoop {
     context.onChange();
   };
   const loop: Loop = { ...context, signal: stopping.signal, update, record: () => record, setProcess: (running) => (process = running) };
+  const done = runs(loop);
   return {
     record: () => record,
     process: () => process,
-    done: runs(loop),
+    done,
     stop: async (graceSeconds) => {
       stopping.abort();
       if (process !== undefined) await end(process, graceSeconds);
+      await done; // a run that was about to start ends itself
     },
   };
 }
@@ -68,7 +70,7 @@ type Loop = LoopContext & {
 
 async function runs(loop: Loop): Promise<number> {
   const { container, restartPolicy, signal } = loop;
-  for (let backoff = 0; ; ) {
+  for (let backoff = 0; ;) {
     const started = performance.now();
     const code = await oneRun(loop);
     if (signal.aborted || restartPolicy === 'Never' || (restartPolicy === 'OnFailure' && code === 0)) return code;

@@ -4,8 +4,16 @@ import { test } from 'node:test';
 import type { Pod } from '../objects.ts';
 import { commandOf, environmentOf, hostnameOf } from './environment.ts';
 
-const pod = { metadata: { name: 'web', namespace: 'shop', labels: { app: 'web' } }, spec: { nodeName: 'node1', containers: [] } } as unknown as Pod; // as: the fields that are read are there
-const place = { hostIps: ['192.168.0.11'], podIps: ['10.244.1.5', 'fd00::5'], path: '/bin', configValue: (name: string, key: string) => `${name}.${key}` };
+const pod = {
+  metadata: { name: 'web', namespace: 'shop', labels: { app: 'web' } },
+  spec: { nodeName: 'node1', containers: [] },
+} as unknown as Pod; // as: the fields that are read are there
+const place = {
+  hostIps: ['192.168.0.11'],
+  podIps: ['10.244.1.5', 'fd00::5'],
+  environment: { PATH: '/bin' },
+  configValue: (name: string, key: string) => `${name}.${key}`,
+};
 const from = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } });
 
 test('fields of the pod, keys of ConfigMaps and earlier variables are filled in', () => {
@@ -19,7 +27,10 @@ test('fields of the pod, keys of ConfigMaps and earlier variables are filled in'
   ];
   const environment = environmentOf(pod, { name: 'main', env }, place);
   assert.equal(environment['B'], 'one $(UNKNOWN) $(A)');
-  assert.deepEqual([environment['IP'], environment['IPS'], environment['APP'], environment['C']], ['10.244.1.5', '10.244.1.5,fd00::5', 'web', 'map.key']);
+  assert.deepEqual(
+    [environment['IP'], environment['IPS'], environment['APP'], environment['C']],
+    ['10.244.1.5', '10.244.1.5,fd00::5', 'web', 'map.key'],
+  );
   assert.equal(environment['KUBERNETES_SERVICE_HOST'], '10.96.0.1');
 });
 

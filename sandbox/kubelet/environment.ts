@@ -2,22 +2,22 @@
 // A container's environment and command line, from its spec. Pure.
 import type { Container, EnvVar, Pod } from '../objects.ts';
 
+type Environment = Readonly<Record<string, string>>;
+
 /** What a container may be told about the place where it runs. */
 export type Place = {
   readonly hostIps: readonly string[];
   readonly podIps: readonly string[];
-  /** Where programs are looked for. */
-  readonly path: string;
+  /** What an image would set: where programs are looked for, above all. */
+  readonly environment: Environment;
   /** A key of a ConfigMap in the pod's namespace. */
   configValue(configMap: string, key: string): string | undefined;
 };
 
-type Environment = Readonly<Record<string, string>>;
-
 export function environmentOf(pod: Pod, container: Container, place: Place): Environment {
   const environment: Record<string, string> = {
-    PATH: place.path,
     HOME: '/root',
+    ...place.environment,
     HOSTNAME: hostnameOf(pod),
     KUBERNETES_SERVICE_HOST: '10.96.0.1',
     KUBERNETES_SERVICE_PORT: '443',

@@ -20,7 +20,16 @@ export function recorderFor(store: Store, component: string, host: string): Reco
       const involvedObject = { apiVersion: object.apiVersion, kind: object.kind, name, namespace: object.metadata.namespace, uid };
       const times = { firstTimestamp: now(), lastTimestamp: now() };
       const source = { component, host };
-      const made = store.create('events', { metadata: { generateName: `${name}.`, namespace }, involvedObject, type, reason, message, source, count: 1, ...times });
+      const made = store.create('events', {
+        metadata: { generateName: `${name}.`, namespace },
+        involvedObject,
+        type,
+        reason,
+        message,
+        source,
+        count: 1,
+        ...times,
+      });
       known.set(key, { name: made.metadata.name, count: 1 });
     } catch {
       known.delete(key); // an event that cannot be written (its namespace is going away) is not worth more

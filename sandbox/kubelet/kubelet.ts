@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kubelet of one node: registers the Node, runs the pods bound to it, and says whether the node is ready.
 import { release } from 'node:os';
-import { join } from 'node:path';
 import { messageOf } from '../../src/base/errors.ts';
 import type { KubeObject, Store } from '../api/store.ts';
 import { now, withCondition } from '../conditions.ts';
@@ -11,10 +10,11 @@ import type { Condition, Node, Pod } from '../objects.ts';
 import { pause } from '../until.ts';
 import { networkOf } from './cni.ts';
 import { recorderFor } from './events.ts';
+import { podDir } from './pod-files.ts';
 import { startPodWorker } from './pod-worker.ts';
 import type { PodWorker, WorkerContext } from './pod-worker.ts';
 
-export type KubeletOptions = Pick<WorkerContext, 'store' | 'node' | 'path' | 'checkout' | 'credentialsFor' | 'onNetworkAdded'> & {
+export type KubeletOptions = Pick<WorkerContext, 'store' | 'node' | 'environment' | 'checkout' | 'credentialsFor' | 'onNetworkAdded'> & {
   readonly podsDir: string;
   readonly signal: AbortSignal;
 };
@@ -22,13 +22,15 @@ export type KubeletOptions = Pick<WorkerContext, 'store' | 'node' | 'path' | 'ch
 export type Kubelet = {
   readonly node: SandboxNode;
   worker(uid: string): PodWorker | undefined;
+  /** Ends the processes of all pods without the API's knowledge: the machine is switched off. */
+  close(): Promise<void>;
 };
 
 const LEASE_SECONDS = 40;
 const LEASE_PERIOD_MS = 10_000;
 const READY_PERIOD_MS = 300;
 
-/** Runs until the signal aborts; what it started then still runs and is ended with the node's cgroup. */
+/** Runs until the signal aborts; pods still run then, until it is closed. */
 export function startKubelet(options: KubeletOptions): Kubelet {
   const { store, node, signal } = options;
   const workers = new Map<string, PodWorker>();
@@ -39,7 +41,7 @@ export function startKubelet(options: KubeletOptions): Kubelet {
 
   const begin = (pod: Pod) => {
     const { name, namespace, uid } = pod.metadata;
-    const dir = join(options.podsDir, `${namespace}_${name}_${uid}`);
+    const dir = podDir(options.podsDir, pod);
     workers.set(uid, startPodWorker(pod, { ...options, dir, record }));
     record(pod, 'Normal', 'Scheduled', `Successfully assigned ${namespace}/${name} to ${node.name}`);
   };
@@ -60,7 +62,8 @@ export function startKubelet(options: KubeletOptions): Kubelet {
     else if (isDeleting(pod)) store.delete('pods', pod.metadata, { gracePeriodSeconds: 0 });
     else if (!workers.has(pod.metadata.uid) && isActive(pod)) begin(pod);
   });
-  return { node, worker: (uid) => workers.get(uid) };
+  const close = async () => void (await Promise.all([...workers.values()].map((worker) => worker.abandon())));
+  return { node, worker: (uid) => workers.get(uid), close };
 }
 
 function register(store: Store, { name, ipv4, ipv6 }: SandboxNode): void {
@@ -78,13 +81,23 @@ function register(store: Store, { name, ipv4, ipv6 }: SandboxNode): void {
   ];
   const resources = { cpu: '2', memory: '4Gi', pods: '110' };
   const nodeInfo = {
-    machineID: '', systemUUID: '', bootID: '', operatingSystem: 'linux',
-    architecture: labels['kubernetes.io/arch'], osImage: 'Stentor sandbox', kernelVersion: release(),
-    containerRuntimeVersion: 'sandbox://1', kubeletVersion: 'v1.34.0', kubeProxyVersion: '',
+    machineID: '',
+    systemUUID: '',
+    bootID: '',
+    operatingSystem: 'linux',
+    architecture: labels['kubernetes.io/arch'],
+    osImage: 'Stentor sandbox',
+    kernelVersion: release(),
+    containerRuntimeVersion: 'sandbox://1',
+    kubeletVersion: 'v1.34.0',
+    kubeProxyVersion: '',
   };
-  store.patchStatus('nodes', { name }, { addresses, capacity: resources, allocatable: resources, nodeInfo, conditions: readyConditions(undefined, NOT_YET) });
+  store.patchStatus(
+    'nodes',
+    { name },
+    { addresses, capacity: resources, allocatable: resources, nodeInfo, conditions: readyConditions(undefined, NOT_YET) },
+  );
 }
-
 
 const NOT_YET = 'cni plugin not initialized';
 
@@ -93,7 +106,12 @@ function readyConditions(before: readonly Condition[] | undefined, problem: stri
   const ready: Condition =
     problem === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
-      : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${problem}` };
+      : {
+          type: 'Ready',
+          status: 'False',
+          reason: 'KubeletNotReady',
+          message: `container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:Network plugin returns error: ${problem}`,
+        };
   const enough = (type: string, reason: string, message: string): Condition => ({ type, status: 'False', reason, message });
   return [
     enough('MemoryPressure', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
@@ -106,7 +124,10 @@ function readyConditions(before: readonly Condition[] | undefined, problem: stri
 async function watchNetwork(store: Store, node: SandboxNode, signal: AbortSignal): Promise<void> {
   let before: string | undefined = NOT_YET;
   while (!signal.aborted) {
-    const problem = await networkOf(node).then(() => undefined, () => NOT_YET);
+    const problem = await networkOf(node).then(
+      () => undefined,
+      () => NOT_YET,
+    );
     const stored = store.get('nodes', { name: node.name }) as Node | undefined; // as: the resource is nodes
     if (problem !== before && stored !== undefined && !signal.aborted) {
       store.patchStatus('nodes', { name: node.name }, { conditions: readyConditions(stored.status?.conditions, problem) });

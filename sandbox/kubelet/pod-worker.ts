@@ -2,25 +2,25 @@
 // One pod on its node, from its network to its last process.
 //
 //   network (CNI ADD, again until it works) ─▶ volumes ─▶ init containers ─▶ containers ─▶ ... ─▶ stop ─▶ CNI DEL ─▶ gone
-import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../src/base/errors.ts';
 import { removeCgroup } from '../cgroup.ts';
 import { now } from '../conditions.ts';
 import type { SandboxNode } from '../node.ts';
-import { keyText, podAt } from '../objects.ts';
+import { podAt } from '../objects.ts';
 import type { Container, Pod } from '../objects.ts';
 import type { Store } from '../api/store.ts';
 import { pause } from '../until.ts';
 import { addressesIn } from './cni-config.ts';
-import { addToNetwork, createNetns, deleteFromNetwork, deleteNetns, networkOf } from './cni.ts';
 import type { PodNetwork } from './cni.ts';
 import { startContainerLoop } from './container-loop.ts';
 import type { ContainerLoop, LoopContext } from './container-loop.ts';
 import { commandOf, environmentOf, hostnameOf } from './environment.ts';
 import type { Recorder } from './events.ts';
 import type { ContainerOptions } from './process.ts';
+import { logFile } from './pod-files.ts';
+import { connect, disconnect } from './pod-network.ts';
 import { notStarted, podStatus } from './status.ts';
 import type { PodRecord } from './status.ts';
 import { containerMounts, podMounts, volumePaths } from './volumes.ts';
@@ -31,9 +31,11 @@ export type WorkerContext = {
   readonly node: SandboxNode;
   /** Of this pod: its files and logs. */
   readonly dir: string;
-  readonly path: string;
+  readonly environment: Readonly<Record<string, string>>;
   readonly checkout: string;
   readonly record: Recorder;
+  /** Of the kubelet. */
+  readonly signal: AbortSignal;
   credentialsFor(namespace: string, serviceAccount: string): Credentials;
   /** Milliseconds of a successful CNI ADD. */
   onNetworkAdded(milliseconds: number): void;
@@ -43,6 +45,8 @@ export type PodWorker = {
   container(name: string | undefined): ContainerLoop | undefined;
   /** Ends the pod: processes, network, files, and the object in the API if it is still there. */
   stop(graceSeconds: number): Promise<void>;
+  /** Ends the pod's processes and waits for everything in progress; what else there is goes with its node. */
+  abandon(): Promise<void>;
 };
 
 const OUTSIDE = 'sandbox.stentor.dev/outside-node-cgroup';
@@ -51,7 +55,17 @@ const LONGEST_RETRY_MS = 5_000;
 
 export function startPodWorker(pod: Pod, context: WorkerContext): PodWorker {
   const stopping = new AbortController();
-  const state: PodState = { pod, context, signal: stopping.signal, startTime: now(), podIps: [], network: undefined, init: new Map(), containers: new Map(), dirty: false };
+  const state: PodState = {
+    pod,
+    context,
+    signal: stopping.signal,
+    startTime: now(),
+    podIps: [],
+    network: undefined,
+    init: new Map(),
+    containers: new Map(),
+    dirty: false,
+  };
   const starting = start(state).catch((error: unknown) => context.record(pod, 'Warning', 'FailedSync', messageOf(error)));
   return {
     container: (name) => {
@@ -63,6 +77,11 @@ export function startPodWorker(pod: Pod, context: WorkerContext): PodWorker {
       await Promise.all([...state.containers.values(), ...state.init.values()].map((container) => container.stop(graceSeconds)));
       await starting;
       await tearDown(state);
+    },
+    abandon: async () => {
+      stopping.abort();
+      await Promise.all([...state.containers.values(), ...state.init.values()].map((container) => container.stop(0)));
+      await starting;
     },
   };
 }
@@ -85,7 +104,7 @@ async function start(state: PodState): Promise<void> {
   const { node, dir } = context;
   report(state);
   if (pod.spec.hostNetwork === true) state.podIps = [node.ipv4, node.ipv6];
-  else await repeat(state, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', () => connect(state));
+  else await repeat(state, 'FailedCreatePodSandBox', 'Failed to create pod sandbox: ', () => joinNetwork(state));
   report(state);
   let shared: readonly Mount[] = [];
   let volumes: ReadonlyMap<string, string> = new Map();
@@ -95,7 +114,8 @@ async function start(state: PodState): Promise<void> {
     volumes = await volumePaths(context.store, node, pod, dir);
     for (const container of pod.spec.containers) await containerMounts(node, container, volumes);
   });
-  const prepare = (container: Container) => (restarts: number, id: string) => optionsFor(state, container, { restarts, id, shared, volumes });
+  const prepare = (container: Container) => (restarts: number, id: string) =>
+    optionsFor(state, container, { restarts, id, shared, volumes });
   for (const container of pod.spec.initContainers ?? []) {
     if (signal.aborted) return;
     const policy = pod.spec.restartPolicy === 'Never' ? 'Never' : 'OnFailure';
@@ -137,30 +157,29 @@ async function repeat(state: PodState, reason: string, prefix: string, action: (
   }
 }
 
-async function connect(state: PodState): Promise<void> {
-  const { pod, context } = state;
-  const list = await networkOf(context.node);
-  const netns = await createNetns(context.node);
-  const call = { node: context.node, pod, netns, containerId: randomBytes(32).toString('hex') };
-  const started = performance.now();
-  try {
-    state.network = await addToNetwork(call, list);
-  } catch (error) {
-    await deleteFromNetwork(call, list, undefined).catch(() => undefined); // as libcni: best effort, the error below counts
-    await deleteNetns(context.node, netns);
-    throw error;
-  }
-  context.onNetworkAdded(performance.now() - started);
+async function joinNetwork(state: PodState): Promise<void> {
+  state.network = await connect(state.pod, state.context, state.signal);
   state.podIps = addressesIn(state.network.result);
 }
 
-type Run = { readonly restarts: number; readonly id: string; readonly shared: readonly Mount[]; readonly volumes: ReadonlyMap<string, string> };
+type Run = {
+  readonly restarts: number;
+  readonly id: string;
+  readonly shared: readonly Mount[];
+  readonly volumes: ReadonlyMap<string, string>;
+};
 
 async function optionsFor(state: PodState, container: Container, { restarts, id, shared, volumes }: Run): Promise<ContainerOptions> {
   const { pod, context, podIps, network } = state;
   const { node, store, dir } = context;
-  const configValue = (name: string, key: string) => store.get('configmaps', { namespace: pod.metadata.namespace ?? '', name })?.['data']?.[key];
-  const environment = environmentOf(pod, container, { hostIps: [node.ipv4, node.ipv6], podIps, path: context.path, configValue });
+  const configValue = (name: string, key: string) =>
+    store.get('configmaps', { namespace: pod.metadata.namespace ?? '', name })?.['data']?.[key];
+  const environment = environmentOf(pod, container, {
+    hostIps: [node.ipv4, node.ipv6],
+    podIps,
+    environment: context.environment,
+    configValue,
+  });
   const command = commandOf(container, environment);
   if (command.length === 0) throw new Error(`container "${container.name}" has no command, and there are no images to have one`);
   return {
@@ -176,11 +195,11 @@ async function optionsFor(state: PodState, container: Container, { restarts, id,
   };
 }
 
-/** Where the output of a container's run goes. */
-export const logFile = (dir: string, container: string, restarts: number): string => join(dir, 'logs', container, `${restarts}.log`);
-
 const cgroupOf = ({ pod, context }: PodState): string =>
-  join(pod.metadata.annotations?.[OUTSIDE] === 'true' ? context.node.outsideCgroup : join(context.node.cgroup, 'kubepods'), `pod${pod.metadata.uid}`);
+  join(
+    pod.metadata.annotations?.[OUTSIDE] === 'true' ? context.node.outsideCgroup : join(context.node.cgroup, 'kubepods'),
+    `pod${pod.metadata.uid}`,
+  );
 
 /** Tells the API soon, once for all changes of this turn. */
 function report(state: PodState): void {
@@ -201,32 +220,19 @@ function recordOf({ pod, context, startTime, podIps, init, containers }: PodStat
     startTime,
     hostIps: [context.node.ipv4, context.node.ipv6],
     podIps,
-    init: (pod.spec.initContainers ?? []).map((container) => init.get(container.name)?.record() ?? notStarted(container, 'PodInitializing')),
+    init: (pod.spec.initContainers ?? []).map(
+      (container) => init.get(container.name)?.record() ?? notStarted(container, 'PodInitializing'),
+    ),
     containers: pod.spec.containers.map((container) => containers.get(container.name)?.record() ?? notStarted(container, reason)),
     restarts: pod.spec.restartPolicy !== 'Never' && pod.spec.restartPolicy !== 'OnFailure',
   };
 }
 
-const MOST_DELETE_TRIES = 8;
-
 async function tearDown(state: PodState): Promise<void> {
   const { pod, context, network } = state;
   await removeCgroup(cgroupOf(state));
-  if (network !== undefined) await disconnect(state, network);
+  if (network !== undefined) await disconnect(pod, context, network);
   await rm(context.dir, { recursive: true, force: true });
-  if (podAt(context.store, pod.metadata)?.metadata.uid === pod.metadata.uid) context.store.delete('pods', pod.metadata, { gracePeriodSeconds: 0 });
-}
-
-/** DEL is repeated as long as it may help: the agent may be restarting. */
-async function disconnect({ pod, context }: PodState, { netns, containerId, result }: PodNetwork): Promise<void> {
-  for (let tries = 1, delay = FIRST_RETRY_MS; tries <= MOST_DELETE_TRIES; tries++, delay = Math.min(delay * 2, LONGEST_RETRY_MS)) {
-    try {
-      await deleteFromNetwork({ node: context.node, pod, netns, containerId }, await networkOf(context.node), result);
-      break;
-    } catch (error) {
-      context.record(pod, 'Warning', 'FailedKillPod', `error killing pod ${keyText(pod.metadata)}: ${messageOf(error)}`);
-    }
-    await pause(delay, AbortSignal.timeout(delay));
-  }
-  await deleteNetns(context.node, netns);
+  if (podAt(context.store, pod.metadata)?.metadata.uid === pod.metadata.uid)
+    context.store.delete('pods', pod.metadata, { gracePeriodSeconds: 0 });
 }

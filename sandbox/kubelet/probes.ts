@@ -39,7 +39,7 @@ const periodMs = (probe: Probe): number => (probe.periodSeconds ?? 10) * 1_000;
 
 async function started(context: ProbeContext, probe: Probe, signal: AbortSignal): Promise<boolean> {
   await pause((probe.initialDelaySeconds ?? 0) * 1_000 || BIRTH_MS, signal);
-  for (let failures = 0; !signal.aborted; ) {
+  for (let failures = 0; !signal.aborted;) {
     const failure = await probeOnce(context, probe);
     if (failure === undefined) return true;
     context.onFailure('Startup', failure);
@@ -82,7 +82,19 @@ async function probeOnce({ node, container, process, podIp }: ProbeContext, prob
   if (probe.httpGet) {
     const { scheme = 'HTTP', host = podIp, path = '/', port } = probe.httpGet;
     const url = `${scheme.toLowerCase()}://${bracketed(host)}:${portOf(port, container)}${path}`;
-    const curl = ['curl', '--silent', '--insecure', '--globoff', '--output', '/dev/null', '--max-time', seconds, '--write-out', '%{http_code} %{errormsg}', url];
+    const curl = [
+      'curl',
+      '--silent',
+      '--insecure',
+      '--globoff',
+      '--output',
+      '/dev/null',
+      '--max-time',
+      seconds,
+      '--write-out',
+      '%{http_code} %{errormsg}',
+      url,
+    ];
     const [code = '', ...error] = (await run(node.enter(curl, ['--net']), { timeoutMs })).stdout.split(' ');
     if (/^[23]/.test(code)) return undefined;
     return code === '000' ? `Get "${url}": ${error.join(' ')}` : `HTTP probe failed with statuscode: ${code}`;

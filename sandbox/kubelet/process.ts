@@ -48,7 +48,7 @@ export async function startProcess(options: ContainerOptions): Promise<Container
   } finally {
     await log.close();
   }
-  const exited = exitOf(child).finally(() => removeCgroup(options.cgroup));
+  const exited = exitOf(child, options.cgroup);
   const pid = child.pid;
   if (pid === undefined) throw new Error(`Cannot start a container: ${await exited}`);
   return {
@@ -69,9 +69,11 @@ function commandLine({ node, netns, cgroup, hostname, directory, mounts, command
   return inCgroup(cgroup, node.enter(['unshare', ...own, '--propagation', 'slave', ...script], ['--mount', ...network]));
 }
 
-function exitOf(child: ChildProcess): Promise<number> {
+async function exitOf(child: ChildProcess, cgroup: string): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   child.on('exit', (code, signal) => resolve(exitCodeOf(code, signal)));
   child.on('error', () => resolve(127));
-  return promise;
+  const code = await promise;
+  await removeCgroup(cgroup);
+  return code;
 }

@@ -7,10 +7,32 @@ import type { ContainerRecord, ContainerState, PodRecord } from './status.ts';
 
 const pod = { metadata: { name: 'web' }, spec: { containers: [{ name: 'main', image: 'image' }] } } as unknown as Pod; // as: the fields that are read are there
 const running: ContainerState = { kind: 'running', startedAt: 'then' };
-const ended = (exitCode: number): ContainerState => ({ kind: 'ended', exitCode, startedAt: 'then', finishedAt: 'now', reason: exitCode === 0 ? 'Completed' : 'Error' });
-const container = (state: ContainerState, more: Partial<ContainerRecord> = {}): ContainerRecord => ({ name: 'main', state, restarts: 0, started: true, ready: false, id: 'id', ...more });
+const ended = (exitCode: number): ContainerState => ({
+  kind: 'ended',
+  exitCode,
+  startedAt: 'then',
+  finishedAt: 'now',
+  reason: exitCode === 0 ? 'Completed' : 'Error',
+});
+const container = (state: ContainerState, more: Partial<ContainerRecord> = {}): ContainerRecord => ({
+  name: 'main',
+  state,
+  restarts: 0,
+  started: true,
+  ready: false,
+  id: 'id',
+  ...more,
+});
 const status = (record: Partial<PodRecord>) =>
-  podStatus(pod, { startTime: 'then', hostIps: ['192.168.0.11'], podIps: ['10.244.1.5'], init: [], containers: [], restarts: true, ...record });
+  podStatus(pod, {
+    startTime: 'then',
+    hostIps: ['192.168.0.11'],
+    podIps: ['10.244.1.5'],
+    init: [],
+    containers: [],
+    restarts: true,
+    ...record,
+  });
 
 for (const [title, record, phase] of [
   ['waiting for its first start', { containers: [container({ kind: 'waiting', reason: 'ContainerCreating' })] }, 'Pending'],
@@ -24,7 +46,8 @@ for (const [title, record, phase] of [
 }
 
 test('a pod is ready when all of its containers are', () => {
-  const ready = (containers: readonly ContainerRecord[]) => status({ containers }).conditions.find((condition: { type: string }) => condition.type === 'Ready').status;
+  const ready = (containers: readonly ContainerRecord[]) =>
+    status({ containers }).conditions.find((condition: { type: string }) => condition.type === 'Ready').status;
   assert.equal(ready([container(running, { ready: true })]), 'True');
   assert.equal(ready([container(running, { ready: true }), container(running)]), 'False');
 });

@@ -60,7 +60,9 @@ function phaseOf({ containers, init, restarts }: PodRecord): string {
   const ended = containers.filter(({ state }) => state.kind === 'ended');
   if (ended.length === containers.length && !restarts) return ended.every(succeeded) ? 'Succeeded' : 'Failed';
   if (!restarts && init.some((record) => record.state.kind === 'ended' && !succeeded(record))) return 'Failed';
-  return containers.some(({ state, restarts: count }) => state.kind === 'running' || state.kind === 'ended' || count > 0) ? 'Running' : 'Pending';
+  return containers.some(({ state, restarts: count }) => state.kind === 'running' || state.kind === 'ended' || count > 0)
+    ? 'Running'
+    : 'Pending';
 }
 
 const succeeded = ({ state }: ContainerRecord): boolean => state.kind === 'ended' && state.exitCode === 0;

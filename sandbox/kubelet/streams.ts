@@ -3,7 +3,6 @@
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { readdir, readlink, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { badRequest, notFound } from '../api/api-error.ts';
 import type { ExecSession, ExecTarget, LogTarget } from '../api/streams.ts';
@@ -14,6 +13,7 @@ import { exitCodeOf, run } from '../run.ts';
 import { pause, until } from '../until.ts';
 import type { ContainerLoop } from './container-loop.ts';
 import type { Kubelet } from './kubelet.ts';
+import { logDir, logFile, podDir } from './pod-files.ts';
 
 export type StreamsOptions = {
   readonly store: () => Store;
@@ -23,10 +23,15 @@ export type StreamsOptions = {
 
 type Found = { readonly pod: Pod; readonly name: string; readonly container: ContainerLoop };
 
-function find({ store, kubelets }: StreamsOptions, target: { readonly namespace: string; readonly pod: string; readonly container?: string }): Found {
+function find(
+  { store, kubelets }: StreamsOptions,
+  target: { readonly namespace: string; readonly pod: string; readonly container?: string },
+): Found {
   const pod = podAt(store(), { namespace: target.namespace, name: target.pod });
   if (pod === undefined) throw notFound({ group: '', plural: 'pods', kind: 'Pod' }, target.pod);
-  const worker = kubelets().find(({ node }) => node.name === pod.spec.nodeName)?.worker(pod.metadata.uid);
+  const worker = kubelets()
+    .find(({ node }) => node.name === pod.spec.nodeName)
+    ?.worker(pod.metadata.uid);
   const name = target.container ?? pod.spec.containers[0]?.name ?? '';
   const container = worker?.container(name);
   if (container === undefined) throw badRequest(`container "${name}" in pod "${target.pod}" is waiting to start: ContainerCreating`);
@@ -59,7 +64,14 @@ export async function execIn(options: StreamsOptions, target: ExecTarget): Promi
 
 /** script(1) makes a terminal and passes everything through. */
 const inTerminal = (command: readonly string[]): string[] => [
-  'script', '--quiet', '--return', '--echo', 'always', '--command', `exec ${command.map(quoted).join(' ')}`, '/dev/null',
+  'script',
+  '--quiet',
+  '--return',
+  '--echo',
+  'always',
+  '--command',
+  `exec ${command.map(quoted).join(' ')}`,
+  '/dev/null',
 ];
 
 const quoted = (word: string): string => `'${word.replaceAll("'", String.raw`'\''`)}'`;
@@ -92,18 +104,20 @@ async function resize(pid: number | undefined, columns: number, rows: number): P
 /** The log of a container, from its current (or previous) run. Throws ApiError when there is none. */
 export async function* logsOf(options: StreamsOptions, target: LogTarget, signal: AbortSignal): AsyncIterable<Buffer> {
   const { pod, name, container } = find(options, target);
-  const { name: podName, namespace, uid } = pod.metadata;
-  const dir = join(options.podsDir, `${namespace}_${podName}_${uid}`, 'logs', name);
-  const runs = (await readdir(dir).catch(() => [])).map((file) => Number.parseInt(file, 10)).toSorted((a, b) => b - a);
+  const podName = pod.metadata.name;
+  const dir = podDir(options.podsDir, pod);
+  const runs = (await readdir(logDir(dir, name)).catch(() => [])).map((file) => Number.parseInt(file, 10)).toSorted((a, b) => b - a);
   const index = runs[target.previous === true ? 1 : 0];
-  if (index === undefined) throw badRequest(`${target.previous === true ? 'previous terminated ' : ''}container "${name}" in pod "${podName}" not found`);
-  const path = join(dir, `${index}.log`);
+  if (index === undefined)
+    throw badRequest(`${target.previous === true ? 'previous terminated ' : ''}container "${name}" in pod "${podName}" not found`);
+  const path = logFile(dir, name, index);
   let position = await startOf(path, target.tailLines);
   while (!signal.aborted) {
+    const isLive = container.process() !== undefined; // asked first: what it wrote before its end is read below
     const { size } = await stat(path).catch(() => ({ size: 0 }));
     if (size > position) for await (const chunk of createReadStream(path, { start: position, end: size - 1 })) yield chunk as Buffer; // as: no encoding is set
     position = Math.max(position, size);
-    if (!target.follow || container.process() === undefined) return;
+    if (!target.follow || !isLive) return;
     await pause(FOLLOW_MS, signal);
   }
 }
@@ -122,7 +136,7 @@ async function startOf(path: string, lines: number | undefined): Promise<number>
   for await (const chunk of createReadStream(path, { start: first })) chunks.push(chunk as Buffer); // as: no encoding is set
   const text = Buffer.concat(chunks);
   let at = text.at(-1) === NEWLINE ? text.length - 1 : text.length;
-  for (let count = 0; count < lines && at >= 0; count++) at = text.lastIndexOf(NEWLINE, at - 1);
+  for (let count = 0; count < lines && at >= 0; count++) at = at === 0 ? -1 : text.lastIndexOf(NEWLINE, at - 1);
   return first + Math.max(at + 1, 0);
 }
 

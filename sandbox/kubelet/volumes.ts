@@ -87,11 +87,16 @@ function configFiles(store: Store, pod: Pod, { name, optional, items }: NonNulla
 }
 
 /** The volume mounts of one container. Throws MountFailed where a mount point would have to be made on the machine. */
-export async function containerMounts(node: SandboxNode, container: Container, paths: ReadonlyMap<string, string>): Promise<readonly Mount[]> {
+export async function containerMounts(
+  node: SandboxNode,
+  container: Container,
+  paths: ReadonlyMap<string, string>,
+): Promise<readonly Mount[]> {
   const mounts: Mount[] = [];
   for (const { name, mountPath, subPath = '', readOnly = false } of container.volumeMounts ?? []) {
     const path = paths.get(name);
-    if (path === undefined) throw new MountFailed(`Cannot mount "${name}" in container "${container.name}": the pod has no volume of that name`);
+    if (path === undefined)
+      throw new MountFailed(`Cannot mount "${name}" in container "${container.name}": the pod has no volume of that name`);
     await makeMountPoint(node, mountPath, subPath === '' ? mountPath : dirname(mountPath));
     mounts.push({ source: join(path, subPath), target: mountPath, readOnly });
   }
@@ -99,11 +104,16 @@ export async function containerMounts(node: SandboxNode, container: Container, p
 }
 
 async function makeMountPoint(node: SandboxNode, path: string, directory = path): Promise<void> {
-  const exists = await stat(node.path(path)).then(() => true, () => false);
+  const exists = await stat(node.path(path)).then(
+    () => true,
+    () => false,
+  );
   if (exists) return;
   const clean = normalize(directory);
   if (!PRIVATE.some((prefix) => clean === prefix || clean.startsWith(`${prefix}/`)))
-    throw new MountFailed(`Cannot mount at ${path}: there are no images, so it must exist on this machine or lie under ${PRIVATE.join(', ')}`);
+    throw new MountFailed(
+      `Cannot mount at ${path}: there are no images, so it must exist on this machine or lie under ${PRIVATE.join(', ')}`,
+    );
   await mkdir(node.path(clean), { recursive: true });
 }
 

@@ -8,7 +8,8 @@
 import { systemClock } from '../src/base/clock.ts';
 import { engine } from '../src/base/commit.ts';
 import { derive, from } from '../src/base/derive.ts';
-import { reconciler, type Target } from '../src/base/reconcile.ts';
+import { reconciler } from '../src/base/reconcile.ts';
+import type { Target } from '../src/base/reconcile.ts';
 import { table } from '../src/base/table.ts';
 
 type Service = { readonly ip: string; readonly ports: readonly { readonly port: number; readonly target: number }[] };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Makes load and counts it, for measurement only. One connection, one thread, blocking calls: what is timed is the path.
  *
- *   load serve PORT                       answers on PORT (TCP and UDP, a byte for a message) and takes in on PORT+1
- *   load rr|crr|udp|stream ADDRESS PORT MILLISECONDS
+ *   load serve PORT    answers on PORT (TCP and UDP, a byte for a message) and takes in on PORT+1
+ *   load               reads "KIND ADDRESS PORT MILLISECONDS" line by line, and prints a line of JSON for each
  *
  *   rr      a byte there and a byte back on one TCP connection
  *   crr     the same with a new connection for each; the client ends it by RST, so that nobody is left in TIME_WAIT
@@ -10,7 +10,7 @@
  *   udpto   the same from an unconnected socket: sendto() and recvfrom()
  *   stream  64 KiB writes; the clock stops when the server says that it has read everything
  *
- * A client prints one line of JSON. "busy" is the time for which the whole machine's CPUs were not idle, by /proc/stat
+ * "busy" is the time for which the whole machine's CPUs were not idle, by /proc/stat
  * (ticks of 10 ms: meaningful as a sum over runs). LOAD_CPU=n binds the process to a CPU.
  */
 #define _GNU_SOURCE
@@ -278,44 +278,48 @@ static void bind_cpu(void)
 	must(sched_setaffinity(0, sizeof(set), &set), "bind to LOAD_CPU");
 }
 
-static int usage(void)
+static void do_line(const char *kind, const char *address, uint16_t port, uint64_t duration)
 {
-	fprintf(stderr, "load serve PORT | load rr|crr|udp|udpto|stream ADDRESS PORT MILLISECONDS\n");
-	return 2;
+	struct client client = {.socket = -1};
+	int stream = !strcmp(kind, "stream");
+
+	client.length = address_of(&client.server, address, port + stream);
+	if (!strcmp(kind, "rr")) {
+		connect_socket(&client, SOCK_STREAM);
+		run(&client, there_and_back, duration, 0);
+	} else if (!strcmp(kind, "crr")) {
+		run(&client, connection, duration, 0);
+	} else if (!strcmp(kind, "udp")) {
+		connect_socket(&client, SOCK_DGRAM);
+		run(&client, there_and_back, duration, 0);
+	} else if (!strcmp(kind, "udpto")) {
+		open_socket(&client, SOCK_DGRAM);
+		run(&client, datagram_there_and_back, duration, 0);
+	} else if (stream) {
+		connect_socket(&client, SOCK_STREAM);
+		run(&client, chunk_there, duration, 1);
+	} else {
+		errno = EINVAL;
+		fail("make that kind of load");
+	}
+	close(client.socket);
 }
 
 int main(int count, char **words)
 {
-	struct client client = {.socket = -1};
+	char kind[16], address[64];
+	unsigned int port, milliseconds;
 
 	bind_cpu();
 	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (count == 3 && !strcmp(words[1], "serve"))
 		serve(atoi(words[2]));
-	if (count != 5)
-		return usage();
-	uint16_t port = atoi(words[3]);
-	uint64_t duration = strtoull(words[4], NULL, 10) * 1000000;
-
-	if (!strcmp(words[1], "stream"))
-		port++;
-	client.length = address_of(&client.server, words[2], port);
-	if (!strcmp(words[1], "rr")) {
-		connect_socket(&client, SOCK_STREAM);
-		run(&client, there_and_back, duration, 0);
-	} else if (!strcmp(words[1], "crr")) {
-		run(&client, connection, duration, 0);
-	} else if (!strcmp(words[1], "udp")) {
-		connect_socket(&client, SOCK_DGRAM);
-		run(&client, there_and_back, duration, 0);
-	} else if (!strcmp(words[1], "udpto")) {
-		open_socket(&client, SOCK_DGRAM);
-		run(&client, datagram_there_and_back, duration, 0);
-	} else if (!strcmp(words[1], "stream")) {
-		connect_socket(&client, SOCK_STREAM);
-		run(&client, chunk_there, duration, 1);
-	} else {
-		return usage();
+	if (count != 1) {
+		fprintf(stderr, "load: Cannot understand the command line, wanted \"serve PORT\" or nothing\n");
+		return 2;
 	}
+	while (scanf("%15s %63s %u %u", kind, address, &port, &milliseconds) == 4)
+		do_line(kind, address, port, (uint64_t)milliseconds * 1000000);
 	return 0;
 }

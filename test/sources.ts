@@ -48,6 +48,10 @@ export function importsOf({ path, module, text, lineAt }: Source): readonly Impo
   ];
   return [
     ...requests.map(({ value, start }) => ({ line: lineAt(start), to: target(value), lazy: false })),
-    ...module.dynamicImports.map(({ moduleRequest: { start, end } }) => ({ line: lineAt(start), to: target(unquoted(start, end)), lazy: true })),
+    ...module.dynamicImports.map(({ moduleRequest: { start, end } }) => ({
+      line: lineAt(start),
+      to: target(unquoted(start, end)),
+      lazy: true,
+    })),
   ];
 }

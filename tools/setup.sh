@@ -33,6 +33,7 @@ missing_packages() {
 		esac
 	done <<-END
 		binutils         ld
+		bpftool          bpftool
 		bsdutils         script
 		clang-19         clang-19
 		curl             curl

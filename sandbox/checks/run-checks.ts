@@ -6,6 +6,7 @@ import { CROSS, TICK } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { Cni } from '../up.ts';
 import type { Check } from './check.ts';
+import { identityChecks } from './identities.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
@@ -26,6 +27,7 @@ const CHECKS: readonly Check[] = [
   ...outsideChecks,
   ...sizeChecks,
   ...stateChecks,
+  ...identityChecks,
   ...restartChecks,
 ];
 

@@ -3,8 +3,9 @@
 //
 //   GET /status /services /endpoints /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
+import { createServer } from '../base/node-http.ts';
 import type { Providers } from './api-types.ts';
 import { listenOnSocket } from './unix-socket.ts';
 

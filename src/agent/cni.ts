@@ -2,9 +2,10 @@
 // CNI ADD and DEL: they write and delete rows of `endpoints`, then wait until the kernel has what follows from them.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
 import { assign } from '../base/assign.ts';
 import type { Engine } from '../base/commit.ts';
+import { messageOf } from '../base/errors.ts';
 import { cidr, cidrText, familyOf, macFromBytes, type Cidr, type Ip, type Mac } from '../base/ip.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Writer } from '../base/table.ts';
@@ -13,6 +14,7 @@ import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID, type EndpointRow } from '../endpoi
 import type { AddRequest, DelRequest } from '../endpoints/cni-protocol.ts';
 import { CniCode, failed, type CniReply } from '../endpoints/cni-reply.ts';
 import { addressFor } from '../ipam/addresses.ts';
+import { netnsInode } from '../kernel/netns.ts';
 
 export type CniOptions = {
   readonly endpoints: Writer<string, EndpointRow>;
@@ -24,6 +26,9 @@ export type CniOptions = {
   readonly mtu: () => number;
 };
 
+/** f_type of namespaces in statfs(2): linux/magic.h. */
+const NSFS = 0x6e736673;
+
 export function cniHandler(options: CniOptions): (request: AddRequest | DelRequest) => Promise<CniReply> {
   const cursor = new Map<string, Ip>(); // last address handed out, by range
   return (request) => (request.kind === 'add' ? add(request, options, cursor) : remove(request, options));
@@ -32,7 +37,8 @@ export function cniHandler(options: CniOptions): (request: AddRequest | DelReque
 async function add(request: AddRequest, options: CniOptions, cursor: Map<string, Ip>): Promise<CniReply> {
   const { endpoints, engine } = options;
   const key = hostInterfaceOf(request);
-  if (!existsSync(request.netns)) return failed(CniCode.invalidEnvironment, `Cannot open the network namespace '${request.netns}' (CNI_NETNS), wanted the path of one`);
+  const wrong = netnsTrouble(request.netns);
+  if (wrong !== undefined) return failed(CniCode.invalidEnvironment, `Cannot use CNI_NETNS=${request.netns}: ${wrong}, wanted the path of a pod's network namespace`);
   const present = endpoints.table.get(key);
   const endpoint = present?.netns === request.netns ? present : newEndpoint(request, options, cursor);
   if ('kind' in endpoint) return endpoint;
@@ -81,6 +87,16 @@ function freeId(rows: readonly EndpointRow[]): number | undefined {
 function* numbersAfter(start: number): Iterable<number> {
   for (let id = start + 1; id <= LAST_ENDPOINT_ID; id++) yield id;
   for (let id = FIRST_ENDPOINT_ID; id <= start; id++) yield id;
+}
+
+/** What keeps `path` from being a pod's network namespace. Nothing is opened: what is no namespace may block whoever opens it. */
+function netnsTrouble(path: string): string | undefined {
+  try {
+    if (statfsSync(path).type !== NSFS) return 'it is no namespace';
+    return netnsInode(path) === netnsInode('/proc/self/ns/net') ? "it is the node's own" : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 /** Why the endpoint does not work yet, or undefined when it does. */

@@ -4,8 +4,9 @@
 
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf } from '../base/errors.ts';
+import { codeOf, messageOf, StentorError } from '../base/errors.ts';
 import { problem, type Problem } from '../base/problem.ts';
+import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { endpointOf, type EndpointRow } from '../endpoints/endpoint.ts';
 
@@ -15,13 +16,14 @@ export function endpointFileTarget(directory: string): Target<string, EndpointRo
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   return {
     name: 'endpoint_files',
-    list: () => readEndpoints(directory).rows.map((row) => [row.hostInterface, row] as const),
-    put(entries) {
-      for (const [key, row] of entries) {
-        const hidden = join(directory, `.${key}.new`);
-        writeFileSync(hidden, `${JSON.stringify(row)}\n`, { mode: 0o600, flush: true });
-        renameSync(hidden, join(directory, `${key}${SUFFIX}`));
+    *list() {
+      for (const path of filesIn(directory)) {
+        const row = endpointIn(path);
+        if (typeof row !== 'string') yield [row.hostInterface, row];
       }
+    },
+    put(entries) {
+      forEachEntry(entries, (key, row) => writeWhole(directory, key, `${JSON.stringify(row)}\n`));
     },
     remove(entries) {
       for (const [key] of entries) rmSync(join(directory, `${key}${SUFFIX}`), { force: true });
@@ -29,13 +31,25 @@ export function endpointFileTarget(directory: string): Target<string, EndpointRo
   };
 }
 
+/** The old file or the new one, never half; nothing is left of an attempt that fails. */
+function writeWhole(directory: string, key: string, text: string): void {
+  const path = join(directory, `${key}${SUFFIX}`);
+  const hidden = join(directory, `.${key}.new`);
+  try {
+    writeFileSync(hidden, text, { mode: 0o600, flush: true });
+    renameSync(hidden, path);
+  } catch (cause) {
+    rmSync(hidden, { force: true });
+    throw new StentorError(codeOf(cause) ?? 'WriteFailed', `Cannot write the endpoint's file ${path}`, { cause });
+  }
+}
+
 /** What the directory holds; a damaged file is a Problem and the others are read. */
 export function readEndpoints(directory: string): { readonly rows: readonly EndpointRow[]; readonly problems: readonly Problem[] } {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const rows: EndpointRow[] = [];
   const problems: Problem[] = [];
-  for (const name of readdirSync(directory).filter((file) => file.endsWith(SUFFIX) && !file.startsWith('.'))) {
-    const path = join(directory, name);
+  for (const path of filesIn(directory)) {
     const row = endpointIn(path);
     if (typeof row !== 'string') rows.push(row);
     else
@@ -49,6 +63,10 @@ export function readEndpoints(directory: string): { readonly rows: readonly Endp
       );
   }
   return { rows, problems };
+}
+
+function filesIn(directory: string): string[] {
+  return readdirSync(directory).filter((file) => file.endsWith(SUFFIX) && !file.startsWith('.')).map((name) => join(directory, name));
 }
 
 function endpointIn(path: string): EndpointRow | string {

@@ -2,8 +2,9 @@
 // Health over HTTP for those who probe: kubelet asks the agent on the loopback address, load balancers and kube-proxy's users ask /healthz
 // on kubeProxyReplacementHealthzBindAddr.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { codeOf, messageOf } from '../base/errors.ts';
+import { createServer } from '../base/node-http.ts';
 import { addressPort, ip, type Ip, type Port } from '../base/ip.ts';
 import { problem, type Problem } from '../base/problem.ts';
 

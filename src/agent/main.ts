@@ -4,6 +4,7 @@
 //   Kubernetes ─▶ services, slices ─▶ frontends, sets ─▶ slots, backends ─▶ lb_* ────────▶ kernel
 //   Kubernetes ─▶ nodes ─┬──────────▶ ipcache, routes ──────────────────────────────────▶ kernel, netlink
 //   netlink ────▶ interfaces ───────▶ uplinks ─▶ devices, attachments ──────────────────▶ kernel, tcx and cgroup links
+//   Kubernetes ─▶ pods, namespaces, identities ─▶ labels ─▶ endpoint identities ───────▶ kernel, Kubernetes
 //   CNI ────────▶ endpoints ────────▶ files, pod_links, pod_filters, endpoints, routes ──▶ disk, netlink, tc, kernel
 //   ring buffer ▶ drops
 
@@ -12,15 +13,20 @@ import { systemClock } from '../base/clock.ts';
 import { engine } from '../base/commit.ts';
 import { messageOf } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
-import { problemBook } from '../base/problem.ts';
+import { problemBook, type Problem } from '../base/problem.ts';
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import { refreshInTurn } from '../base/refresh.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import { watchNetwork } from '../datapath/network.ts';
 import { loadDatapath, type Datapath } from '../datapath/programs.ts';
 import { endpointTables } from '../endpoints/tables.ts';
+import { nodeObjects } from '../identities/objects.ts';
+import { identitySources, identityTables } from '../identities/tables.ts';
 import { AttachType } from '../kernel/link.ts';
 import { NetlinkSocket } from '../kernel/socket.ts';
 import { kubeClient } from '../kube/client.ts';
 import { kubeAccess } from '../kube/config.ts';
+import { eventsTarget } from '../kube/events.ts';
 import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { EndpointSlice, Node, Service } from '../kube/types.ts';
@@ -37,11 +43,15 @@ import { readConfig, type Config } from './config.ts';
 import { readDrops } from './drops.ts';
 import { readEndpoints } from './endpoint-files.ts';
 import { serveHealth } from './healthz.ts';
+import { identitiesBefore, identityKinds, identityObjects, unwatched } from './identities.ts';
 import { agentOptions } from './options.ts';
 import { mtuOf, podRanges } from './pod-network.ts';
 import { providersOf } from './providers.ts';
 import { readinessOf } from './readiness.ts';
 import { reconcilersOf } from './reconcilers.ts';
+import { requireNode } from './requirements.ts';
+import { troublesOf } from './troubles.ts';
+import { requireNobodyAt } from './unix-socket.ts';
 
 /** Runs until SIGTERM or SIGINT. The data plane goes on without it. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -52,7 +62,10 @@ export async function main(args: readonly string[]): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   await using end = new AsyncDisposableStack();
+  end.defer(() => stop.abort()); // whatever ends it: nothing may keep the process alive
 
+  requireNode(config);
+  await requireNobodyAt(API_SOCKET);
   const pins = join(config.bpfRoot, 'stentor');
   const client = end.adopt(kubeClient({ access: await kubeAccess({ ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }), ...(config.kubernetes && { server: config.kubernetes }) }) }), (one) => one.close());
   const datapath = end.use(await loadDatapath({ objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config) }));
@@ -62,43 +75,63 @@ export async function main(args: readonly string[]): Promise<void> {
   const problems = problemBook();
   problems.report('values', warnings);
   const idOf = (name: string) => datapath.program(name).id;
+  const known = identitySources();
   const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') });
-  const nodes = nodeTables({ ...config, self, endpoints: endpoints.endpoints, problems, programs: { from: idOf('host_from'), to: idOf('host_to') } });
+  const nodes = nodeTables({ ...config, self, endpoints: endpoints.endpoints, problems, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
+  const found = readEndpoints(options.state);
+  const identities = identityTables({ ...known, ...config, self, endpoints: endpoints.endpoints, nodes: nodes.nodes, before: identitiesBefore(found.rows, new Map()), problems });
   const services = serviceTables(before(datapath), problems);
 
   // targets
-  const { walks, attachments, needs } = reconcilersOf({ datapath, netlink, services, nodes, endpoints, state: options.state, links: join(pins, 'links') });
-  const derivations = [...endpoints.derivations, ...nodes.derivations, ...services.derivations];
-  const machine = engine({ derivations, walks, clock: systemClock, afterwards: () => attachments.wake() });
+  const { walks, attachments, needs, lost } = reconcilersOf({ datapath, netlink, services, nodes, endpoints, state: options.state, links: join(pins, 'links') });
+  const derivations = [...identities.derivations, ...endpoints.derivations, ...nodes.derivations, ...services.derivations];
+  const events = asyncReconciler(problems.table, eventsTarget({ client, controller: 'stentor-agent', instance: self, fallback: `Node ${self}` }));
+  const objects = identityObjects(client, identities, self);
+  const reconcilers = walks.flat();
+  const troubles = troublesOf({ reconcilers: [...reconcilers, attachments, ...objects], endpoints: endpoints.endpoints, clock: systemClock });
+  const afterwards = () => {
+    problems.report('targets', troubles());
+    problems.report('identities', unwatched(kinds));
+    attachments.wake();
+    for (const one of objects) one.wake();
+    events.wake();
+  };
+  const machine = engine({ derivations, walks, clock: systemClock, afterwards });
   end.defer(() => machine.close());
+
+  const reported = (owner: string, rows: readonly Problem[]) => {
+    problems.report(owner, rows);
+    machine.schedule();
+  };
 
   // sources
   const cniRows = endpoints.endpoints.writer('cni');
-  const found = readEndpoints(options.state);
   for (const row of found.rows) cniRows.put(row.hostInterface, row);
   cniRows.complete();
   problems.report('endpoint files', found.problems);
   hookSockets(nodes, datapath, config);
-  watchNetwork({ socket: netlink, writer: nodes.interfaces.writer('netlink'), changed: machine.schedule, signal: stop.signal });
+  watchNetwork({ socket: netlink, writer: nodes.interfaces.writer('netlink'), changed: machine.schedule, lost, signal: stop.signal });
   const watch = { client, changed: machine.schedule };
   const sources = [
-    kubeSource<Node>({ ...watch, resource: resources.nodes, sinks: [sink(nodes.nodes.writer('kubernetes'), nodeRows, problems)] }),
+    kubeSource<Node>({ ...watch, resource: resources.nodes, sinks: [sink(nodes.nodes.writer('kubernetes'), nodeRows, problems), sink(known.nodeObjects.writer('kubernetes'), (one: Node) => nodeObjects(one, self))] }),
     kubeSource<Service>({ ...watch, resource: resources.services, sinks: [sink(services.services.writer('kubernetes'), (one: Service) => serviceRows(one, config.serviceProxyName), problems)] }),
     kubeSource<EndpointSlice>({ ...watch, resource: resources.endpointSlices, sinks: [sink(services.slices.writer('kubernetes'), sliceRows, problems)] }),
   ];
+  const kinds = identityKinds({ tables: known, ...watch, self, problems });
   const drops = readDrops({ events: datapath.map('events'), endpoints: endpoints.endpoints, clock: systemClock, signal: stop.signal });
 
   // servers
   const ready = readinessOf({ sources, walks, attachments, nodes, self, config, build: options.build, log });
-  const reconcilers = walks.flat();
-  const providers = providersOf({ config, self, services, nodes, endpoints, problems, reconcilers, attachments, sources, maps: datapath.maps, drops, health: ready.health, kubernetes: () => ready.kubernetes(client), cni: ready.cni });
+  const providers = providersOf({ config, self, services, nodes, endpoints, identities, problems, reconcilers, slow: [attachments, events, ...objects], sources: [...sources, ...kinds], maps: datapath.maps, drops, health: ready.health, kubernetes: () => ready.kubernetes(client), cni: ready.cni });
   end.use(await serveApi({ path: API_SOCKET, providers }));
-  end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health: ready.health, report: (rows) => problems.report('health servers', rows) }));
+  end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health: ready.health, report: (rows) => reported('health servers', rows) }));
   const handle = cniHandler({ endpoints: cniRows, engine: machine, needs, ranges: () => podRanges(nodes, self, config), mtu: () => mtuOf(nodes, config) });
   end.use(await serveCni({ path: CNI_SOCKET, handle }));
 
   log.info('Agent started', { pid: process.pid, values: options.values, endpoints: found.rows.length });
-  const loops = [...sources, attachments, ready].map((one) => one.run(stop.signal));
+  const slow = { pending: 0, look: () => attachments.refresh() === undefined };
+  const refresh = refreshInTurn({ reconcilers: [...reconcilers, slow], changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs }, stop.signal);
+  const loops = [refresh, ...[...sources, ...kinds, ...objects, attachments, events, ready].map((one) => one.run(stop.signal))];
   machine.schedule();
   await Promise.all(loops).catch((error: unknown) => {
     log.error('Agent ends', { error: messageOf(error) });

@@ -4,6 +4,7 @@
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { StentorError } from '../base/errors.ts';
 
 export type AgentOptions = {
   /** Path of the Helm values file. */
@@ -16,13 +17,23 @@ export type AgentOptions = {
   readonly build: string;
   /** Where endpoints are kept. */
   readonly state: string;
+  /** Milliseconds in which every target is looked at again. */
+  readonly refreshMs: number;
 };
 
 const BUILD = fileURLToPath(new URL('../../build', import.meta.url));
 
-/** Throws TypeError for options that do not exist. */
+/** Throws StentorError for options that do not exist. */
 export function agentOptions(args: readonly string[]): AgentOptions {
-  const { values } = parseArgs({
+  const { values } = parsed(args);
+  const { refresh, kubeconfig, ...rest } = values;
+  const seconds = Number(refresh);
+  if (!(seconds >= 1 && seconds <= 86_400)) throw new StentorError('BadOption', `Cannot start the agent with --refresh ${refresh}, wanted seconds from 1 to 86400`);
+  return { ...rest, kubeconfig, refreshMs: seconds * 1000 };
+}
+
+function parsed(args: readonly string[]) {
+  const config = {
     args: [...args],
     options: {
       values: { type: 'string', default: '/etc/stentor/values.yaml' },
@@ -30,7 +41,12 @@ export function agentOptions(args: readonly string[]): AgentOptions {
       kubeconfig: { type: 'string' },
       build: { type: 'string', default: BUILD },
       state: { type: 'string', default: '/var/run/cilium/state' },
+      refresh: { type: 'string', default: '60' },
     },
-  });
-  return { ...values, kubeconfig: values.kubeconfig };
+  } as const;
+  try {
+    return parseArgs(config);
+  } catch (cause) {
+    throw new StentorError('BadOption', 'Cannot start the agent', { cause });
+  }
 }

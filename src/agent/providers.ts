@@ -4,9 +4,12 @@
 import type { AsyncReconciler } from '../base/reconcile-async.ts';
 import { addressPort, cidrContains, cidrText, familyOf } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
-import type { Reconciler, ReconcilerStatus } from '../base/reconcile.ts';
+import type { ReconcilerStatus } from '../base/ledger.ts';
+import type { Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
+import { labelList } from '../identities/labels.ts';
+import type { IdentityTables } from '../identities/tables.ts';
 import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Source } from '../kube/source.ts';
@@ -23,9 +26,11 @@ export type Insides = {
   readonly services: ServiceTables;
   readonly nodes: NodeTables;
   readonly endpoints: EndpointTables;
+  readonly identities: IdentityTables;
   readonly problems: ProblemBook;
   readonly reconcilers: readonly Reconciler[];
-  readonly attachments: AsyncReconciler;
+  /** Those whose targets answer later. */
+  readonly slow: readonly AsyncReconciler[];
   readonly sources: readonly Source[];
   readonly maps: readonly BpfMap[];
   readonly drops: Drops;
@@ -35,23 +40,26 @@ export type Insides = {
 };
 
 export function providersOf(insides: Insides): Providers {
-  const { services, nodes, endpoints, problems, reconcilers, drops } = insides;
+  const { services, nodes, endpoints, identities, problems, reconcilers, drops } = insides;
   const tables = tablesOf(insides);
   return {
     status: () => statusOf(insides),
     services: () => serviceRows(services),
     endpoints: () =>
-      Array.from(endpoints.endpoints.entries(), ([, { id, namespace, pod, addresses }]) => ({
-        id,
-        pod: `${namespace}/${pod}`,
-        policyIngress: 'Disabled' as const,
-        policyEgress: 'Disabled' as const,
-        identity: undefined,
-        labels: [],
-        ipv4: addresses.find((address) => familyOf(address) === 4),
-        ipv6: addresses.find((address) => familyOf(address) === 6),
-        state: 'ready',
-      })),
+      Array.from(endpoints.endpoints.entries(), ([key, { id, namespace, pod, addresses }]) => {
+        const who = identities.endpointIdentities.get(key);
+        return {
+          id,
+          pod: `${namespace}/${pod}`,
+          policyIngress: 'Disabled' as const,
+          policyEgress: 'Disabled' as const,
+          identity: who?.identity,
+          labels: who?.labels === undefined ? ['reserved:init'] : labelList(who.labels),
+          ipv4: addresses.find((address) => familyOf(address) === 4),
+          ipv6: addresses.find((address) => familyOf(address) === 6),
+          state: 'ready',
+        };
+      }),
     tables: () => tables.map(({ name, size, complete }) => ({ name, rows: size, complete })),
     table: (name) => tables.find((one) => one.name === name) && Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
     differences: () => reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),
@@ -61,8 +69,8 @@ export function providersOf(insides: Insides): Providers {
   };
 }
 
-function tablesOf({ services, nodes, endpoints, problems }: Insides): readonly Table<string, unknown>[] {
-  const groups = [services, nodes, endpoints].flatMap((group) => Object.values(group));
+function tablesOf({ services, nodes, endpoints, identities, problems }: Insides): readonly Table<string, unknown>[] {
+  const groups = [services, nodes, endpoints, identities].flatMap((group) => Object.values(group));
   const found = groups.filter((value): value is Table<string, unknown> => typeof value === 'object' && 'entries' in value && 'complete' in value && 'size' in value);
   return [...found, nodes.hooks.table, problems.table].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -115,16 +123,13 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
   };
 }
 
-function controllersOf({ sources, reconcilers, attachments }: Insides): ControllerRow[] {
-  const reconciled = ({ name, failures, error }: ReconcilerStatus): ControllerRow => ({
-    name: `reconcile-${name}`,
-    lastSuccess: undefined,
-    lastError: undefined,
-    failures: error === undefined ? 0 : failures,
-    message: error,
-  });
+function controllersOf({ sources, reconcilers, slow }: Insides): ControllerRow[] {
+  const reconciled = ({ name, failures, error, refused }: ReconcilerStatus): ControllerRow => {
+    const message = error ?? refused.values().next().value;
+    return { name: `reconcile-${name}`, lastSuccess: undefined, lastError: undefined, failures: message === undefined ? 0 : failures, message };
+  };
   const watched = sources.map(({ status: { name, failures, error, lastSuccess, lastError } }) => ({ name: `watch-${name}`, lastSuccess, lastError, failures: error === undefined ? 0 : failures, message: error }));
-  return [...watched, ...[...reconcilers, attachments].map((one) => reconciled(one.status))];
+  return [...watched, ...[...reconcilers, ...slow].map((one) => reconciled(one.status))];
 }
 
 function mapRows({ maps, reconcilers }: Insides): MapRow[] {

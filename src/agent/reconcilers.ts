@@ -2,10 +2,13 @@
 // Every target of the agent with the table that it is made equal to, in dependency order: what points comes after what it points at.
 
 import { asyncReconciler, type AsyncReconciler } from '../base/reconcile-async.ts';
+import { cidr, cidrText } from '../base/ip.ts';
+import type { ReconcilerOptions } from '../base/ledger.ts';
 import { reconciler, type Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
 import { attachmentTarget, sameAttachment } from '../datapath/attachments.ts';
 import { mapKinds, mapTarget, type MapEntry, type MapKind } from '../datapath/maps.ts';
+import type { Loss } from '../datapath/network.ts';
 import { podFilterTarget } from '../datapath/pod-filters.ts';
 import { podLinkTarget, samePodLink } from '../datapath/pod-links.ts';
 import type { Datapath } from '../datapath/programs.ts';
@@ -21,6 +24,8 @@ import { endpointFileTarget } from './endpoint-files.ts';
 export type Reconcilers = {
   readonly walks: readonly (readonly Reconciler[])[];
   readonly attachments: AsyncReconciler;
+  /** Those that somebody else's hand on the node's network may reach. */
+  readonly lost: (loss: Loss) => void;
   /** Those that an endpoint depends on. */
   readonly needs: CniOptions['needs'];
 };
@@ -38,23 +43,46 @@ export type Everything = {
 };
 
 export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, state, links }: Everything): Reconcilers {
-  const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>) => reconciler(table, mapTarget(kind, datapath.map(kind.name)));
+  const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) => reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state));
-  const podLinks = reconciler(endpoints.podLinks, podLinkTarget(netlink), { same: samePodLink });
-  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs));
-  const entries = map(endpoints.entries, mapKinds.endpoints);
+  const podLinks = reconciler(endpoints.podLinks, podLinkTarget(netlink), { same: samePodLink, waitsFor: (key) => files.trouble(key) });
+  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs), { waitsFor: (key) => podLinks.trouble(key) });
+  const podOf = (address: string) => [...endpoints.endpoints.by('address', address)].map((endpoint) => podFilters.trouble(endpoint.hostInterface)).find((trouble) => trouble !== undefined);
+  const entries = map(endpoints.entries, mapKinds.endpoints, { waitsFor: podOf });
+  const routes = reconciler(nodes.routes, routeTarget(netlink));
   return {
     walks: [
       [reconciler(sysctlTable(), sysctlTarget())],
       [files, podLinks, podFilters, entries],
-      [reconciler(nodes.routes, routeTarget(netlink))],
+      [routes],
       [map(nodes.ipcache, mapKinds.ipcache), map(nodes.deviceEntries, mapKinds.devices)],
       [map(services.lbBackends, mapKinds.lbBackends), map(services.lbSlots, mapKinds.lbSlots), map(services.lbServices, mapKinds.lbServices), map(services.lbAddresses, mapKinds.lbAddresses)],
     ],
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
+    lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     needs: [
       ...[files, podLinks, podFilters].map((one) => ({ reconciler: one, keysOf: ({ hostInterface }: { readonly hostInterface: string }) => [hostInterface] })),
       { reconciler: entries, keysOf: ({ addresses }) => addresses },
     ],
   };
+}
+
+type Losers = Pick<Everything, 'endpoints' | 'nodes'> & { readonly routes: Reconciler; readonly podLinks: Reconciler; readonly podFilters: Reconciler };
+
+/** What is wanted and yet gone is written again; what we removed ourselves is not wanted by then. */
+function doubtLost(loss: Loss, { endpoints, nodes, routes, podLinks, podFilters }: Losers): void {
+  if (loss.kind === 'anything') {
+    for (const one of [routes, podLinks, podFilters]) one.refresh();
+  } else if (loss.kind === 'route') {
+    const key = cidrText(loss.destination);
+    if (nodes.routes.has(key)) routes.doubt(key);
+  } else {
+    for (const [key, endpoint] of endpoints.endpoints.entries()) {
+      if (endpoint.interfaceIndex !== loss.link) continue;
+      podFilters.doubt(key);
+      if (loss.kind === 'pod filter') continue;
+      podLinks.doubt(key);
+      for (const address of endpoint.addresses) routes.doubt(cidrText(cidr(address)));
+    }
+  }
 }

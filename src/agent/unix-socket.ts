@@ -26,11 +26,16 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
   chmodSync(path, 0o600);
 }
 
+/** For a beginning: throws SocketError SocketInUse when another agent answers at `path`, before anything has been touched. */
+export async function requireNobodyAt(path: string): Promise<void> {
+  if (await answers(path)) throw new SocketError('SocketInUse', `Cannot listen on ${path}: another agent listens there`);
+}
+
 async function removeStale(path: string): Promise<void> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return;
   if (!found.isSocket()) throw new SocketError('SocketPathTaken', `Cannot listen on ${path}: it is no socket, wanted a free path`);
-  if (await answers(path)) throw new SocketError('SocketInUse', `Cannot listen on ${path}: another agent listens there`);
+  await requireNobodyAt(path);
   unlinkSync(path);
 }
 

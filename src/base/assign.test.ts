@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { assign, assignSlots, number, type Numbered } from './assign.ts';
+import { assign, assignSlots, number } from './assign.ts';
+import type { Numbered } from './assign.ts';
 import { problemBook } from './problem.ts';
 import { randomFrom, seedOfRun } from './random.ts';
 import { table } from './table.ts';

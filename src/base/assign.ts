@@ -2,7 +2,8 @@
 // Whatever is handed out (ids, slots, addresses) comes from here: what was assigned before and is still valid never moves.
 
 import type { Derivation } from './derive.ts';
-import { problem, type Problem, type ProblemBook } from './problem.ts';
+import { problem } from './problem.ts';
+import type { Problem, ProblemBook } from './problem.ts';
 import type { Table, Writer } from './table.ts';
 
 /**

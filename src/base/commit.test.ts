@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import type { Clock } from './clock.ts';
 import { engine } from './commit.ts';
 import { derive, from } from './derive.ts';
-import { reconciler, type Target } from './reconcile.ts';
+import { reconciler } from './reconcile.ts';
+import type { Target } from './reconcile.ts';
 import { table } from './table.ts';
 import { until } from './until.ts';
 

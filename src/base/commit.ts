@@ -8,9 +8,11 @@
 // from the same row agree with each other only then; a walk may end anywhere (see walkUntil), and the next one starts again
 // with whatever is new.
 
-import { backoff, type Clock } from './clock.ts';
+import { backoff } from './clock.ts';
+import type { Clock } from './clock.ts';
 import type { Derivation } from './derive.ts';
-import { walkUntil, type Reconciler } from './reconcile.ts';
+import { walkUntil } from './reconcile.ts';
+import type { Reconciler } from './reconcile.ts';
 
 export type Engine = {
   /** Asks for a commit in the next turn. */
@@ -63,7 +65,7 @@ export function engine(options: EngineOptions): Engine {
     if (derived) afterwards?.();
     if (walked.includes('more')) return schedule();
     waiting = release(waiting);
-    if (walked.includes('failed')) plan();
+    if (walked.includes('failed') || walked.includes('partly')) plan();
     else tries = 0;
   };
   const plan = () => {

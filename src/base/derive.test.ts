@@ -4,10 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { derive, from, type Derivation } from './derive.ts';
-import { problem, problemBook, type ProblemBook } from './problem.ts';
+import { derive, from } from './derive.ts';
+import type { Derivation } from './derive.ts';
+import { problem, problemBook } from './problem.ts';
+import type { ProblemBook } from './problem.ts';
 import { randomFrom, seedOfRun } from './random.ts';
-import { table, type Table, type Writer } from './table.ts';
+import { table } from './table.ts';
+import type { Table, Writer } from './table.ts';
 
 type Wants = Readonly<Record<string, string>>;
 type Claims = {

@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Break, findingsOf, type Findings } from './fuzz.ts';
+import { Break, findingsOf } from './fuzz.ts';
+import type { Findings } from './fuzz.ts';
 import { seedOfRun } from './random.ts';
 
 const seed = seedOfRun();

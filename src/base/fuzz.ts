@@ -10,11 +10,16 @@
 
 import { isDeepStrictEqual } from 'node:util';
 
-import { engine, type Engine } from './commit.ts';
+import { engine } from './commit.ts';
+import type { Engine } from './commit.ts';
 import { derive, from } from './derive.ts';
-import { reconciler, type Entries, type Outcome, type Reconciler, type Target } from './reconcile.ts';
-import { randomFrom, seedOfRun, type Random } from './random.ts';
-import { table, type Table, type Writer } from './table.ts';
+import type { Entries } from './ledger.ts';
+import { reconciler } from './reconcile.ts';
+import type { Outcome, Reconciler, Target } from './reconcile.ts';
+import { randomFrom, seedOfRun } from './random.ts';
+import type { Random } from './random.ts';
+import { table } from './table.ts';
+import type { Table, Writer } from './table.ts';
 
 export const Break = { order: 'order', unsure: 'unsure', incomplete: 'incomplete' } as const;
 export type Break = (typeof Break)[keyof typeof Break];
@@ -78,11 +83,13 @@ async function play(round: Round): Promise<void> {
       agent = start(round);
     }
     if (round.rough && random.chance(0.05)) disturb(round, agent);
+    if (round.rough) for (const one of agent.reconcilers) for (let i = random.below(20); i > 0 && !one.look(() => true); i--);
     agent.machine.schedule();
     if (random.chance(0.7)) await (random.chance(0.5) ? agent.machine.settled() : turn());
   }
   while (!agent.heardAll) hear(round, agent);
   let tries = 0;
+  if (round.rough) for (const one of [...agent.reconcilers, ...agent.reconcilers]) one.look(() => false); // the first ends a look that began earlier
   do await agent.machine.settled();
   while (agent.reconcilers.some((one) => one.pending > 0 || one.status.error !== undefined) && ++tries < PATIENCE);
   agent.machine.close();
@@ -113,19 +120,20 @@ function hear({ random, world }: Round, agent: Agent): void {
   for (const [key, row] of world.hosts) if (all || random.chance(0.3)) agent.hosts.put(key, row);
   for (const [key, row] of world.services) if (all || random.chance(0.3)) agent.services.put(key, row);
   if (!all) return;
-  for (const [key] of [...agent.hosts.table.entries()]) if (!world.hosts.has(key)) agent.hosts.delete(key);
-  for (const [key] of [...agent.services.table.entries()]) if (!world.services.has(key)) agent.services.delete(key);
+  for (const [key] of agent.hosts.table.entries()) if (!world.hosts.has(key)) agent.hosts.delete(key);
+  for (const [key] of agent.services.table.entries()) if (!world.services.has(key)) agent.services.delete(key);
   agent.heardAll = true;
   agent.hosts.complete();
   agent.services.complete();
 }
 
-/** Somebody else writes into the maps, and the agent is told to look. */
+/** Somebody else writes into the maps; the agent is told to look, or finds out when it looks by itself. */
 function disturb({ random, maps }: Round, agent: Agent): void {
   if (random.chance(0.5)) maps.services.set(`s${random.below(120)}`, '');
   for (const key of maps.backends.keys()) if (random.chance(0.2)) maps.backends.set(key, 'rubbish');
   if (random.chance(0.5)) maps.backends.set('stray', 'rubbish');
-  for (const one of agent.reconcilers) one.refresh();
+  if (random.chance(0.3)) for (const one of agent.reconcilers) one.refresh();
+  if (random.chance(0.3)) for (const key of maps.backends.keys()) agent.reconcilers[0]?.doubt(key);
 }
 
 function start(round: Round): Agent {
@@ -192,7 +200,8 @@ function reconcilerThatForgets(desired: Table<string, string>, target: Target<st
   const changes = desired.changes();
   const dirty = new Set<string>();
   const actual = new Map<string, string>();
-  let error: string | undefined = 'not listed';
+  let listed = false;
+  let error: string | undefined;
   const attempt = (call: () => void): Outcome => {
     try {
       call();
@@ -203,48 +212,35 @@ function reconcilerThatForgets(desired: Table<string, string>, target: Target<st
       return 'failed';
     }
   };
-  const settle = (write: (keys: string[]) => void, wants: (key: string) => boolean): Outcome => {
+  const list = () => {
+    const found = [...target.list()];
+    for (const [key] of [...actual, ...found]) dirty.add(key);
+    actual.clear();
+    for (const [key, value] of found) actual.set(key, value);
+    listed = true;
+  };
+  const step = (wants: (key: string) => boolean, write: (keys: readonly string[]) => void) => () => {
+    if (!listed && attempt(list) === 'failed') return 'failed';
     for (const key of changes.take().keys()) dirty.add(key);
     for (const key of dirty) if (actual.get(key) === desired.get(key)) dirty.delete(key);
     const keys = [...dirty].filter(wants);
     return keys.length === 0 ? 'done' : attempt(() => write(keys));
   };
-  const list = () => {
-    for (const key of actual.keys()) dirty.add(key);
-    actual.clear();
-    for (const [key, value] of target.list()) actual.set(key, value);
-    for (const key of actual.keys()) dirty.add(key);
+  const put = (keys: readonly string[]) => {
+    target.put(keys.map((key) => [key, desired.get(key) ?? '']));
+    for (const key of keys) actual.set(key, desired.get(key) ?? '');
   };
-  const puts = (keys: string[]) => {
-    const entries = keys.map((key) => [key, desired.get(key) ?? ''] as const);
-    target.put(entries);
-    for (const [key, value] of entries) actual.set(key, value);
-  };
-  const removals = (keys: string[]) => {
+  const remove = (keys: readonly string[]) => {
     if (!desired.complete) return;
-    target.remove(keys.map((key) => [key, actual.get(key) ?? ''] as const));
+    target.remove(keys.map((key) => [key, actual.get(key) ?? '']));
     for (const key of keys) actual.delete(key);
   };
-  let listed = false;
-  return {
-    name,
-    get pending() {
-      return dirty.size + changes.pending;
-    },
-    get status() {
-      return { name, entries: actual.size, pending: dirty.size + changes.pending, failures: 0, error };
-    },
-    upserts() {
-      listed ||= attempt(list) === 'done';
-      return listed ? settle(puts, (key) => desired.has(key)) : 'failed';
-    },
-    deletes: () => settle(removals, (key) => !desired.has(key)),
-    refresh() {
-      listed = false;
-    },
-    differences: () => [],
-    trouble: () => error,
-  };
+  const status = () => ({ name, entries: actual.size, pending: dirty.size + changes.pending, failures: 0, refused: new Map<string, string>(), error });
+  // No look() and no doubt(): what it learned at the start is all that it knows.
+  return Object.defineProperties(
+    { name, pending: 0, status: status(), upserts: step((key) => desired.has(key), put), deletes: step((key) => !desired.has(key), remove), refresh: () => void (listed = false), look: () => true, doubt: () => {}, differences: () => [], trouble: () => error },
+    { pending: { get: () => status().pending }, status: { get: status } },
+  );
 }
 
 function wantedIn({ hosts, services }: World): Maps {

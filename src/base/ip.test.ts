@@ -6,7 +6,8 @@ import { BlockList, isIP } from 'node:net';
 import { test } from 'node:test';
 
 import * as address from './ip.ts';
-import { randomFrom, seedOfRun, type Random } from './random.ts';
+import { randomFrom, seedOfRun } from './random.ts';
+import type { Random } from './random.ts';
 
 const { cidr, cidrAddress, cidrContains, cidrIndex, cidrOf, cidrSize, cidrText, ip, ipFromBytes, ipFromWire, ipToBytes, ipToWire, parseCidr, parseIp } = address;
 

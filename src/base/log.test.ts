@@ -4,7 +4,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { logTo, type Fields, type Level } from './log.ts';
+import { logTo } from './log.ts';
+import type { Fields, Level } from './log.ts';
 
 const lineOf = (level: Level, fields: Fields): Fields => {
   let line = '';

@@ -5,7 +5,8 @@
 //
 // An owner replaces all that it said before, so a Problem ends by not being said again.
 
-import { table, type Table } from './table.ts';
+import { table } from './table.ts';
+import type { Table } from './table.ts';
 
 export type Problem = {
   readonly kind: 'problem';

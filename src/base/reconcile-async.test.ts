@@ -2,9 +2,11 @@
 // The loop around a target that answers later.
 
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 
-import { asyncReconciler, type AsyncTarget } from './reconcile-async.ts';
+import { asyncReconciler } from './reconcile-async.ts';
+import type { AsyncTarget } from './reconcile-async.ts';
 import { table } from './table.ts';
 import { until } from './until.ts';
 
@@ -43,7 +45,7 @@ function setup(context: TestContext, held: Record<string, number> = {}) {
     stop.abort();
     await done;
   });
-  return { writer: desired.writer('test'), one, map, calls, failing, target, desired, hold: (until: Promise<void>) => (gate = until) };
+  return { writer: desired.writer('test'), one, map, calls, failing, target, desired, hold: (end: Promise<void>) => void (gate = end) };
 }
 
 test('invariant 1: an asynchronous target has one reconciler too', (context) => {

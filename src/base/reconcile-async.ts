@@ -3,7 +3,9 @@
 // reconcile.ts, in a loop of its own; one call under way at a time. Nothing in the kernel may point at what it makes.
 
 import { backoff } from './clock.ts';
-import { ledgerOf, takeTarget, type Batch, type Entries, type ReconcilerOptions, type ReconcilerStatus } from './reconcile.ts';
+import { ledgerOf } from './ledger.ts';
+import type { Batch, Entries, ReconcilerOptions, ReconcilerStatus } from './ledger.ts';
+import { takeTarget } from './reconcile.ts';
 import type { Table } from './table.ts';
 
 export type AsyncTarget<K extends string, V> = {
@@ -63,7 +65,7 @@ export function asyncReconciler<K extends string, V>(desired: Table<K, V>, targe
       return true;
     } catch (error) {
       listed = false;
-      ledger.failed({ kind: 'remove', entries: [], more: false }, error);
+      ledger.failed({ kind: 'remove', entries: [], waiting: 0, more: false }, error);
       return false;
     }
   };

@@ -6,12 +6,12 @@
 //                        │ failed: unsure
 //                        └────────────────────┘
 //
-// A key stays dirty, or doomed if the table has no row for it, until the target agrees; there is no other retry state. After
-// a failed batch its keys are unsure: the target may hold either value, so they are written again whatever is remembered.
-// Nothing is removed while the table is incomplete, unless the target declares that a withdrawal is always safe. Restart is
-// not a special case: what the target lists at first is simply what is there.
+// What is remembered of a target, and why a key is dirty, doomed or unsure, is in ledger.ts. Restart is not a special case: what
+// the target lists at first is simply what is there. Others may change it later: look() finds that out, doubt() is told.
 
-import { codeOf, messageOf, StentorError } from './errors.ts';
+import { StentorError } from './errors.ts';
+import { EntryErrors, ledgerOf } from './ledger.ts';
+import type { Batch, Entries, Ledger, ReconcilerOptions, ReconcilerStatus } from './ledger.ts';
 import { sameRow } from './same.ts';
 import type { Table } from './table.ts';
 
@@ -27,26 +27,10 @@ export type Target<K extends string, V> = {
   remove(entries: Entries<K, V>): void;
 };
 
-export type Entries<K, V> = readonly (readonly [K, V])[];
-
-export type ReconcilerOptions<V> = {
-  readonly same?: (a: V, b: V) => boolean;
-  /** Removing is right even while the table may still grow. */
-  readonly withdrawalsAlwaysSafe?: boolean;
-};
-
-export type ReconcilerStatus = {
-  readonly name: string;
-  readonly entries: number;
-  readonly pending: number;
-  readonly failures: number;
-  readonly error: string | undefined;
-};
-
 export type Difference = { readonly target: string; readonly key: string; readonly kind: 'missing' | 'different' | 'extra' };
 
-/** How far a step or a walk came. */
-export type Outcome = 'done' | 'more' | 'failed';
+/** How far a step or a walk came; 'partly': some entries could not be written, each for its own reason. */
+export type Outcome = 'done' | 'more' | 'partly' | 'failed';
 
 export type Reconciler = {
   readonly name: string;
@@ -57,8 +41,12 @@ export type Reconciler = {
   upserts(limit?: number): Outcome;
   /** Looks at up to `limit` keys and removes what is not wanted. */
   deletes(limit?: number): Outcome;
-  /** Asks that the next walk looks at the target again; what differs then becomes dirty. */
+  /** Asks that the next walk looks at the target again, as a whole; what differs then becomes dirty. */
   refresh(): void;
+  /** Goes on looking at the target again until `enough`; what differs becomes dirty. True at the end of it. */
+  look(enough: () => boolean): boolean;
+  /** Says that somebody else may have changed the target at `key`: the next walk writes it again. */
+  doubt(key: string): void;
   /** What differs between the table and the target as it lists itself now. */
   differences(): Difference[];
   /** Why `key` is not in its wanted state, or undefined when it is. */
@@ -73,52 +61,25 @@ export function takeTarget(target: { readonly name: string }): void {
   targetsInUse.add(target);
 }
 
-/** Some entries of a call failed, each for its own reason; the others took effect. */
-export class EntryErrors extends StentorError {
-  readonly failures: ReadonlyMap<string, unknown>;
-  constructor(failures: ReadonlyMap<string, unknown>) {
-    const [first] = failures.values();
-    super(codeOf(first) ?? 'ENTRY', failures.size === 1 ? messageOf(first) : `${messageOf(first)} (and ${failures.size - 1} more)`);
-    this.failures = failures;
-  }
-}
-
-/** Writes each entry by itself, so that one which cannot be written does not keep the others from it. Throws EntryErrors at the end. */
-export function forEachEntry<K extends string, V>(entries: Entries<K, V>, write: (key: K, value: V) => void): void {
-  const failures = new Map<string, unknown>();
-  for (const [key, value] of entries) {
-    try {
-      write(key, value);
-    } catch (error) {
-      failures.set(key, error);
-    }
-  }
-  if (failures.size > 0) throw new EntryErrors(failures);
-}
-
 export function reconciler<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, options: ReconcilerOptions<V> = {}): Reconciler {
   takeTarget(target);
   const ledger = ledgerOf(desired, target.name, options);
   let listed = false;
-  const look = () => {
+  let looking: Iterator<readonly [K, V]> | undefined;
+  const observing = (observe: () => boolean): boolean => {
     try {
-      ledger.observe(target.list());
-      listed = true;
+      return observe();
     } catch (error) {
-      ledger.failed({ kind: 'remove', entries: [], more: false }, error);
+      ledger.failed({ kind: 'remove', entries: [], waiting: 0, more: false }, error);
+      looking = undefined;
+      listed = false; // the next walk starts over
+      return true;
     }
   };
-  const step = (batch: Batch<K, V>, write: (entries: Entries<K, V>) => void): Outcome => {
-    if (batch.entries.length > 0) {
-      try {
-        write(batch.entries);
-      } catch (error) {
-        ledger.failed(batch, error);
-        return 'failed';
-      }
-      ledger.settled(batch);
-    }
-    return batch.more ? 'more' : 'done';
+  const list = () => {
+    looking = undefined;
+    ledger.observe(target.list());
+    return (listed = true);
   };
   return {
     name: target.name,
@@ -129,16 +90,45 @@ export function reconciler<K extends string, V>(desired: Table<K, V>, target: Ta
       return ledger.status;
     },
     upserts(limit) {
-      if (!listed) look();
-      return listed ? step(ledger.puts(limit), (entries) => target.put(entries)) : 'failed';
+      if (!listed) observing(list);
+      return listed ? step(ledger, ledger.puts(limit), (entries) => target.put(entries)) : 'failed';
     },
-    deletes: (limit) => (listed ? step(ledger.removals(limit), (entries) => target.remove(entries)) : 'failed'),
+    deletes(limit) {
+      const outcome = listed ? step(ledger, ledger.removals(limit), (entries) => target.remove(entries)) : 'failed';
+      return outcome === 'partly' ? 'failed' : outcome; // what comes before in the list may be pointed at still
+    },
     refresh() {
       listed = false;
     },
+    look: (enough) =>
+      !listed ||
+      observing(() => {
+        looking ??= target.list()[Symbol.iterator]();
+        const done = ledger.compare(looking, enough);
+        if (done) looking = undefined;
+        return done;
+      }),
+    doubt: (key) => ledger.doubt(key),
     differences: () => differencesBetween(desired, target, options.same ?? sameRow),
     trouble: (key) => ledger.trouble(key),
   };
+}
+
+function step<K extends string, V>(ledger: Ledger<K, V>, batch: Batch<K, V>, write: (entries: Entries<K, V>) => void): Outcome {
+  let written = batch.entries.length;
+  if (written > 0) {
+    try {
+      write(batch.entries);
+      ledger.settled(batch);
+    } catch (error) {
+      ledger.failed(batch, error);
+      if (!(error instanceof EntryErrors)) return 'failed';
+      written -= error.failures.size;
+    }
+  }
+  const left = batch.entries.length - written + batch.waiting;
+  if (batch.more && (written > 0 || left === 0)) return 'more';
+  return left > 0 ? 'partly' : 'done';
 }
 
 const KEYS_PER_STEP = 1024;
@@ -146,130 +136,28 @@ const KEYS_PER_STEP = 1024;
 /**
  * Upserts walk the list forwards, deletes backwards, a failed step ends the walk: nothing ever points at something missing.
  * The same holds for every beginning of a walk, so one may also end after any step that got something done because `enough`
- * says so.
+ * says so. Where single entries fail the walk goes on: whatever points at them waits for them (ReconcilerOptions.waitsFor).
  */
 export function walkUntil(reconcilers: readonly Reconciler[], enough: () => boolean): Outcome {
   const upserts = reconcilers.map((one) => ({ one, step: one.upserts }));
   const deletes = reconcilers.toReversed().map((one) => ({ one, step: one.deletes }));
+  let whole = true;
   for (const { one, step } of [...upserts, ...deletes]) {
     let outcome: Outcome;
     do {
       const before = one.pending;
       outcome = step(KEYS_PER_STEP);
       if (outcome === 'failed') return 'failed';
-      if (one.pending !== before && enough()) return 'more';
+      if (outcome === 'partly') whole = false;
+      if ((outcome === 'more' || one.pending !== before) && enough()) return 'more';
     } while (outcome === 'more');
   }
-  return 'done';
+  return whole ? 'done' : 'partly';
 }
 
 /** A whole walk. False when a target failed; the failure is in its reconciler's status. */
 export function walk(reconcilers: readonly Reconciler[]): boolean {
   return walkUntil(reconcilers, () => false) === 'done';
-}
-
-/** What one call to a target writes; `more` when there are keys that it did not look at. */
-export type Batch<K, V> = { readonly kind: 'put' | 'remove'; readonly entries: Entries<K, V>; readonly more: boolean };
-
-/** What a reconciler remembers about its target; the same for targets that answer at once and for those that answer later. */
-export type Ledger<K extends string, V> = {
-  readonly pending: number;
-  readonly status: ReconcilerStatus;
-  observe(found: Iterable<readonly [K, V]>): void;
-  puts(limit?: number): Batch<K, V>;
-  removals(limit?: number): Batch<K, V>;
-  settled(batch: Batch<K, V>): void;
-  /** The call failed: for the keys that EntryErrors name, or else for all. */
-  failed(batch: Batch<K, V>, error: unknown): void;
-  trouble(key: string): string | undefined;
-};
-
-export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string, options: ReconcilerOptions<V>): Ledger<K, V> {
-  const { same = sameRow, withdrawalsAlwaysSafe = false } = options;
-  const actual = new Map<K, V>();
-  const dirty = new Set<K>();
-  const doomed = new Set<K>();
-  const unsure = new Set<K>();
-  const changes = desired.changes();
-  let failures = 0;
-  let error: string | undefined;
-  const agrees = (key: K, want: V) => {
-    const have = actual.get(key);
-    return have !== undefined && !unsure.has(key) && same(have, want);
-  };
-  const settle = (kind: 'put' | 'remove', [key, value]: readonly [K, V]) => {
-    if (kind === 'put') actual.set(key, value);
-    else actual.delete(key);
-    (kind === 'put' ? dirty : doomed).delete(key); // what changed since is among the changes
-    unsure.delete(key);
-  };
-  const pending = () => dirty.size + doomed.size + changes.pending;
-  return {
-    get pending() {
-      return pending();
-    },
-    get status() {
-      return { name, entries: actual.size, pending: pending(), failures, error };
-    },
-    observe(found) {
-      for (const key of actual.keys()) dirty.add(key);
-      actual.clear();
-      unsure.clear();
-      for (const [key, value] of found) {
-        actual.set(key, value);
-        dirty.add(key);
-      }
-      error = undefined;
-    },
-    puts(limit = Infinity) {
-      const entries: [K, V][] = [];
-      for (const key of changes.take(Math.max(0, limit - dirty.size)).keys()) dirty.add(key);
-      let left = limit;
-      for (const key of dirty) {
-        if (left-- <= 0) return { kind: 'put', entries, more: true };
-        const want = desired.get(key);
-        if (want !== undefined && !agrees(key, want)) entries.push([key, want]);
-        else {
-          dirty.delete(key);
-          if (want === undefined) doomed.add(key);
-        }
-      }
-      return { kind: 'put', entries, more: changes.pending > 0 };
-    },
-    removals(limit = Infinity) {
-      const entries: [K, V][] = [];
-      if (!desired.complete && !withdrawalsAlwaysSafe) return { kind: 'remove', entries, more: false };
-      let left = limit;
-      for (const key of doomed) {
-        if (left-- <= 0) return { kind: 'remove', entries, more: true };
-        const have = actual.get(key);
-        if (have !== undefined && !desired.has(key)) entries.push([key, have]);
-        else doomed.delete(key);
-      }
-      return { kind: 'remove', entries, more: false };
-    },
-    settled(batch) {
-      for (const entry of batch.entries) settle(batch.kind, entry);
-      error = undefined;
-    },
-    failed({ kind, entries }, thrown) {
-      for (const entry of entries) {
-        const [key, value] = entry;
-        if (thrown instanceof EntryErrors && !thrown.failures.has(key)) settle(kind, entry);
-        else {
-          unsure.add(key);
-          if (kind === 'put') actual.set(key, value);
-        }
-      }
-      failures++;
-      error = messageOf(thrown);
-    },
-    trouble(key) {
-      const own = key as K; // a key of this table or of no table
-      if (!dirty.has(own) && !doomed.has(own)) return undefined;
-      return error ?? `${name} has not been reached yet`;
-    },
-  };
 }
 
 function differencesBetween<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, same: (a: V, b: V) => boolean): Difference[] {

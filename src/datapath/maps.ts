@@ -3,7 +3,8 @@
 // once, with the text of its keys.
 
 import { addressPort, type Ip } from '../base/ip.ts';
-import type { Entries, Target } from '../base/reconcile.ts';
+import type { Entries } from '../base/ledger.ts';
+import type { Target } from '../base/reconcile.ts';
 import type { Codec } from '../kernel/codec.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { u32Codec, ipCodec } from '../kernel/codec.ts';

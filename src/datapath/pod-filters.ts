@@ -2,6 +2,7 @@
 // pod_from and pod_to on every pod's interface, as a Target. clsact filters at a fixed handle and priority: they live and end with
 // the interface, outlive the agent, and a new program replaces the old one between two packets.
 
+import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { deleteClsact, ensureClsact, FilterHook, listFilters, putFilter, type FilterPlace } from '../kernel/netlink-filter.ts';
 import { listLinks } from '../kernel/netlink-link.ts';
@@ -35,11 +36,11 @@ export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfPro
       }
     },
     put(entries) {
-      for (const [, { link, from, to }] of entries) {
+      forEachEntry(entries, (_, { link, from, to }) => {
         ensureClsact(socket, link);
         attach({ link, hook: FilterHook.egress, ...PLACE }, to);
         attach({ link, hook: FilterHook.ingress, ...PLACE }, from);
-      }
+      });
     },
     remove(entries) {
       for (const [, { link }] of entries) deleteClsact(socket, link);

@@ -8,7 +8,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { cidr, familyOf, ip, type Ip, type Mac } from '../base/ip.ts';
-import { forEachEntry, type Target } from '../base/reconcile.ts';
+import { forEachEntry } from '../base/ledger.ts';
+import type { Target } from '../base/reconcile.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import { AddressFlag, putAddress } from '../kernel/netlink-address.ts';
 import { changeLink, createVeth, deleteLink, findLink, listLinks } from '../kernel/netlink-link.ts';
@@ -39,6 +40,7 @@ export const GATEWAY = { 4: ip('169.254.1.1'), 6: ip('fe80::1') } as const;
 export const ANYWHERE = { 4: cidr('0.0.0.0/0'), 6: cidr('::/0') } as const;
 export const GATEWAY_MAC = configDefaults.gatewayMac;
 const QUEUE_LENGTH = 1000;
+const LOOPBACK = 1;
 /** Beyond the indexes that the kernel gives by itself on any machine that lives for long. */
 const FIRST_INDEX = 0x100000;
 const LAST_INDEX = FIRST_INDEX + 0xffff;
@@ -78,33 +80,28 @@ function putPodLink(socket: NetlinkSocket, { name, index, peer }: PodLink): void
   const found = findLink(socket, name);
   if (found && found.index !== index) deleteLink(socket, name);
   if (found?.index !== index) {
-    deleteLink(pod, peer.name); // what an attempt that failed left behind
-    createVeth(socket, { name, index, mac: GATEWAY_MAC, mtu: peer.mtu, txQueueLength: QUEUE_LENGTH, up: true, peer });
+    createVeth(socket, { name, index, mac: GATEWAY_MAC, mtu: peer.mtu, txQueueLength: QUEUE_LENGTH, up: true, peer: { ...peer, index } });
     writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
   }
-  configurePod(pod, peer);
+  configurePod(pod, index, peer);
 }
 
-/** Everything inside the pod's namespace; may be repeated. */
-function configurePod(pod: NetlinkSocket, { name, netns, addresses }: PodEnd): void {
-  const link = findLink(pod, name)?.index;
-  if (link === undefined) throw new Error(`Cannot find interface ${name} in ${netns}, wanted the pod's side of its veth pair`);
-  changeLink(pod, 1, { up: true });
-  if (addresses.some((address) => familyOf(address) === 6)) allowIpv6(netns, name);
-  for (const address of addresses) putAddress(pod, { link, ip: address, bits: familyOf(address) === 4 ? 32 : 128, flags: AddressFlag.noDuplicateDetection });
+/** Everything inside the pod's namespace; may be repeated. `link`: index of the pod's side, the same as that of the host side. */
+function configurePod(pod: NetlinkSocket, link: number, { name, netns, addresses }: PodEnd): void {
+  changeLink(pod, LOOPBACK, { up: true });
+  for (const address of addresses) {
+    const wanted = { link, ip: address, bits: familyOf(address) === 4 ? 32 : 128, flags: AddressFlag.noDuplicateDetection };
+    try {
+      putAddress(pod, wanted);
+    } catch (error) {
+      if (familyOf(address) === 4 || !isKernelError(error, 'EACCES')) throw error;
+      writeSysctl(netns, `net/ipv6/conf/${name}/disable_ipv6`, '0'); // some runtimes switch IPv6 off in every new namespace
+      putAddress(pod, wanted);
+    }
+  }
   changeLink(pod, link, { up: true });
   for (const family of new Set(addresses.map(familyOf))) {
     putRoute(pod, { destination: cidr(GATEWAY[family]), link, scope: RouteScope.link });
     putRoute(pod, { destination: ANYWHERE[family], gateway: GATEWAY[family], link });
-  }
-}
-
-/** Some runtimes switch IPv6 off in every new namespace. Nobody here sends router advertisements. */
-function allowIpv6(netns: string, name: string): void {
-  try {
-    writeSysctl(netns, `net/ipv6/conf/${name}/disable_ipv6`, '0');
-    writeSysctl(netns, `net/ipv6/conf/${name}/accept_ra`, '0');
-  } catch (error) {
-    if (!isKernelError(error, 'ENOENT')) throw error; // a kernel without IPv6 says so when the address is added
   }
 }

@@ -7,6 +7,7 @@ import { StentorError } from '../base/errors.ts';
 import { loadObject, type LoadedObject } from '../kernel/load.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { readObject } from '../kernel/object.ts';
+import type { ObjectSpec } from '../kernel/object.ts';
 import type { BpfProgram } from '../kernel/program.ts';
 import { encodeConfig, objects, schemaHash, type Config } from './schema.gen.ts';
 
@@ -57,11 +58,19 @@ export async function loadDatapath({ objectDirectory, pinDirectory, config, maxE
   const loaded: LoadedObject[] = [];
   for (const name of ['pod', 'host', 'sock'] as const) {
     const path = join(objectDirectory, `${name}.bpf.o`);
-    const { btfHash } = readObject(readFileSync(path));
+    const { btfHash } = objectAt(path);
     if (btfHash !== objects[name].btfHash)
       throw new StentorError('SCHEMA', `Cannot use ${path}: its types are ${btfHash}, wanted ${objects[name].btfHash} (build the objects and the schema from the same sources)`);
     const spec = { path, config: encodeConfig(config, name), pinDirectory: join(pinDirectory, schemaHash), maxEntries: { ...maxEntries } };
     loaded.push(await loadObject(spec));
   }
   return new Datapath(loaded);
+}
+
+function objectAt(path: string): ObjectSpec {
+  try {
+    return readObject(readFileSync(path));
+  } catch (cause) {
+    throw new StentorError('NoObject', `Cannot read the data plane's program ${path}, wanted what 'npm run setup' builds`, { cause });
+  }
 }

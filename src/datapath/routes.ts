@@ -2,7 +2,8 @@
 // Routes of the main table as a Target. Ours carry a routing protocol number of our own: all others are never touched.
 
 import { cidrText, type Cidr, type Ip } from '../base/ip.ts';
-import { forEachEntry, type Target } from '../base/reconcile.ts';
+import { forEachEntry } from '../base/ledger.ts';
+import type { Target } from '../base/reconcile.ts';
 import { deleteRoute, listRoutes, putRoute, RouteTable, type NewRoute, type Route } from '../kernel/netlink-route.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
 

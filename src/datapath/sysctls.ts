@@ -2,7 +2,8 @@
 // Kernel settings of this network namespace as a Target: only those that rows name are ever read or written.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { forEachEntry, type Target } from '../base/reconcile.ts';
+import { forEachEntry } from '../base/ledger.ts';
+import type { Target } from '../base/reconcile.ts';
 import { table, type Table } from '../base/table.ts';
 
 /**

@@ -117,6 +117,11 @@ function filterOf({ body }: NetlinkMessage): BpfFilter | undefined {
   };
 }
 
+/** The index of the interface that a message about a filter or a qdisc is about. */
+export function filterLinkOf(body: Buffer): number {
+  return tcmsg.decode(body).link;
+}
+
 function placeText({ link, hook, priority, handle }: FilterPlace): string {
   return `link ${link} ${hook === FilterHook.ingress ? 'ingress' : 'egress'} priority ${priority} handle ${handle}`;
 }

@@ -22,6 +22,8 @@ function wordOf(change: NetworkChange): string {
       return `${change.gone ? '-' : '+'}route ${change.route.destination.ip}/${change.route.destination.bits}`;
     case 'neighbour':
       return `${change.gone ? '-' : '+'}neighbour ${change.neighbour.ip}`;
+    case 'filter':
+      return `${change.gone ? '-' : '+'}filter on ${change.link}`;
     case 'resync':
       return 'resync';
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the kernel says of itself: changes of links, addresses, routes and neighbours as they happen.
+// What the kernel says of itself: changes of links, addresses, routes, neighbours and tc filters as they happen.
 // A change says how things are now, so hearing it twice does no harm. After `resync` some were lost: list everything again.
 
 import { isKernelError } from './errors.ts';
 import { addressOf, type InterfaceAddress } from './netlink-address.ts';
+import { filterLinkOf } from './netlink-filter.ts';
 import { linkOf, type Link } from './netlink-link.ts';
 import { neighbourOf, type Neighbour } from './netlink-neighbour.ts';
 import { routeOf, type Route } from './netlink-route.ts';
@@ -15,10 +16,12 @@ export type NetworkChange =
   | { readonly kind: 'address'; readonly gone: boolean; readonly address: InterfaceAddress }
   | { readonly kind: 'route'; readonly gone: boolean; readonly route: Route }
   | { readonly kind: 'neighbour'; readonly gone: boolean; readonly neighbour: Neighbour }
+  /** A filter or a whole qdisc; `link` is the index of its interface. */
+  | { readonly kind: 'filter'; readonly gone: boolean; readonly link: number }
   | { readonly kind: 'resync' };
 
 /** RTNLGRP_*. Both families. */
-const groups = { link: [1], address: [5, 9], route: [7, 11], neighbour: [3] } as const;
+const groups = { link: [1], address: [5, 9], route: [7, 11], neighbour: [3], filter: [4] } as const;
 
 export type MonitorOptions = {
   readonly kinds: readonly (keyof typeof groups)[];
@@ -78,6 +81,11 @@ function changeOf({ type, body }: NetlinkMessage): NetworkChange | undefined {
       const neighbour = neighbourOf(body);
       return neighbour && { kind: 'neighbour', gone: type === RouteMessage.deleteNeighbour, neighbour };
     }
+    case RouteMessage.newFilter:
+    case RouteMessage.deleteFilter:
+    case RouteMessage.newQdisc:
+    case RouteMessage.deleteQdisc:
+      return { kind: 'filter', gone: type === RouteMessage.deleteFilter || type === RouteMessage.deleteQdisc, link: filterLinkOf(body) };
     default:
       return undefined;
   }

@@ -5,14 +5,17 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { createServer } from 'node:http';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 import { text } from 'node:stream/consumers';
 
 import { until } from '../base/until.ts';
-import { kubeClient, nameOf, type KubeClient } from './client.ts';
+import { kubeClient, nameOf } from './client.ts';
+import type { KubeClient } from './client.ts';
 import type { KubeAccess } from './config.ts';
 import { KubeError } from './kube-error.ts';
-import { refuse, testApi, type Hook, type TestApi } from './testbed.ts';
+import { refuse, testApi } from './testbed.ts';
+import type { Hook, TestApi } from './testbed.ts';
 
 const PATH = '/api/v1/things';
 
@@ -73,7 +76,7 @@ test('writes carry method, type and body', async (context) => {
 
 type Wanted = { readonly status: number | undefined; readonly reason: string; readonly detail: RegExp };
 const failures: readonly (readonly [string, Hook, Wanted])[] = [
-  ['a refusal', (_, response) => (refuse(response, 403, 'Forbidden', 'things is forbidden'), true), { status: 403, reason: 'Forbidden', detail: /: 403 Forbidden: things is forbidden$/ }],
+  ['a refusal', (_, response) => (refuse(response, { code: 403, reason: 'Forbidden', message: 'things is forbidden' }), true), { status: 403, reason: 'Forbidden', detail: /: 403 Forbidden: things is forbidden$/ }],
   ['a refusal by something that is no API', (_, response) => (response.writeHead(502).end('<html>Bad gateway</html>'), true), { status: 502, reason: 'Bad Gateway', detail: /: 502 Bad Gateway: <html>Bad gateway/ }],
   ['a redirect', (_, response) => (response.writeHead(302, { location: '/login' }).end(), true), { status: 302, reason: 'Found', detail: /302 Found/ }],
   ['an answer that is no JSON', (_, response) => (response.end('hello'), true), { status: undefined, reason: 'InvalidAnswer', detail: /wanted JSON, got 'hello'/ }],
@@ -125,7 +128,7 @@ test('a plain HTTP server is spoken to as well', async (context) => {
 
 test('a wait that the server asks for is in the error', async (context) => {
   const { api, client } = await setup(context);
-  api.hook = (_, response) => (refuse(response, 429, 'TooManyRequests', 'slow down', { 'retry-after': '2' }), true);
+  api.hook = (_, response) => (refuse(response, { code: 429, reason: 'TooManyRequests', message: 'slow down', headers: { 'retry-after': '2' } }), true);
   assert.equal((await errorOf(client.get(PATH))).retryAfterMs, 2000);
 });
 
@@ -180,7 +183,7 @@ test('a watch yields events, also when they come in pieces and several at once',
   assert.equal(got[0].object.metadata.name, 'ä');
   assert.match(api.requests[0] ?? '', /\?resourceVersion=0&watch=true&allowWatchBookmarks=true$/);
   await stream.return?.();
-  await until(() => api.watchers === 0);
+  await until(() => api.watchers() === 0);
 });
 
 const streams: readonly (readonly [string, (api: TestApi) => void, RegExp | undefined])[] = [
@@ -197,7 +200,7 @@ for (const [what, act, message] of streams) {
   test(`a watch that ${what} ${message === undefined ? 'is over' : 'is an error'}`, async (context) => {
     const { api, client } = await setup(context);
     const stream = await client.watch(PATH, { resourceVersion: '10', silenceMs: 200 });
-    await until(() => api.watchers === 1);
+    await until(() => api.watchers() === 1);
     act(api);
     const drain = async () => {
       for await (const event of stream) assert.fail(`an event: ${event.type}`);

@@ -5,7 +5,8 @@
 import { messageOf } from '../base/errors.ts';
 import type { KubeAccess } from './config.ts';
 import { KubeError, KubeReason, statusOf } from './kube-error.ts';
-import { transport, type Call, type Query, type Transport } from './transport.ts';
+import { transport } from './transport.ts';
+import type { Call, Query, Transport } from './transport.ts';
 import type { KubeObject } from './types.ts';
 
 export type KubeList<T> = {
@@ -32,6 +33,12 @@ export const PatchType = { merge: 'application/merge-patch+json', json: 'applica
 export type PatchType = keyof typeof PatchType;
 export type PatchOptions = { readonly type: PatchType; readonly fieldManager?: string; readonly force?: boolean; readonly signal?: AbortSignal };
 
+export type DeleteOptions = {
+  /** What the object has to be still; else the server refuses with 409. */
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly signal?: AbortSignal;
+};
+
 /** Every call throws KubeError and nothing else. */
 export type KubeClient = {
   /** 'https://host:port'. */
@@ -43,7 +50,7 @@ export type KubeClient = {
   create<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T>;
   patch<T>(path: string, body: unknown, options: PatchOptions): Promise<T>;
   put<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T>;
-  delete(path: string, signal?: AbortSignal): Promise<void>;
+  delete(path: string, options?: DeleteOptions): Promise<void>;
   close(): void;
 };
 
@@ -79,8 +86,9 @@ export function kubeClient({ access, deadlineMs = DEADLINE_MS }: ClientOptions):
     patch: (path, value, { type, fieldManager, force, signal }) =>
       send({ verb: 'patch', method: 'PATCH', path, signal, query: { fieldManager, force }, body: { type: PatchType[type], value } }),
     put: (path, value, signal) => send({ verb: 'put', method: 'PUT', path, signal, body: { type: 'application/json', value } }),
-    async delete(path, signal) {
-      await send({ verb: 'delete', method: 'DELETE', path, signal });
+    async delete(path, { preconditions, signal } = {}) {
+      const body = preconditions && { type: 'application/json', value: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions } };
+      await send({ verb: 'delete', method: 'DELETE', path, signal, ...(body && { body }) });
     },
     close: () => http.close(),
   };

@@ -7,12 +7,14 @@
 
 import { createHash } from 'node:crypto';
 
-import { systemClock, type Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Problem } from '../base/problem.ts';
 import type { AsyncTarget } from '../base/reconcile-async.ts';
 import type { KubeClient } from './client.ts';
 import { isStatus } from './kube-error.ts';
-import { pathOf, pathOfObject, resources, type Resource } from './resources.ts';
+import { pathOf, pathOfObject, resources } from './resources.ts';
+import type { Resource } from './resources.ts';
 import { eachOf } from './status.ts';
 
 export type EventsOptions = {

@@ -14,6 +14,9 @@ export const resources = {
   pods: { kind: 'Pod', apiVersion: 'v1', plural: 'pods', namespaced: true },
   services: { kind: 'Service', apiVersion: 'v1', plural: 'services', namespaced: true },
   endpointSlices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1', plural: 'endpointslices', namespaced: true },
+  ciliumIdentities: { kind: 'CiliumIdentity', apiVersion: 'cilium.io/v2', plural: 'ciliumidentities', namespaced: false },
+  ciliumEndpoints: { kind: 'CiliumEndpoint', apiVersion: 'cilium.io/v2', plural: 'ciliumendpoints', namespaced: true },
+  ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2', plural: 'ciliumnodes', namespaced: false },
   events: { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
 } as const satisfies Readonly<Record<string, Resource>>;
 

@@ -2,15 +2,18 @@
 // Objects as rows.
 
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 
 import { StentorError } from '../base/errors.ts';
-import { problem, problemBook, type Problem } from '../base/problem.ts';
+import { problem, problemBook } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import { table } from '../base/table.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from './client.ts';
 import { kubeSource, sink } from './source.ts';
-import { refuse, testApi, type TestApi } from './testbed.ts';
+import { refuse, testApi } from './testbed.ts';
+import type { TestApi } from './testbed.ts';
 
 const things = { kind: 'Thing', apiVersion: 'v1', plural: 'things', namespaced: true } as const;
 type Thing = { readonly metadata: { readonly name: string; readonly namespace: string }; readonly value?: unknown };
@@ -53,7 +56,7 @@ const keys = (of: { entries(): Iterable<readonly [string, unknown]> }) => [...of
 test('invariant 3: tables are complete after the first whole list, and not while it fails', async (context) => {
   const one = await setup(context, (api) => {
     api.put({ name: 'a', value: [1, 2] });
-    api.hook = (_, response) => (refuse(response, 500, 'InternalError', 'no'), true);
+    api.hook = (_, response) => (refuse(response, { code: 500, reason: 'InternalError', message: 'no' }), true);
   });
   await until(() => one.source.status.failures > 0);
   assert.deepEqual([one.rows.complete, one.source.status.synced], [false, false]);
@@ -65,7 +68,7 @@ test('invariant 3: tables are complete after the first whole list, and not while
 
 test('rows follow their objects: more, fewer, none', async (context) => {
   const one = await setup(context, (api) => api.put({ name: 'a', value: [1, 2] }));
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   one.api.put({ name: 'a', value: [2, 3] });
   one.api.put({ name: 'b', value: [1] });
   await until(() => keys(one.rows).join() === 'a/2,a/3,b/1');
@@ -76,7 +79,7 @@ test('rows follow their objects: more, fewer, none', async (context) => {
 
 test('a new list that says nothing new changes no row, and what it does not have is removed', async (context) => {
   const one = await setup(context, (api) => ['a', 'b'].forEach((name) => api.put({ name, value: [1] })));
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   const [changes, row] = [one.rows.changes(), one.rows.get('a/1')];
   changes.take();
   one.api.endWatches('end');
@@ -92,13 +95,13 @@ test('invariant 2: an object that cannot be read is a Problem, keeps the rows th
     api.put({ name: 'a', value: [1] });
     api.put({ name: 'bad', value: 7 });
   });
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   assert.deepEqual(keys(one.rows), ['a/1']);
   assert.deepEqual([...one.book.table.entries()].map(([, row]) => [row.object, row.reason, row.message]), [['Thing shop/bad', 'UnreadableObject', 'value is 7, wanted a list']]);
   one.api.put({ name: 'a', value: 7 });
   one.api.put({ name: 'bad', value: ['!', 2] });
   await until(() => keys(one.rows).join() === 'a/1,bad/2');
-  assert.deepEqual([...one.book.table.entries()].map(([, row]) => [row.object, row.reason]).toSorted(), [['Thing shop/a', 'UnreadableObject'], ['Thing shop/bad', 'BadValue']]);
+  assert.deepEqual([...one.book.table.entries()].map(([, row]) => `${row.object} ${row.reason}`).toSorted(), ['Thing shop/a UnreadableObject', 'Thing shop/bad BadValue']);
   one.api.delete('a');
   one.api.put({ name: 'bad', value: [2] });
   await until(() => one.book.table.size === 0);
@@ -116,7 +119,7 @@ test('an object without metadata does not end anything', async (context) => {
 
 test('trouble after the first list is in the status, and rows stay', async (context) => {
   const one = await setup(context, (api) => api.put({ name: 'a', value: [1] }));
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   one.api.hook = (request) => (request.socket.destroy(), true);
   one.api.endWatches('cut');
   await until(() => one.source.status.failures > 1);
@@ -132,5 +135,5 @@ test('a list of thousands leaves the event loop free now and then, and is whole 
   });
   await until(() => one.rows.complete);
   assert.equal(one.rows.size, 2000);
-  assert.ok(one.api.requests.filter((request) => request.includes('limit=500')).length === 4);
+  assert.ok(one.api.requests.filter((request) => request.includes('limit=250')).length === 8);
 });

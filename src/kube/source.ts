@@ -9,14 +9,19 @@
 
 import { setImmediate as turn } from 'node:timers/promises';
 
-import { systemClock, type Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import { problem, type Problem, type ProblemBook } from '../base/problem.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem, ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
-import { nameOf, type KubeClient, type Selection } from './client.ts';
-import { pathOf, type Resource } from './resources.ts';
-import { watchKind, type Update } from './watch.ts';
+import { nameOf } from './client.ts';
+import type { KubeClient, Selection } from './client.ts';
+import { pathOf } from './resources.ts';
+import type { Resource } from './resources.ts';
+import { watchKind } from './watch.ts';
+import type { Update } from './watch.ts';
 
 /** Where the rows of objects go. */
 export type Sink<T> = {
@@ -94,8 +99,8 @@ export type SourceOptions<T> = Selection & {
   readonly silenceMs?: number;
 };
 
-/** An object that has been read and not yet written. */
-type Reading = { readonly name: string; write(): void };
+/** An object that has been read and not yet written. Nothing in it holds on to the object itself. */
+type Reading = { readonly name: string; readonly writes: readonly ((object: string) => void)[] };
 
 const OBJECTS_PER_TURN = 200;
 
@@ -105,14 +110,10 @@ export function kubeSource<T>(options: SourceOptions<T>): Source {
   const known = new Set<string>();
   let status = { synced: false, failures: 0, error: undefined as string | undefined, lastSuccess: undefined as number | undefined, lastError: undefined as number | undefined }; // fields to come
 
-  const pick = (object: T): Reading => {
-    const writes = sinks.map((one) => one.read(object));
-    const key = nameOf(object) ?? '';
-    return { name: key, write: () => writes.forEach((write) => write(`${resource.kind} ${key}`)) };
-  };
+  const pick = (object: T): Reading => ({ name: nameOf(object) ?? '', writes: readBy(sinks, object) });
   const put = (reading: Reading) => {
     known.add(reading.name);
-    reading.write();
+    for (const write of reading.writes) write(`${resource.kind} ${reading.name}`);
   };
   const drop = (key: string) => {
     known.delete(key);
@@ -149,6 +150,10 @@ export function kubeSource<T>(options: SourceOptions<T>): Source {
     },
     run: (signal) => watchKind({ ...rest, client, path: pathOf(resource, namespace), pick, on, signal }),
   };
+}
+
+function readBy<T>(sinks: readonly Sink<T>[], object: T): Reading['writes'] {
+  return sinks.map((one) => one.read(object));
 }
 
 function unreadable(object: string, error: unknown): Problem {

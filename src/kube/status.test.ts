@@ -4,13 +4,17 @@
 import assert from 'node:assert/strict';
 import type { IncomingMessage } from 'node:http';
 import { json } from 'node:stream/consumers';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
 
-import { problem, type Problem } from '../base/problem.ts';
-import { asyncReconciler, type AsyncTarget } from '../base/reconcile-async.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import type { AsyncTarget } from '../base/reconcile-async.ts';
 import { table } from '../base/table.ts';
 import { until } from '../base/until.ts';
-import { kubeClient, type KubeClient } from './client.ts';
+import { kubeClient } from './client.ts';
+import type { KubeClient } from './client.ts';
 import { eventsTarget } from './events.ts';
 import { patchTarget } from './status.ts';
 import { refuse, testApi } from './testbed.ts';
@@ -30,7 +34,7 @@ async function setup(context: TestContext, answer: Answer): Promise<{ client: Ku
     void record(request, call).then(() => {
       const code = answer(call);
       if (code === 0) request.socket.destroy();
-      else if (code >= 300) refuse(response, code, 'Reason', 'no');
+      else if (code >= 300) refuse(response, { code: code, reason: 'Reason', message: 'no' });
       else response.end('{"series":{"count":3}}');
     });
     return true;

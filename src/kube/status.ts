@@ -2,7 +2,8 @@
 // Targets in the Kubernetes API: a part of the status or metadata of objects, and Events.
 
 import type { AsyncTarget } from '../base/reconcile-async.ts';
-import { EntryErrors, type Entries } from '../base/reconcile.ts';
+import { EntryErrors } from '../base/ledger.ts';
+import type { Entries } from '../base/ledger.ts';
 import type { KubeClient, PatchOptions } from './client.ts';
 import { isStatus } from './kube-error.ts';
 

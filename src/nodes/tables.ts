@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables of nodes and of this node's network, and how they follow from each other.
 //
-//   nodes (Kubernetes) ──┬───────────────────▶ ipcache       who is behind a remote address
+//   nodes (Kubernetes) ──┬── remote pods ────▶ ipcache       who is behind a remote address
 //                        ├── endpoints ──────▶ routes        to other nodes' pods and to our own
 //   interfaces (netlink) ┴─▶ uplinks ──┬─────▶ devices       masquerade addresses
 //   hooks ─────────────────────────────┴─────▶ attachments   host_from, host_to, and the socket programs
@@ -17,7 +17,8 @@ import type { InterfaceRow } from '../datapath/network.ts';
 import type { RouteRow } from '../datapath/routes.ts';
 import type { Device } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { ipcacheFor, nativeEntry, type IpcacheRow } from './ipcache.ts';
+import type { RemotePod } from '../identities/facts.ts';
+import { ipcacheFor, nativeEntry, remotePodEntries, type IpcacheRow } from './ipcache.ts';
 import type { NodeRow } from './node.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
 import { deviceEntries, uplinkAttachments, uplinksFor, type UplinkRow } from './uplinks.ts';
@@ -32,6 +33,7 @@ export type NodeOptions = {
   /** Ids of the loaded host_from and host_to. */
   readonly programs: { readonly from: number; readonly to: number };
   readonly endpoints: Table<string, EndpointRow>;
+  readonly remotePods: Table<string, RemotePod>;
   readonly problems: ProblemBook;
 };
 
@@ -48,10 +50,10 @@ export type NodeTables = {
   readonly derivations: readonly Derivation[];
 };
 
-type Key = `node ${string}` | `native ${string}` | `endpoint ${string}` | `uplink ${string}` | `hook ${string}`;
+type Key = `node ${string}` | `native ${string}` | `pod ${string}` | `endpoint ${string}` | `uplink ${string}` | `hook ${string}`;
 
 export function nodeTables(options: NodeOptions): NodeTables {
-  const { self, devices, endpoints, programs, problems } = options;
+  const { self, devices, endpoints, remotePods, programs, problems } = options;
   const same = { same: sameRow };
   const nodes = table<string, NodeRow>('nodes', same);
   const native = table<string, Cidr>('native_routing_cidrs', same);
@@ -69,10 +71,11 @@ export function nodeTables(options: NodeOptions): NodeTables {
 
   /** Everything that has to be computed again when this node's own addresses change. */
   const selfChanged = <I extends string>(keys: () => Iterable<I>) => from<I, string, NodeRow>(nodes, (name) => (name === self ? keys() : []));
-  const prefixed = (prefix: 'node' | 'native' | 'endpoint' | 'uplink' | 'hook') => (key: string): Key[] => [`${prefix} ${key}`];
+  const prefixed = (prefix: 'node' | 'native' | 'pod' | 'endpoint' | 'uplink' | 'hook') => (key: string): Key[] => [`${prefix} ${key}`];
   const nameOf = (key: Key) => key.slice(key.indexOf(' ') + 1);
 
   const ipcacheOf = (key: Key) => {
+    if (key.startsWith('pod ')) return remotePodEntries(remotePods.get(nameOf(key)));
     const prefix = native.get(nameOf(key));
     return key.startsWith('native ') ? (prefix ? [nativeEntry(prefix)] : []) : ipcacheFor(nodes.get(nameOf(key)), self);
   };
@@ -93,7 +96,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
       whole: true,
       compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), devices),
     }),
-    derive({ name: 'ipcache', inputs: [from(nodes, prefixed('node')), from(native, prefixed('native'))], out: ipcache.writer('ipcache'), compute: ipcacheOf, problems }),
+    derive({ name: 'ipcache', inputs: [from(nodes, prefixed('node')), from(native, prefixed('native')), from(remotePods, prefixed('pod'))], out: ipcache.writer('ipcache'), compute: ipcacheOf, problems }),
     derive({
       name: 'routes',
       inputs: [from(nodes, prefixed('node')), from(endpoints, prefixed('endpoint')), selfChanged(() => Array.from(endpoints.entries(), ([key]): Key => `endpoint ${key}`))],

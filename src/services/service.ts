@@ -57,12 +57,19 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
   if (clusterIps.length > 0) yield [name, { name, clusterIps, ports }];
 }
 
-/** The row of an EndpointSlice, under its own 'namespace/name'. */
+/** The row of an EndpointSlice, under its own 'namespace/name'; nothing but a Problem where it cannot belong to a Service or cannot be routed to. */
 export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, SliceRow] | Problem> {
   const namespace = slice.metadata.namespace ?? 'default';
   const key = `${namespace}/${slice.metadata.name}`;
   const service = slice.metadata.labels?.[SERVICE_NAME];
-  if (service === undefined || service === '' || (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6')) return;
+  if (service === undefined || service === '') {
+    yield unused(key, 'NoService', `label ${SERVICE_NAME} is missing, so no Service leads to its endpoints`, `Label it with the name of its Service, or delete it`);
+    return;
+  }
+  if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') {
+    yield unused(key, 'UnsupportedAddressType', `addressType is ${slice.addressType}, wanted IPv4 or IPv6`, 'Make a slice of addressType IPv4 or IPv6 in its place');
+    return;
+  }
   const family = slice.addressType === 'IPv4' ? 4 : 6;
   const ports: PortRow[] = [];
   for (const item of slice.ports ?? []) {
@@ -88,6 +95,10 @@ function portRow(item: Partial<ServicePort>): PortRow | undefined {
   const { name = '', protocol = 'TCP', port } = item;
   if (protocol !== 'TCP' && protocol !== 'UDP' && protocol !== 'SCTP') return undefined;
   return Number.isInteger(port) && port !== undefined && port > 0 && port < 65536 ? { name, protocol, port } : undefined;
+}
+
+function unused(slice: string, reason: string, message: string, advice: string): Problem {
+  return problem({ object: `EndpointSlice ${slice}`, reason, message, advice });
 }
 
 function badField(object: string, field: string, value: string, wanted: string): Problem {

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+import { join } from 'node:path';
+
+/** The directory of this repository. */
+export const CHECKOUT = join(import.meta.dirname, '..');

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// CNI ADD through the real plugins, ours and the bridge plugin in turn.
+import { StentorError } from '../src/base/errors.ts';
+import type { SandboxNode } from '../sandbox/node.ts';
+import { startBench, type Bench } from './cluster.ts';
+import { addTimes, type AddTimes } from './cni-times.ts';
+import { interleave } from './interleave.ts';
+import { median, quantile } from './statistics.ts';
+import { number, type Findings } from './table.ts';
+
+const ROUNDS = 6;
+const ALONE = 20;
+const TOGETHER = 20;
+const NAMES = { ours: 'Stentor', theirs: 'bridge + host-local' } as const;
+
+export async function cni(): Promise<readonly Findings[]> {
+  await using ours = await startBench('stentor');
+  await using theirs = await startBench('bridge');
+  const variants = [
+    { name: NAMES.ours, run: () => addTimes(thirdNode(ours), ALONE, TOGETHER) },
+    { name: NAMES.theirs, run: () => addTimes(thirdNode(theirs), ALONE, TOGETHER) },
+  ];
+  const results = await interleave(variants, ROUNDS);
+  const rows = [...results].map(([name, times]) => rowOf(name, times));
+  const bars = [...results].map(([name, times]) => ({ label: name, value: median(times.flatMap(({ alone }) => alone)), other: name !== NAMES.ours }));
+  return [
+    {
+      title: 'CNI ADD',
+      columns: ['', 'one by one p50 ms', 'p99 ms', '20 at once: each p50 ms', 'each p99 ms', 'all of them, median ms'],
+      rows,
+      notes: [
+        `${ROUNDS} rounds of ${ALONE} one by one and ${TOGETHER} at once, from fork to exit of the plugin; the network namespaces exist before. Aims: p50 ≤ 6 ms, p99 ≤ 15 ms, 20 at once ≤ 80 ms.`,
+      ],
+      charts: [{ title: 'CNI ADD, one by one', unit: 'ms', bars, aim: 6 }],
+    },
+  ];
+}
+
+function rowOf(name: string, times: readonly AddTimes[]): readonly string[] {
+  const alone = times.flatMap((one) => one.alone);
+  const together = times.flatMap((one) => one.together);
+  const all = times.map(({ allMs }) => allMs);
+  return [name, quantile(alone, 0.5), quantile(alone, 0.99), quantile(together, 0.5), quantile(together, 0.99), quantile(all, 0.5)].map((cell) => (typeof cell === 'string' ? cell : number(cell)));
+}
+
+function thirdNode({ cluster }: Bench): SandboxNode {
+  const node = cluster.nodes[2];
+  if (node === undefined) throw new StentorError('NO_NODE', 'The sandbox has no third node');
+  return node;
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Identities and the Kubernetes API: what is watched, and the objects that this node writes there. Without their
+// CustomResourceDefinitions pods run all the same, under numbers of this node's own.
+
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem, ProblemBook } from '../base/problem.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { identityRows, namespaceRows, podRows, remotePodRows } from '../identities/facts.ts';
+import type { Wanted } from '../identities/allocation.ts';
+import { identityObject, nodeLabel, NODE_LABEL } from '../identities/objects.ts';
+import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { isStatus } from '../kube/kube-error.ts';
+import { objectTarget } from '../kube/objects.ts';
+import { pathOf, resources } from '../kube/resources.ts';
+import { kubeSource, sink } from '../kube/source.ts';
+import type { Source } from '../kube/source.ts';
+import { eachOf } from '../kube/status.ts';
+import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Namespace, Pod } from '../kube/types.ts';
+
+export type IdentitySourcesOptions = {
+  readonly tables: IdentitySources;
+  readonly client: KubeClient;
+  /** Name of this node. */
+  readonly self: string;
+  readonly problems: ProblemBook;
+  readonly changed: () => void;
+};
+
+export function identityKinds({ tables, client, self, problems, changed }: IdentitySourcesOptions): readonly Source[] {
+  const watch = { client, changed };
+  const { pods, namespaces, identities, remotePods } = tables;
+  return [
+    kubeSource<Pod>({ ...watch, resource: resources.pods, fieldSelector: `spec.nodeName=${self}`, sinks: [sink(pods.writer('kubernetes'), podRows, problems)] }),
+    kubeSource<Namespace>({ ...watch, resource: resources.namespaces, sinks: [sink(namespaces.writer('kubernetes'), namespaceRows, problems)] }),
+    kubeSource<CiliumIdentity>({ ...watch, resource: resources.ciliumIdentities, sinks: [sink(identities.writer('kubernetes'), identityRows, problems)] }),
+    kubeSource<CiliumEndpoint>({ ...watch, resource: resources.ciliumEndpoints, labelSelector: `${NODE_LABEL}!=${nodeLabel(self)}`, sinks: [sink(remotePods.writer('kubernetes'), remotePodRows, problems)] }),
+  ];
+}
+
+/** A kind that cannot be watched is a Problem: its definition is missing, or the right to read it. */
+export function unwatched(sources: readonly Source[]): readonly Problem[] {
+  return sources.flatMap(({ status: { name, synced, error } }) =>
+    synced || error === undefined
+      ? []
+      : [problem({ object: `Source ${name}`, reason: 'CannotWatch', message: error, advice: `Apply the CustomResourceDefinitions of the chart, and let the agent's ClusterRole get, list and watch ${name}` })],
+  );
+}
+
+/** The objects that this node writes, in no order: nothing rests on them but other nodes' knowledge. */
+export function identityObjects(client: KubeClient, { wanted, endpointObjects, nodeObjects }: IdentityTables, self: string): readonly AsyncReconciler[] {
+  const endpoints = objectTarget<CiliumEndpoint>({
+    client,
+    resource: resources.ciliumEndpoints,
+    owner: resources.pods,
+    selection: { labelSelector: `${NODE_LABEL}=${nodeLabel(self)}` },
+    ours: ({ metadata: { name, namespace = 'default', labels = {}, ownerReferences = [] }, status = {} }) => ({ metadata: { name, namespace, labels, ownerReferences }, status }),
+  });
+  const nodes = objectTarget<CiliumNode>({
+    client,
+    resource: resources.ciliumNodes,
+    owner: resources.nodes,
+    selection: { fieldSelector: `metadata.name=${self}` },
+    ours: ({ metadata: { name, ownerReferences = [] }, spec = {} }) => ({ metadata: { name, ownerReferences }, spec }),
+  });
+  return [asyncReconciler(wanted, identityTarget(client)), asyncReconciler(endpointObjects, endpoints), asyncReconciler(nodeObjects, nodes)];
+}
+
+/**
+ * Asks for numbers. The API takes each name once, so a number that is there already is an answer too: the watch says whose it
+ * is. What is not wanted any more has been agreed on, and is removed by nobody but the operator.
+ */
+function identityTarget(client: KubeClient): AsyncTarget<string, Wanted> {
+  const { apiVersion, kind } = resources.ciliumIdentities;
+  return {
+    name: resources.ciliumIdentities.plural,
+    list: () => Promise.resolve([]),
+    put: (entries) =>
+      eachOf(entries, async (_key, wanted) => {
+        try {
+          await client.create(pathOf(resources.ciliumIdentities), { apiVersion, kind, ...identityObject(wanted) });
+        } catch (error) {
+          if (!isStatus(error, 409)) throw error;
+        }
+      }),
+    remove: () => Promise.resolve(),
+  };
+}
+
+/** The numbers that endpoints have in the kernel, by host interface. `numberOf`: of an address. */
+export function identitiesBefore(endpoints: readonly EndpointRow[], numberOf: ReadonlyMap<string, number>): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  for (const { hostInterface, addresses } of endpoints) {
+    const number = addresses.map((address) => numberOf.get(address)).find((one) => one !== undefined && one !== 0);
+    if (number !== undefined) found.set(hostInterface, number);
+  }
+  return found;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The facts of Kubernetes objects that identities are made of.
+
+import { parseIp, type Ip } from '../base/ip.ts';
+import { problem, type Problem } from '../base/problem.ts';
+import type { CiliumEndpoint, CiliumIdentity, Namespace, Pod } from '../kube/types.ts';
+import { labelsIn, type Labelled, type Labels } from './labels.ts';
+import { agreedIdentity, identity, type Identity } from './numbers.ts';
+
+/** A pod of this node that has a network of its own. */
+export type PodRow = Labelled & { readonly name: string; readonly uid: string };
+
+/** Labels of a namespace. */
+export type NamespaceRow = Readonly<Record<string, string>>;
+
+/** A number that the cluster has agreed on. */
+export type IdentityRow = {
+  readonly id: Identity;
+  readonly labels: Labels;
+  /** RFC 3339, so that the older is the lesser text. */
+  readonly created: string;
+};
+
+/** A pod on another node, as its agent describes it. */
+export type RemotePod = {
+  readonly identity: Identity;
+  readonly addresses: readonly Ip[];
+};
+
+export function* podRows({ metadata, spec }: Pod): Iterable<readonly [string, PodRow]> {
+  if (spec?.hostNetwork === true) return;
+  const { namespace = 'default', name, uid = '', labels = {} } = metadata;
+  yield [`${namespace}/${name}`, { namespace, name, uid, labels, serviceAccount: spec?.serviceAccountName ?? 'default' }];
+}
+
+export function* namespaceRows({ metadata }: Namespace): Iterable<readonly [string, NamespaceRow]> {
+  yield [metadata.name, metadata.labels ?? {}];
+}
+
+export function* identityRows(found: CiliumIdentity): Iterable<readonly [string, IdentityRow] | Problem> {
+  const { name, creationTimestamp: created = '' } = found.metadata;
+  const [id, labels] = [agreedIdentity(name), labelsIn(found['security-labels'] ?? {})];
+  if (id !== undefined && labels !== undefined) yield [name, { id, labels, created }];
+  else
+    yield problem({
+      object: `CiliumIdentity ${name}`,
+      reason: 'UnreadableIdentity',
+      message: id === undefined ? `its name is ${name}, wanted a number from 256 to 16777215` : `security-labels is ${JSON.stringify(found['security-labels'])}, wanted labels such as k8s:app: cart`,
+      advice: 'Delete it; whoever needs an identity of these labels makes another',
+    });
+}
+
+/** An endpoint that has no address or no identity yet is not known. */
+export function* remotePodRows({ metadata, status }: CiliumEndpoint): Iterable<readonly [string, RemotePod]> {
+  const id = status?.identity?.id;
+  const texts = (status?.networking?.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
+  const addresses = texts.map((text) => parseIp(text ?? '')).filter((address) => address !== undefined);
+  if (typeof id !== 'number' || addresses.length === 0) return;
+  yield [`${metadata.namespace ?? 'default'}/${metadata.name}`, { identity: identity(id), addresses }];
+}

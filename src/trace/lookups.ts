@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the programs and the host's stack look up, answered from the tables that their maps and routes are made of.
+
+import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip, type Cidr, type Ip } from '../base/ip.ts';
+import { mapKinds } from '../datapath/maps.ts';
+import type { InterfaceRow } from '../datapath/network.ts';
+import { IpcacheFlag, type LbBackend, type LbService } from '../datapath/schema.gen.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
+import type { EndpointTables } from '../endpoints/tables.ts';
+import type { NodeTables } from '../nodes/tables.ts';
+import type { ServiceTables } from '../services/tables.ts';
+import { protocolNumber, type Moving } from './packet.ts';
+
+export type TraceTables = {
+  /** Name of this node. */
+  readonly self: string;
+  readonly endpoints: Pick<EndpointTables, 'endpoints'>;
+  readonly services: Pick<ServiceTables, 'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbBackends' | 'lbAddresses'>;
+  readonly nodes: Pick<NodeTables, 'nodes' | 'interfaces' | 'routes' | 'ipcache' | 'deviceEntries' | 'attachments'>;
+  readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean };
+  /** What a service without backends does: refuse, or drop. */
+  readonly noBackendReject: boolean;
+};
+
+const NONE = ip('::');
+
+export function endpointAt(address: Ip, { endpoints }: TraceTables): EndpointRow | undefined {
+  return [...endpoints.endpoints.by('address', address)][0];
+}
+
+export function podName({ namespace, pod }: EndpointRow): string {
+  return `${namespace}/${pod}`;
+}
+
+export type ServiceFound = { readonly key: string; readonly name: string; readonly entry: LbService };
+
+/** bpf/lib/service.h service_find(). */
+export function serviceAt(packet: Moving, { services }: TraceTables): ServiceFound | undefined {
+  const key = serviceKey(packet);
+  const entry = services.lbServices.get(key)?.value;
+  return entry && { key, name: services.frontends.get(key)?.service ?? 'of no name', entry };
+}
+
+export function serviceKey(packet: Moving): string {
+  return mapKinds.lbServices.text({ address: packet.destination, port: packet.destinationPort, protocol: protocolNumber(packet) });
+}
+
+export type BackendFound = { readonly slot: number; readonly id: number; readonly backend: LbBackend };
+
+/** bpf/lib/service.h service_backend(): the slot is `choice` modulo their number, and the next one where that leads nowhere. */
+export function backendOf({ id: service, backends }: LbService, choice: number, { services }: TraceTables): BackendFound | undefined {
+  if (backends === 0) return undefined;
+  for (const attempt of [0, 1]) {
+    const slot = (choice + attempt) % backends;
+    const id = services.lbSlots.get(mapKinds.lbSlots.text({ service, slot }))?.value.backend;
+    const backend = id === undefined ? undefined : services.lbBackends.get(mapKinds.lbBackends.text({ id }))?.value;
+    if (id !== undefined && backend) return { slot, id, backend };
+  }
+  return undefined;
+}
+
+export function isServiceAddress(address: Ip, { services }: TraceTables): boolean {
+  return services.lbAddresses.has(mapKinds.lbAddresses.text(address));
+}
+
+/** The longest prefix of the ipcache that holds the address. */
+export function prefixOf(address: Ip, { nodes }: TraceTables): { readonly prefix: string; readonly keepsAddress: boolean } | undefined {
+  const [width, above] = familyOf(address) === 4 ? [32, 96] : [128, 0];
+  for (let bits = width; bits >= 0; bits--) {
+    const prefix = cidrOf(address, bits);
+    const row = nodes.ipcache.get(mapKinds.ipcache.text({ address: prefix.ip, prefixLength: bits + above }));
+    if (row) return { prefix: cidrText(prefix), keepsAddress: (row.value.flags & IpcacheFlag.noMasquerade) !== 0 };
+  }
+  return undefined;
+}
+
+/** What pods are masqueraded to on this interface, or undefined where they are not; as bpf/pod.bpf.c masquerade_address() without the ipcache. */
+export function masqueradeAddress(link: number, family: 4 | 6, { nodes, masquerade }: TraceTables): Ip | undefined {
+  const device = nodes.deviceEntries.get(mapKinds.devices.text(link))?.value;
+  const address = family === 4 ? device?.ipv4 : device?.ipv6;
+  return (family === 4 ? masquerade.ipv4 : masquerade.ipv6) && address !== NONE ? address : undefined;
+}
+
+export function isUplink(link: number, { nodes }: TraceTables): boolean {
+  return nodes.deviceEntries.has(mapKinds.devices.text(link));
+}
+
+/** The node whose address or pod's address it is. */
+export function nodeOf(address: Ip, { nodes }: TraceTables): string | undefined {
+  for (const [name, node] of nodes.nodes.entries())
+    if (node.addresses.includes(address) || node.podCidrs.some((range) => cidrContains(range, address))) return name;
+  return undefined;
+}
+
+export function isOwnAddress(address: Ip, { nodes, self }: TraceTables): boolean {
+  if (isLoopback(address) || nodes.nodes.get(self)?.addresses.includes(address)) return true;
+  for (const [, row] of nodes.interfaces.entries()) if (row.addresses.some((own) => own.ip === address)) return true;
+  return false;
+}
+
+/** In this node's podCIDRs, whether a pod has it or not. */
+export function isOwnPodAddress(address: Ip, { nodes, self }: TraceTables): boolean {
+  return nodes.nodes.get(self)?.podCidrs.some((range) => cidrContains(range, address)) ?? false;
+}
+
+export function isLoopback(address: Ip): boolean {
+  return familyOf(address) === 4 ? address.startsWith('127.') : address === '::1';
+}
+
+export function isMulticast(address: Ip): boolean {
+  if (familyOf(address) === 6) return /^ff[0-9a-f]{2}:/.test(address);
+  const first = Number(address.split('.')[0]);
+  return (first >= 224 && first < 240) || address === '255.255.255.255';
+}
+
+/** Where the main routing table leads. `text` says by which route. */
+export type RouteFound =
+  | { readonly kind: 'own'; readonly text: string }
+  | { readonly kind: 'link'; readonly text: string; readonly link: number; readonly name: string; readonly source: Ip | undefined };
+
+type Candidate = { readonly prefix: Cidr; readonly text: string; readonly link: number; readonly source?: Ip | undefined };
+
+/** The longest match among our routes, the prefixes of interfaces and default routes; an address of this node comes before all. */
+export function routeTo(address: Ip, tables: TraceTables): RouteFound | undefined {
+  if (isOwnAddress(address, tables)) return { kind: 'own', text: `local ${address}` };
+  let best: Candidate | undefined;
+  for (const candidate of candidates(address, tables))
+    if (cidrContains(candidate.prefix, address) && (best === undefined || candidate.prefix.bits > best.prefix.bits)) best = candidate;
+  return best && { kind: 'link', text: best.text, link: best.link, name: linkName(best.link, tables), source: best.source };
+}
+
+function* candidates(address: Ip, tables: TraceTables): Iterable<Candidate> {
+  for (const [key, route] of tables.nodes.routes.entries()) {
+    if (route.kind === 'link') yield { prefix: route.destination, text: `${key} dev ${linkName(route.link, tables)}`, link: route.link, source: route.source };
+    else {
+      const segment = segmentOf(route.gateway, tables); // without one the kernel has refused the route
+      if (segment) yield { prefix: route.destination, text: `${key} via ${route.gateway} dev ${segment.name}`, link: segment.index, source: sourceOn(segment, address) };
+    }
+  }
+  for (const [, row] of tables.nodes.interfaces.entries()) {
+    if (!row.up) continue;
+    const same = row.addresses.filter((own) => familyOf(own.ip) === familyOf(address));
+    for (const { ip: own, bits } of same) yield { prefix: cidrOf(own, bits), text: `${cidrText(cidrOf(own, bits))} dev ${row.name}`, link: row.index, source: own };
+    if (row.defaultRoute && same.length > 0) yield { prefix: cidrOf(address, 0), text: `default dev ${row.name}`, link: row.index, source: sourceOn(row, address) };
+  }
+}
+
+function segmentOf(gateway: Ip, { nodes }: TraceTables): InterfaceRow | undefined {
+  for (const [, row] of nodes.interfaces.entries())
+    if (row.up && row.addresses.some(({ ip: own, bits }) => cidrContains(cidrOf(own, bits), gateway))) return row;
+  return undefined;
+}
+
+function sourceOn({ addresses }: InterfaceRow, destination: Ip): Ip | undefined {
+  return addresses.find((own) => familyOf(own.ip) === familyOf(destination))?.ip;
+}
+
+function linkName(link: number, { nodes, endpoints }: TraceTables): string {
+  const name = nodes.interfaces.get(String(link))?.name;
+  if (name !== undefined) return name;
+  for (const [key, endpoint] of endpoints.endpoints.entries()) if (endpoint.interfaceIndex === link) return key;
+  return `interface ${link}`;
+}
+
+/** 'address:port'; an address alone where the protocol has no ports. */
+export function endText(protocol: Moving['protocol'], address: Ip, port: number | undefined): string {
+  return protocol === 'icmp' || port === undefined ? address : addressPort(address, port);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of node1 of the cluster in bpf/test/cluster.ts, filled by the shipped derivations.
+
+import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObject, type ServiceName } from '../../../bpf/test/cluster.ts';
+import { ip, parseMac } from '../../base/ip.ts';
+import { problemBook } from '../../base/problem.ts';
+import type { Writer } from '../../base/table.ts';
+import { AttachType } from '../../kernel/link.ts';
+import type { EndpointRow } from '../../endpoints/endpoint.ts';
+import { endpointTables } from '../../endpoints/tables.ts';
+import { nodeRows } from '../../nodes/node.ts';
+import { nodeTables } from '../../nodes/tables.ts';
+import { serviceRows, sliceRows } from '../../services/service.ts';
+import { serviceTables } from '../../services/tables.ts';
+import type { TraceTables } from '../trace.ts';
+
+const UPLINK = 10;
+const STRANGER = 12;
+const noMac = parseMac('02:00:00:00:00:00');
+if (noMac === undefined) throw new RangeError('Cannot read a MAC that is one');
+
+export const pods: readonly EndpointRow[] = (['podA', 'podB'] as const).map((name, i) => ({
+  hostInterface: `lxc-${name.at(-1)?.toLowerCase()}`,
+  id: i + 1,
+  interfaceIndex: 21 + i,
+  containerId: name,
+  interfaceName: 'eth0',
+  netns: '',
+  namespace: 'shop',
+  pod: name,
+  uid: name,
+  addresses: families.map((family) => ip(at[family][name])),
+  mac: noMac,
+  mtu: 1500,
+}));
+
+export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'noBackendReject'>> & {
+  readonly endpoints?: readonly EndpointRow[];
+  /** Whether processes are in the cgroup of the socket programs. */
+  readonly sockets?: boolean;
+};
+
+export function node1({ endpoints: rows = pods, sockets = true, masquerade = { ipv4: true, ipv6: true }, noBackendReject = true }: Node1Options = {}): TraceTables {
+  const problems = problemBook();
+  const endpoints = endpointTables({ from: 1, to: 2 });
+  fill(endpoints.endpoints.writer('test'), rows.map((row) => [row.hostInterface, row]));
+  const options = { devices: [], nativeRoutingCidrs: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
+  const nodes = nodeTables({ ...options, self: 'node1', endpoints: endpoints.endpoints, problems });
+  fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
+  fill(nodes.interfaces.writer('test'), interfaces());
+  if (sockets) for (const name of ['sock_connect4', 'sock_connect6']) nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
+  nodes.hooks.complete();
+  const services = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problems);
+  const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
+  fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
+  fill(services.slices.writer('test'), facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))));
+  for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
+  return { self: 'node1', endpoints, nodes, services, masquerade, noBackendReject };
+}
+
+function interfaces() {
+  const common = { kind: 'veth', mac: noMac, mtu: 1500, up: true };
+  const own = (v4: string, v6: string) => [
+    { ip: ip(v4), bits: 24 },
+    { ip: ip(v6), bits: 64 },
+  ];
+  return [
+    [String(UPLINK), { ...common, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true }],
+    [String(STRANGER), { ...common, index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false }],
+  ] as const;
+}
+
+function fill<R>(writer: Writer<string, R>, rows: Iterable<readonly [string, R]>): void {
+  for (const [key, row] of rows) writer.put(key, row);
+  writer.complete();
+}
+
+/** The rows among what a parser yields; problems are left out. */
+function facts<R>(found: readonly (readonly [string, R] | { readonly kind: string })[]): (readonly [string, R])[] {
+  return found.filter((one): one is readonly [string, R] => !('kind' in one));
+}
+

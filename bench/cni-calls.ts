@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs on a node, as a container runtime does, and times calls of a CNI plugin: reads {calls, atOnce} from standard input,
-// prints the milliseconds of each call as a JSON list. A call that fails ends everything with its output.
+// prints the milliseconds of each call, and what each failed one said, as JSON.
 import { spawn } from 'node:child_process';
 import { json } from 'node:stream/consumers';
 
@@ -12,25 +12,38 @@ export type PluginCall = {
 
 export type PluginCalls = { readonly calls: readonly PluginCall[]; readonly atOnce: number };
 
+/** `times`: milliseconds of each call, failed or not. */
+export type PluginOutcome = { readonly times: readonly number[]; readonly failures: readonly string[] };
+
 if (import.meta.main) {
   const { calls, atOnce } = (await json(process.stdin)) as PluginCalls; // as: our parent wrote it
   const left = calls.values();
   const times: number[] = [];
+  const failures: string[] = [];
   const work = async () => {
-    for (const one of left) times.push(await timed(one));
+    for (const one of left) {
+      const { milliseconds, failure } = await called(one);
+      times.push(milliseconds);
+      if (failure !== undefined) failures.push(failure);
+    }
   };
   await Promise.all(Array.from({ length: atOnce }, work));
-  console.log(JSON.stringify(times));
+  console.log(JSON.stringify({ times, failures } satisfies PluginOutcome));
 }
 
-function timed({ program, env, input }: PluginCall): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
+type Called = { readonly milliseconds: number; readonly failure: string | undefined };
+
+function called({ program, env, input }: PluginCall): Promise<Called> {
+  const { promise, resolve, reject } = Promise.withResolvers<Called>();
   let said = '';
+  let milliseconds = 0;
   const started = performance.now();
   const child = spawn(program, { env: { ...env }, stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdout.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stdin.on('error', () => undefined); // the plugin need not read it
   child.on('error', reject);
-  child.on('exit', (code) => (code === 0 ? resolve(performance.now() - started) : setImmediate(() => reject(new Error(`${env['CNI_COMMAND']} failed with code ${code}: ${said}`)))));
+  child.on('exit', () => (milliseconds = performance.now() - started));
+  child.on('close', (code) => resolve({ milliseconds, failure: code === 0 ? undefined : `${env['CNI_COMMAND']} failed with code ${code}: ${said}` }));
   child.stdin.end(input);
   return promise;
 }

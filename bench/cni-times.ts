@@ -6,10 +6,10 @@ import { networkOf } from '../sandbox/kubelet/cni.ts';
 import { pluginInput } from '../sandbox/kubelet/cni-config.ts';
 import type { SandboxNode } from '../sandbox/node.ts';
 import { mustRun } from '../sandbox/run.ts';
-import type { PluginCall, PluginCalls } from './cni-calls.ts';
+import type { PluginCall, PluginCalls, PluginOutcome } from './cni-calls.ts';
 
-/** Milliseconds of ADDs one by one, of ADDs so many at once, and how long the latter took together. */
-export type AddTimes = { readonly alone: readonly number[]; readonly together: readonly number[]; readonly allMs: number };
+/** Milliseconds of VERSION, which needs nothing but the plugin's process; of ADDs one by one, of ADDs so many at once, and how long the latter took together. */
+export type AddTimes = { readonly floor: readonly number[]; readonly alone: readonly number[]; readonly together: readonly number[]; readonly allMs: number; readonly failures: readonly string[] };
 
 const WORKER = join(import.meta.dirname, 'cni-calls.ts');
 
@@ -19,16 +19,18 @@ export async function addTimes(node: SandboxNode, alone: number, together: numbe
   await batch(node, names.map((name) => `netns add ${name}`));
   try {
     const calls = async (command: string, chosen: readonly string[]) => Promise.all(chosen.map((name) => callOf(node, command, name)));
+    const floor = await runCalls(node, { calls: await calls('VERSION', names.slice(0, alone)), atOnce: 1 });
     const first = await runCalls(node, { calls: await calls('ADD', names.slice(0, alone)), atOnce: 1 });
     const second = await runCalls(node, { calls: await calls('ADD', names.slice(alone)), atOnce: together });
-    await runCalls(node, { calls: await calls('DEL', names), atOnce: 4 });
-    return { alone: first, together: second, allMs: Math.max(...second) };
+    const gone = await runCalls(node, { calls: await calls('DEL', names), atOnce: 4 });
+    const failures = [floor, first, second, gone].flatMap((outcome) => outcome.failures);
+    return { floor: floor.times, alone: first.times, together: second.times, allMs: Math.max(...second.times), failures };
   } finally {
     await batch(node, names.map((name) => `netns del ${name}`));
   }
 }
 
-async function runCalls(node: SandboxNode, work: PluginCalls): Promise<readonly number[]> {
+async function runCalls(node: SandboxNode, work: PluginCalls): Promise<PluginOutcome> {
   return JSON.parse(await mustRun(node.command([process.execPath, WORKER]), { input: JSON.stringify(work), timeoutMs: 120_000 }));
 }
 

@@ -55,9 +55,9 @@ _Static_assert(sizeof(struct conntrack_entry) == 72, "size");
 /* A pod's interface on this node. Key: each of its addresses. */
 struct endpoint {
 	__u32 interface_index; /* host side of the veth pair */
-	__u32 id;
+	__u32 identity;
 	__u8 mac[6]; /* of the pod; the host side has gateway_mac */
-	__u8 pad[2];
+	__u16 id;
 };
 _Static_assert(sizeof(struct endpoint) == 16, "size");
 

@@ -2,25 +2,10 @@
 // One binary. `stentor` and `cilium` are the same under the names that users type; bin/ has them.
 //
 //   bin/NAME ──STENTOR_NAME──▶ cli.ts ──▶ cli/<command>.ts ──▶ the agent's socket
-//
-// A command is imported when it is called: `status` does not pay for `agent`.
 
 import { API_SOCKET } from './agent/api-types.ts';
-import type { Io, Run } from './cli/command.ts';
-
-type Command = { readonly name: string; readonly does: string; readonly load: () => Promise<{ readonly run: Run; readonly help: string }> };
-
-const commands: readonly Command[] = [
-  { name: 'status', does: 'how the agent of this node is', load: () => import('./cli/status.ts') },
-  { name: 'service', does: 'service list: every frontend with its backends', load: () => import('./cli/service.ts') },
-  { name: 'endpoint', does: 'endpoint list: every pod of this node', load: () => import('./cli/endpoint.ts') },
-  { name: 'problems', does: 'what somebody has to repair, and how', load: () => import('./cli/problems.ts') },
-  { name: 'drops', does: 'packets that were dropped, and why; -f goes on', load: () => import('./cli/drops.ts') },
-  { name: 'tables', does: 'what the agent knows', load: () => import('./cli/tables.ts') },
-  { name: 'maps', does: 'maps --diff: where the kernel differs from it', load: () => import('./cli/maps.ts') },
-  { name: 'agent', does: 'be the agent of this node', load: () => import('./cli/agent.ts') },
-  { name: 'version', does: 'the version of this program', load: () => import('./cli/version.ts') },
-];
+import type { Io } from './cli/command.ts';
+import { commands } from './cli/commands.ts';
 
 function overview(name: string): string {
   return `Usage: ${name} COMMAND [OPTIONS]
@@ -59,8 +44,14 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
 
 async function unknownCommand(typed: string, io: Io): Promise<number> {
   const { nearest } = await import('./agent/nearest.ts');
-  const meant = nearest(typed, commands.map((command) => command.name)) ?? commands.find(({ name }) => `${name}s` === typed || name === `${typed}s`)?.name;
-  io.err(`Cannot run '${typed}': there is no such command${meant === undefined ? '' : `, did you mean ${meant}`}\nSay '${io.name} help' to see them\n`);
+  const meant =
+    nearest(
+      typed,
+      commands.map((command) => command.name),
+    ) ?? commands.find(({ name }) => `${name}s` === typed || name === `${typed}s`)?.name;
+  io.err(
+    `Cannot run '${typed}': there is no such command${meant === undefined ? '' : `, did you mean ${meant}`}\nSay '${io.name} help' to see them\n`,
+  );
   return 2;
 }
 

@@ -165,7 +165,7 @@ function fillMaps(datapath: Datapath, rows: readonly NodeRow[]): void {
     mapTarget(kind, datapath.map(kind.name)).put([...entries]);
   fill(
     mapKinds.endpoints,
-    endpoints.flatMap((endpoint) => [...endpointEntries(endpoint)]),
+    endpoints.flatMap((endpoint) => [...endpointEntries(endpoint, 300)]),
   );
   fill(
     mapKinds.ipcache,

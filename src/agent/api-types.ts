@@ -2,6 +2,8 @@
 // What the agent tells over its socket, and who inside the agent knows it. Times are milliseconds since the Unix epoch.
 
 import type { Problem } from '../base/problem.ts';
+import type { Question } from '../trace/ends.ts';
+import type { Trace } from '../trace/packet.ts';
 
 export const API_SOCKET = '/var/run/cilium/cilium.sock';
 
@@ -69,6 +71,25 @@ export type EndpointRow = {
   readonly state: string;
 };
 
+type NodeFamily = { readonly address: string | undefined; /** Of its pods. */ readonly cidr: string | undefined };
+export type NodeListRow = {
+  /** 'cluster/node'. */
+  readonly name: string;
+  readonly ipv4: NodeFamily;
+  readonly ipv6: NodeFamily;
+  readonly source: 'local' | 'custom-resource';
+};
+export type IpRow = {
+  readonly prefix: string;
+  readonly identity: number;
+  readonly labels: readonly string[];
+  readonly source: 'local' | 'custom-resource' | 'generated';
+  /** Address of the node behind which it is. */
+  readonly host: string | undefined;
+};
+
+export type TraceAnswer = { readonly kind: 'trace'; readonly trace: Trace } | { readonly kind: 'misunderstood'; readonly message: string };
+
 export type TableSummary = { readonly name: string; readonly rows: number; /** False while its source has not finished its first list. */ readonly complete: boolean };
 export type TableRow = { readonly key: string; readonly row: unknown };
 /** An entry that a target has and should not, or should have and has not, or has with another value. */
@@ -98,6 +119,10 @@ export type Providers = {
   status(): StatusReport | Promise<StatusReport>;
   services(): readonly ServiceRow[];
   endpoints(): readonly EndpointRow[];
+  nodes(): readonly NodeListRow[];
+  ips(): readonly IpRow[] | Promise<readonly IpRow[]>;
+  /** Walks a packet through the tables as they are now; nothing is sent. */
+  trace(question: Question): TraceAnswer;
   tables(): readonly TableSummary[];
   /** Undefined: there is no such table. */
   table(name: string): readonly TableRow[] | undefined;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's own voice: HTTP with JSON over a UNIX socket that only root can open. It reads and never changes anything.
 //
-//   GET /status /services /endpoints /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
+//   GET /status /services /endpoints /nodes /ips /trace?protocol=&source=&destination=&raw= /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
 import { createServer } from '../base/node-http.ts';
+import type { Question } from '../trace/ends.ts';
 import type { Providers } from './api-types.ts';
 import { listenOnSocket } from './unix-socket.ts';
 
@@ -29,10 +30,13 @@ export async function serveApi({ path, providers }: ApiOptions): Promise<AsyncDi
   };
 }
 
-const routes: Readonly<Record<string, (providers: Providers) => unknown>> = {
+const routes: Readonly<Record<string, (providers: Providers, query: URLSearchParams) => unknown>> = {
   '/status': (providers) => providers.status(),
   '/services': (providers) => providers.services(),
   '/endpoints': (providers) => providers.endpoints(),
+  '/nodes': (providers) => providers.nodes(),
+  '/ips': (providers) => providers.ips(),
+  '/trace': (providers, query) => providers.trace(questionIn(query)),
   '/tables': (providers) => providers.tables(),
   '/maps/diff': (providers) => providers.differences(),
   '/problems': (providers) => providers.problems(),
@@ -44,12 +48,17 @@ async function answer(request: IncomingMessage, response: ServerResponse, provid
   if (request.method !== 'GET') return refuse(response, 405, `Cannot ${request.method} ${url.pathname}, wanted GET`);
   if (url.pathname === '/drops' && url.searchParams.get('follow') === '1') return followDrops(response, providers);
   const route = Object.hasOwn(routes, url.pathname) ? routes[url.pathname] : undefined;
-  if (route) return send(response, 200, await route(providers));
+  if (route) return send(response, 200, await route(providers, url.searchParams));
   const name = /^\/tables\/([^/]+)$/.exec(url.pathname)?.[1];
   if (name === undefined) return refuse(response, 404, `Cannot find ${url.pathname}, wanted one of ${Object.keys(routes).join(', ')}`);
   const rows = providers.table(decodeURIComponent(name));
   if (rows) return send(response, 200, rows);
   return refuse(response, 404, `Cannot find the table ${decodeURIComponent(name)}, wanted one of ${providers.tables().map((table) => table.name).join(', ')}`);
+}
+
+function questionIn(query: URLSearchParams): Question {
+  const word = (name: string) => query.get(name) ?? '';
+  return { protocol: word('protocol'), source: word('source'), destination: word('destination'), raw: word('raw') === '1' };
 }
 
 /** One JSON object a line, the recent drops first: a drop, or {lost} after a follower was too slow for some. */

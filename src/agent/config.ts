@@ -68,7 +68,12 @@ export class ConfigError extends StentorError {
   }
 }
 
-export type ConfigAndWarnings = { readonly config: Config; readonly warnings: readonly Problem[] };
+export type ConfigAndWarnings = {
+  readonly config: Config;
+  readonly warnings: readonly Problem[];
+  /** Paths of values that have no effect before a later version. */
+  readonly planned: readonly string[];
+};
 
 /** Reads the file at `path`. Throws ConfigError with every mistake in it, or why it cannot be read. */
 export function readConfig(path: string): ConfigAndWarnings {
@@ -96,7 +101,7 @@ export function configOf(text: string, file: string): ConfigAndWarnings {
   const warnings = values.warnings.map(({ path, message }) =>
     problem({ object: `Config ${path}`, reason: 'ValueWithoutEffect', message, advice: `Remove ${path} from the values, or accept that it does nothing` }),
   );
-  return { config, warnings };
+  return { config, warnings, planned: values.planned };
 }
 
 type Complain = (path: string, wanted: string) => void;

@@ -5,10 +5,12 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf, messageOf, StentorError } from '../base/errors.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
-import { endpointOf, type EndpointRow } from '../endpoints/endpoint.ts';
+import { endpointOf } from '../endpoints/endpoint.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
 
 const SUFFIX = '.json';
 

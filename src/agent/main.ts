@@ -13,13 +13,16 @@ import { systemClock } from '../base/clock.ts';
 import { engine } from '../base/commit.ts';
 import { messageOf } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
-import { problemBook, type Problem } from '../base/problem.ts';
+import { problemBook } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import { asyncReconciler } from '../base/reconcile-async.ts';
 import { refreshInTurn } from '../base/refresh.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import { watchNetwork } from '../datapath/network.ts';
-import { loadDatapath, type Datapath } from '../datapath/programs.ts';
+import { loadDatapath } from '../datapath/programs.ts';
+import type { Datapath } from '../datapath/programs.ts';
 import { endpointTables } from '../endpoints/tables.ts';
+import { rangeOf } from '../identities/numbers.ts';
 import { nodeObjects } from '../identities/objects.ts';
 import { identitySources, identityTables } from '../identities/tables.ts';
 import { AttachType } from '../kernel/link.ts';
@@ -31,7 +34,8 @@ import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { EndpointSlice, Node, Service } from '../kube/types.ts';
 import { nodeRows } from '../nodes/node.ts';
-import { nodeTables, type NodeTables } from '../nodes/tables.ts';
+import { nodeTables } from '../nodes/tables.ts';
+import type { NodeTables } from '../nodes/tables.ts';
 import { servicesBefore } from '../services/before.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import { serviceTables } from '../services/tables.ts';
@@ -39,7 +43,8 @@ import { API_SOCKET } from './api-types.ts';
 import { serveApi } from './api.ts';
 import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
-import { readConfig, type Config } from './config.ts';
+import { readConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { readDrops } from './drops.ts';
 import { readEndpoints } from './endpoint-files.ts';
 import { serveHealth } from './healthz.ts';
@@ -56,13 +61,12 @@ import { requireNobodyAt } from './unix-socket.ts';
 /** Runs until SIGTERM or SIGINT. The data plane goes on without it. */
 export async function main(args: readonly string[]): Promise<void> {
   const options = agentOptions(args);
-  const { config, warnings } = readConfig(options.values);
+  const { config, warnings, planned } = readConfig(options.values);
   const self = options.node;
   const log = logTo((line) => process.stderr.write(line), { node: self });
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   await using end = new AsyncDisposableStack();
-  end.defer(() => stop.abort()); // whatever ends it: nothing may keep the process alive
 
   requireNode(config);
   await requireNobodyAt(API_SOCKET);
@@ -70,16 +74,18 @@ export async function main(args: readonly string[]): Promise<void> {
   const client = end.adopt(kubeClient({ access: await kubeAccess({ ...(options.kubeconfig !== undefined && { kubeconfig: options.kubeconfig }), ...(config.kubernetes && { server: config.kubernetes }) }) }), (one) => one.close());
   const datapath = end.use(await loadDatapath({ objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config) }));
   const netlink = end.use(NetlinkSocket.open());
+  end.defer(() => stop.abort()); // whatever ends it: what watches must stop before what it looks at is closed, or the process stays
 
   // tables and derivations
   const problems = problemBook();
   problems.report('values', warnings);
+  if (planned.length > 0) log.info('Values without effect in this version', { values: planned });
   const idOf = (name: string) => datapath.program(name).id;
   const known = identitySources();
-  const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') });
+  const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') }, known.endpointIdentities);
   const nodes = nodeTables({ ...config, self, endpoints: endpoints.endpoints, problems, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
   const found = readEndpoints(options.state);
-  const identities = identityTables({ ...known, ...config, self, endpoints: endpoints.endpoints, nodes: nodes.nodes, before: identitiesBefore(found.rows, new Map()), problems });
+  const identities = identityTables({ ...known, clusterName: config.clusterName, range: rangeOf(config.clusterId), self, endpoints: endpoints.endpoints, nodes: nodes.nodes, before: identitiesBefore(found.rows, numbersBefore(datapath)), problems });
   const services = serviceTables(before(datapath), problems);
 
   // targets
@@ -154,6 +160,10 @@ function before(datapath: Datapath): ReturnType<typeof servicesBefore> {
     slots: mapTarget(mapKinds.lbSlots, datapath.map('lb_slots')).list(),
     backends: mapTarget(mapKinds.lbBackends, datapath.map('lb_backends')).list(),
   });
+}
+
+function numbersBefore(datapath: Datapath): ReadonlyMap<string, number> {
+  return new Map(Array.from(mapTarget(mapKinds.endpoints, datapath.map('endpoints')).list(), ([address, { value }]) => [address, value.identity]));
 }
 
 const socketHooks = {

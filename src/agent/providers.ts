@@ -18,6 +18,7 @@ import type { ServiceTables } from '../services/tables.ts';
 import type { ControllerRow, Health, MapRow, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
 import type { Drops } from './drops.ts';
+import { ipList, nodeList, traceAnswer } from './lists.ts';
 import { version } from './version.ts';
 
 export type Insides = {
@@ -60,6 +61,9 @@ export function providersOf(insides: Insides): Providers {
           state: 'ready',
         };
       }),
+    nodes: () => nodeList(insides),
+    ips: () => ipList(insides),
+    trace: (question) => traceAnswer(question, insides),
     tables: () => tables.map(({ name, size, complete }) => ({ name, rows: size, complete })),
     table: (name) => tables.find((one) => one.name === name) && Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
     differences: () => reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),

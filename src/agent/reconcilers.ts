@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every target of the agent with the table that it is made equal to, in dependency order: what points comes after what it points at.
 
-import { asyncReconciler, type AsyncReconciler } from '../base/reconcile-async.ts';
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import type { AsyncReconciler } from '../base/reconcile-async.ts';
 import { cidr, cidrText } from '../base/ip.ts';
 import type { ReconcilerOptions } from '../base/ledger.ts';
-import { reconciler, type Reconciler } from '../base/reconcile.ts';
+import { reconciler } from '../base/reconcile.ts';
+import type { Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
 import { attachmentTarget, sameAttachment } from '../datapath/attachments.ts';
-import { mapKinds, mapTarget, type MapEntry, type MapKind } from '../datapath/maps.ts';
+import { mapKinds, mapTarget } from '../datapath/maps.ts';
+import type { MapEntry, MapKind } from '../datapath/maps.ts';
 import type { Loss } from '../datapath/network.ts';
 import { podFilterTarget } from '../datapath/pod-filters.ts';
 import { podLinkTarget, samePodLink } from '../datapath/pod-links.ts';

@@ -3,7 +3,8 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { ReconcilerStatus } from '../base/ledger.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 

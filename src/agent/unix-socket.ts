@@ -2,7 +2,8 @@
 // Listening on a UNIX socket whose file may be left over from an agent that was killed.
 
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
-import { createConnection, type Server } from 'node:net';
+import { createConnection } from 'node:net';
+import type { Server } from 'node:net';
 import { dirname } from 'node:path';
 import { codeOf, StentorError } from '../base/errors.ts';
 

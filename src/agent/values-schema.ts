@@ -310,3 +310,21 @@ export const valueNotes: readonly ValueNote[] = [
   ['egressGateway.enabled', true, 'refused', `traffic would leave from the wrong node: ${notHere}`],
   ['clustermesh.useAPIServer', true, 'refused', `other clusters would not be reached: ${notHere}`],
 ];
+
+/**
+ * What the agent reads and checks, and what comes with a later version: a value other than the default is told in the log. It is no
+ * Problem, as there is nothing that a user could repair.
+ */
+export const plannedValues: readonly string[] = [
+  'loadBalancer.algorithm',
+  'loadBalancer.mode',
+  'loadBalancer.serviceTopology',
+  'l2announcements.enabled',
+  'localRedirectPolicy',
+  'localRedirectPolicies.enabled',
+  'socketLB.hostNamespaceOnly',
+  'bpf.lbExternalClusterIP',
+  'directRoutingSkipUnreachable',
+  'prometheus.enabled',
+  'hubble.metrics.enabled',
+];

@@ -5,7 +5,7 @@ import { isAlias, isMap, isScalar, LineCounter, parseDocument, type Document } f
 import { messageOf } from '../base/errors.ts';
 import { parseCidr, parseIp, type Ip } from '../base/ip.ts';
 import { nearestPath } from './nearest.ts';
-import { valueNotes, valueRows, type ValueRow, type ValueType } from './values-schema.ts';
+import { plannedValues, valueNotes, valueRows, type ValueRow, type ValueType } from './values-schema.ts';
 
 export type Value = boolean | number | string | readonly string[];
 export type Warning = { readonly path: string; readonly message: string };
@@ -16,6 +16,8 @@ export type Values = {
   where(path: string): string;
   readonly mistakes: readonly string[];
   readonly warnings: readonly Warning[];
+  /** Paths that the file sets and that a later version acts on. */
+  readonly planned: readonly string[];
 };
 
 const rowByPath = new Map(valueRows.map((row) => [row[0], row]));
@@ -38,7 +40,8 @@ export function valuesIn(text: string): Values {
     else if (finding.kind === 'warning') warnings.push({ path: finding.path, message: `${where(finding.path)} ${finding.message}` });
     else mistakes.push(`${finding.path === '' ? 'the file' : where(finding.path)} ${finding.message}`);
   }
-  return { get: (path) => given.get(path) ?? defaultOf(path), where, mistakes, warnings };
+  const planned = plannedValues.filter((path) => given.has(path) && shown(given.get(path)) !== shown(defaultOf(path)));
+  return { get: (path) => given.get(path) ?? defaultOf(path), where, mistakes, warnings, planned };
 }
 
 function defaultOf(path: string): Value | undefined {

@@ -152,7 +152,7 @@ export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string
     failed: (batch, thrown) => fail(state, batch, thrown),
     trouble(key) {
       const own = key as K; // a key of this table or of no table
-      if (!dirty.has(own) && !doomed.has(own)) return undefined;
+      if (!dirty.has(own) && !doomed.has(own) && !changes.has(own)) return undefined;
       return refused.get(own) ?? state.error ?? waitsFor(key) ?? `${name} has not been reached yet`;
     },
   };

@@ -13,6 +13,8 @@ export type Changes<K, R> = {
   /** The keys touched since the last take, oldest `limit` first, each with the row that this reader saw then (undefined: none). */
   take(limit?: number): ReadonlyMap<K, R | undefined>;
   readonly pending: number;
+  /** Whether the next take would have `key`, if it were without limit. */
+  has(key: K): boolean;
 };
 
 export type Table<K extends string, R> = {
@@ -94,6 +96,7 @@ export function table<K extends string, R>(name: string, options: TableOptions<R
         get pending() {
           return seen.size;
         },
+        has: (key) => seen.has(key),
         take(limit = Infinity) {
           if (seen.size === 0) return NOTHING;
           const taken = seen.size <= limit ? seen : splitFrom(seen, limit);

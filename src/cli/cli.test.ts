@@ -12,13 +12,25 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { serveApi } from '../agent/api.ts';
 import type { DifferenceRow, DropRow, Health, Providers } from '../agent/api-types.ts';
+import { packetFor } from '../trace/ends.ts';
+import { node1 } from '../trace/testdata/node1.ts';
+import { traceOf } from '../trace/trace.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stentor-cli-'));
 const socket = join(folder, 'run/cilium.sock');
 const stentor = fileURLToPath(new URL('../../bin/stentor', import.meta.url));
 const cilium = fileURLToPath(new URL('../../bin/cilium', import.meta.url));
 
-const drop: DropRow = { time: 0, reason: 'NoBackend', source: '10.244.1.5:4000', destination: '10.96.0.9:80', protocol: 'TCP', interface: 'lxc01', pod: undefined };
+const drop: DropRow = {
+  time: 0,
+  reason: 'NoBackend',
+  source: '10.244.1.5:4000',
+  destination: '10.96.0.9:80',
+  protocol: 'TCP',
+  interface: 'lxc01',
+  pod: undefined,
+};
+const tables = node1();
 let agent: Health = { ok: true, message: '' };
 let differences: readonly DifferenceRow[] = [];
 const followers = new Set<(row: DropRow) => void>();
@@ -40,7 +52,41 @@ const providers: Providers = {
     problems: 0,
   }),
   services: () => [{ id: 1, service: 'default/kubernetes', frontend: '10.96.0.1:443/TCP', type: 'ClusterIP', backends: [] }],
-  endpoints: () => [],
+  endpoints: () => [
+    {
+      id: 7,
+      pod: 'shop/cart-0',
+      policyIngress: 'Disabled',
+      policyEgress: 'Disabled',
+      identity: 300,
+      labels: ['k8s:app=cart'],
+      ipv4: '10.244.1.5',
+      ipv6: undefined,
+      state: 'ready',
+    },
+  ],
+  nodes: () => [
+    {
+      name: 'default/node1',
+      ipv4: { address: '192.168.0.11', cidr: '10.244.1.0/24' },
+      ipv6: { address: undefined, cidr: undefined },
+      source: 'local',
+    },
+  ],
+  ips: () => [
+    {
+      prefix: '10.244.1.5/32',
+      identity: 300,
+      labels: ['k8s:app=cart', 'k8s:io.kubernetes.pod.namespace=shop'],
+      source: 'local',
+      host: '192.168.0.11',
+    },
+    { prefix: '10.0.0.0/8', identity: 2, labels: ['reserved:world'], source: 'generated', host: undefined },
+  ],
+  trace: (question) => {
+    const packet = packetFor(question, tables);
+    return typeof packet === 'string' ? { kind: 'misunderstood', message: packet } : { kind: 'trace', trace: traceOf(packet, tables) };
+  },
   tables: () => [{ name: 'frontends', rows: 1, complete: true }],
   table: (name) => (name === 'frontends' ? [{ key: 'a', row: { n: 1n } }] : undefined),
   differences: () => Promise.resolve(differences),
@@ -166,7 +212,11 @@ test('drops -f goes on as they come, and the agent forgets a follower that leave
 });
 
 test('the API says what it has, and that it only reads', async () => {
-  assert.deepEqual(await raw('GET', '/nothing'), { status: 404, error: 'Cannot find /nothing, wanted one of /status, /services, /endpoints, /tables, /maps/diff, /problems, /drops' });
+  assert.deepEqual(await raw('GET', '/nothing'), {
+    status: 404,
+    error:
+      'Cannot find /nothing, wanted one of /status, /services, /endpoints, /nodes, /ips, /trace, /tables, /maps/diff, /problems, /drops',
+  });
   assert.deepEqual(await raw('POST', '/status'), { status: 405, error: 'Cannot POST /status, wanted GET' });
   assert.equal((await raw('GET', '/constructor')).status, 404);
 });
@@ -175,14 +225,16 @@ function raw(method: string, path: string): Promise<{ readonly status: number | 
   return new Promise((resolve, reject) => {
     const sent = request({ socketPath: socket, method, path }, (response) => {
       let text = '';
-      response.on('data', (chunk) => (text += chunk)).on('end', () => resolve({ status: response.statusCode, error: JSON.parse(text).error }));
+      response
+        .on('data', (chunk) => (text += chunk))
+        .on('end', () => resolve({ status: response.statusCode, error: JSON.parse(text).error }));
     });
     sent.on('error', reject).end();
   });
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 5000; !condition(); ) {
+  for (const deadline = Date.now() + 5000; !condition();) {
     assert.ok(Date.now() < deadline, `not within 5 s: ${String(condition)}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

@@ -2,7 +2,8 @@
 // Asks the agent over its socket. HTTP/1.0, whose answer is head, empty line and all that follows, is read here by hand: importing node:http
 // would be most of the time that a command takes.
 
-import { createConnection, type Socket } from 'node:net';
+import { createConnection } from 'node:net';
+import type { Socket } from 'node:net';
 import { codeOf, messageOf, StentorError } from '../base/errors.ts';
 
 /** The agent was not reached, or said no. */

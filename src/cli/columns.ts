@@ -13,10 +13,19 @@ export function columns(lines: readonly Line[], { minWidth, padding }: Layout): 
   const widths: number[][] = lines.map(() => []);
   for (let column = 0; lines.some((line) => line.length > column + 1); column++)
     for (const [from, to] of blocks(lines, column)) {
-      const width = Math.max(minWidth, ...lines.slice(from, to).map((line) => (line[column] ?? '').length + padding));
+      let width = minWidth;
+      for (let i = from; i < to; i++) width = Math.max(width, (lines[i]?.[column] ?? '').length + padding);
       for (let i = from; i < to; i++) widths[i]?.push(width);
     }
-  return lines.map((line, i) => `${line.map((cell, column) => cell.padEnd(widths[i]?.[column] ?? 0)).join('').trimEnd()}\n`).join('');
+  return lines
+    .map(
+      (line, i) =>
+        `${line
+          .map((cell, column) => cell.padEnd(widths[i]?.[column] ?? 0))
+          .join('')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }
 
 /** Runs of lines that have a cell after `column`. A run lies within one of the column before, as such lines have that cell too. */

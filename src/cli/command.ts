@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a command gets and gives. A command returns its exit code: 0 it is so, 1 it is not, 2 it was called wrongly.
 
-import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { parseArgs } from 'node:util';
+import type { ParseArgsOptionsConfig } from 'node:util';
 import { codeOf, messageOf, StentorError } from '../base/errors.ts';
 
 export type Io = {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `endpoint list`: every pod of this node that is ours.
+// `endpoint list`, `endpoint get`: the pods of this node that are ours.
 
 import type { EndpointRow } from '../agent/api-types.ts';
 import { ask } from './client.ts';
@@ -8,19 +8,34 @@ import { list } from './columns.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, outputOption, print, UsageError } from './command.ts';
 
-export const help = `Usage: NAME endpoint list [-o json]
+export const help = `Usage: NAME endpoint list|get ID|POD [-o json]
 
-Every pod of this node: policy, identity, labels, addresses, state.
+Every pod of this node: policy, identity, labels, addresses, state. Or one, by its id, its address or its namespace/name, as JSON.
 
 Examples:
   NAME endpoint list
-  NAME endpoint list -o json
+  NAME endpoint get 12
+  NAME endpoint get shop/cart-6a63e388e9-kjxpm
 `;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = argumentsOf(args, outputOption, 1);
-  if (positionals[0] !== 'list') throw new UsageError(`Cannot run 'endpoint ${positionals[0] ?? ''}', wanted endpoint list`);
-  print(io, values.output, await ask<readonly EndpointRow[]>(io.socket, '/endpoints'), endpointText);
+  const { values, positionals } = argumentsOf(args, outputOption, 2);
+  const [verb, name] = positionals;
+  if (!(verb === 'list' && name === undefined) && !(verb === 'get' && name !== undefined))
+    throw new UsageError(`Cannot run 'endpoint ${positionals.join(' ')}', wanted endpoint list or endpoint get ID|POD`);
+  const all = await ask<readonly EndpointRow[]>(io.socket, '/endpoints');
+  if (name === undefined) {
+    print(io, values.output, all, endpointText);
+    return 0;
+  }
+  const found = all.filter(({ id, pod, ipv4, ipv6 }) =>
+    [String(id), pod, `pod-name:${pod.replace('/', ':')}`, `ipv4:${ipv4}`, ipv4, ipv6].includes(name),
+  );
+  if (found.length === 0) {
+    io.err(`Cannot find the endpoint ${name}: 'endpoint list' has those of this node\n`);
+    return 1;
+  }
+  print(io, values.output ?? 'json', found, endpointText);
   return 0;
 }
 

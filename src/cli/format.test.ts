@@ -61,12 +61,25 @@ Problems:               2 (say 'problems' to see them)
 
 test('status --verbose has addresses, every controller and the maps', () => {
   const lines = statusText({ ...report, problems: 0 }, true).split('\n');
-  for (const line of ['Allocated addresses:', '  10.244.1.5 (shop/cart-0)', 'BPF Maps:', '  lb_services   12        65536', 'Problems:            0']) assert.ok(lines.includes(line), line);
+  for (const line of [
+    'Allocated addresses:',
+    '  10.244.1.5 (shop/cart-0)',
+    'BPF Maps:',
+    '  lb_services   12        65536',
+    'Problems:            0',
+  ])
+    assert.ok(lines.includes(line), line);
   assert.ok(lines.some((line) => /^ {2}watch services +3s ago +never +0 +no error$/.test(line)));
 });
 
 test('status of what is off, absent or broken', () => {
-  const down: StatusReport = { ...report, kubeProxyReplacement: false, ipam: [], masquerade: { ipv4: false, ipv6: false, except: [] }, kubernetes: { ok: false, message: 'connect ECONNREFUSED' } };
+  const down: StatusReport = {
+    ...report,
+    kubeProxyReplacement: false,
+    ipam: [],
+    masquerade: { ipv4: false, ipv6: false, except: [] },
+    kubernetes: { ok: false, message: 'connect ECONNREFUSED' },
+  };
   const text = statusText(down, false);
   assert.match(text, /^KubeProxyReplacement: +False$/m);
   assert.match(text, /^IPAM: +no podCIDR$/m);
@@ -77,22 +90,43 @@ test('status of what is off, absent or broken', () => {
 test('status --brief is OK or the first fault', () => {
   assert.equal(briefText(report), 'OK\n');
   assert.equal(briefText({ ...report, agent: { ok: false, message: 'no podCIDR' } }), 'error in cilium: no podCIDR\n');
-  assert.equal(briefText({ ...report, agent: { ok: false, message: 'x' }, kubernetes: { ok: false, message: 'y' } }), 'error in kubernetes: y\n');
+  assert.equal(
+    briefText({ ...report, agent: { ok: false, message: 'x' }, kubernetes: { ok: false, message: 'y' } }),
+    'error in kubernetes: y\n',
+  );
 });
 
 test('durations', () => {
-  const cases: [number, string][] = [[-5, '0s'], [0, '0s'], [59_999, '59s'], [125_000, '2m5s'], [10_920_000, '3h2m']];
+  const cases: [number, string][] = [
+    [-5, '0s'],
+    [0, '0s'],
+    [59_999, '59s'],
+    [125_000, '2m5s'],
+    [10_920_000, '3h2m'],
+  ];
   for (const [milliseconds, text] of cases) assert.equal(duration(milliseconds), text);
 });
 
 test('service list', () => {
   assert.equal(
     serviceText([
-      { id: 2, service: 'shop/cart', frontend: '10.96.12.7:80/TCP', type: 'ClusterIP', backends: [
-        { slot: 2, address: '10.244.2.5:8080/TCP', state: 'terminating' },
-        { slot: 1, address: '10.244.1.5:8080/TCP', state: 'active' },
-      ] },
-      { id: 1, service: 'default/kubernetes', frontend: '10.96.0.1:443/TCP', type: 'ClusterIP', backends: [{ slot: 1, address: '192.168.0.11:6443/TCP', state: 'active' }] },
+      {
+        id: 2,
+        service: 'shop/cart',
+        frontend: '10.96.12.7:80/TCP',
+        type: 'ClusterIP',
+        backends: [
+          { slot: 2, address: '10.244.2.5:8080/TCP', state: 'terminating' },
+          { slot: 1, address: '10.244.1.5:8080/TCP', state: 'active' },
+        ],
+      },
+      {
+        id: 1,
+        service: 'default/kubernetes',
+        frontend: '10.96.0.1:443/TCP',
+        type: 'ClusterIP',
+        backends: [{ slot: 1, address: '192.168.0.11:6443/TCP', state: 'active' }],
+      },
       { id: 10, service: 'shop/cart', frontend: '[fd00:96::7]:80/TCP/i', type: 'LoadBalancer', backends: [] },
     ]),
     `ID   Frontend                Service Type   Backend
@@ -107,7 +141,17 @@ test('service list', () => {
 test('endpoint list', () => {
   assert.equal(
     endpointText([
-      { id: 5, pod: 'shop/cart-0', policyIngress: 'Enabled', policyEgress: 'Disabled', identity: 17000, labels: ['k8s:app=cart', 'k8s:a=b'], ipv4: '10.244.1.5', ipv6: undefined, state: 'ready' },
+      {
+        id: 5,
+        pod: 'shop/cart-0',
+        policyIngress: 'Enabled',
+        policyEgress: 'Disabled',
+        identity: 17000,
+        labels: ['k8s:app=cart', 'k8s:a=b'],
+        ipv4: '10.244.1.5',
+        ipv6: undefined,
+        state: 'ready',
+      },
     ]),
     `ENDPOINT   POLICY (ingress)   POLICY (egress)   IDENTITY   LABELS (source:key[=value])   IPv6   IPv4         STATUS
            ENFORCEMENT        ENFORCEMENT
@@ -118,22 +162,62 @@ test('endpoint list', () => {
 });
 
 test('tables, maps, problems and drops', () => {
-  assert.equal(summaryText([{ name: 'frontends', rows: 12, complete: true }, { name: 'pods', rows: 0, complete: false }]), 'TABLE       ROWS   COMPLETE\nfrontends   12     yes\npods        0      no\n');
-  assert.equal(rowsText([{ key: 'b', row: { x: 1 } }, { key: 'a', row: 'y' }]), 'KEY   ROW\na     "y"\nb     {"x":1}\n');
+  assert.equal(
+    summaryText([
+      { name: 'frontends', rows: 12, complete: true },
+      { name: 'pods', rows: 0, complete: false },
+    ]),
+    'TABLE       ROWS   COMPLETE\nfrontends   12     yes\npods        0      no\n',
+  );
+  assert.equal(
+    rowsText([
+      { key: 'b', row: { x: 1 } },
+      { key: 'a', row: 'y' },
+    ]),
+    'KEY   ROW\na     "y"\nb     {"x":1}\n',
+  );
   assert.equal(differenceText([]), '');
   assert.equal(
     differenceText([{ target: 'lb_backends', key: '7', kind: 'extra', wanted: undefined, found: '10.0.0.1:80' }]),
     'TARGET        DIFFERENCE   KEY   WANTED   FOUND\nlb_backends   extra        7     -        10.0.0.1:80\n',
   );
   assert.equal(problemText([]), 'No problems\n');
-  assert.equal(problemText([{ object: 'Node node2', reason: 'NoPodCidr', message: 'Node node2 has no podCIDR', advice: 'Start the controller manager with --allocate-node-cidrs' }]), 'Node node2: NoPodCidr\n  Node node2 has no podCIDR\n  Start the controller manager with --allocate-node-cidrs\n');
-  const drop = { time: 0, reason: 'NoBackend', source: '10.244.1.5:4000', destination: '10.96.0.9:80', protocol: 'TCP', interface: 'lxc01', pod: 'shop/cart-0' };
+  assert.equal(
+    problemText([
+      {
+        object: 'Node node2',
+        reason: 'NoPodCidr',
+        message: 'Node node2 has no podCIDR',
+        advice: 'Start the controller manager with --allocate-node-cidrs',
+      },
+    ]),
+    'Node node2: NoPodCidr\n  Node node2 has no podCIDR\n  Start the controller manager with --allocate-node-cidrs\n',
+  );
+  const drop = {
+    time: 0,
+    reason: 'NoBackend',
+    source: '10.244.1.5:4000',
+    destination: '10.96.0.9:80',
+    protocol: 'TCP',
+    interface: 'lxc01',
+    pod: 'shop/cart-0',
+  };
   assert.equal(dropText(drop), '1970-01-01T00:00:00.000Z  10.244.1.5:4000 -> 10.96.0.9:80 TCP  NoBackend  (lxc01, pod shop/cart-0)\n');
   assert.equal(dropText({ lost: 4 }), '4 drops not shown: this reader was too slow\n');
 });
 
 test('a column ends where a line has no cell after it', () => {
-  assert.equal(columns([['a', 'b', 'c'], ['long one', 'd'], ['e', 'f', 'g']], statusLayout), 'a          b   c\nlong one   d\ne          f   g\n');
+  assert.equal(
+    columns(
+      [
+        ['a', 'b', 'c'],
+        ['long one', 'd'],
+        ['e', 'f', 'g'],
+      ],
+      statusLayout,
+    ),
+    'a          b   c\nlong one   d\ne          f   g\n',
+  );
   assert.equal(columns([['wide wide', 'x'], ['alone'], ['n', 'y']], statusLayout), 'wide wide   x\nalone\nn   y\n');
   assert.equal(columns([], statusLayout), '');
 });

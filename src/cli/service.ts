@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `service list`: every frontend that this node serves, and where it leads.
+// `service list`, `service get ID`: every frontend that this node serves, or those of one id, and where they lead.
 
 import type { ServiceRow } from '../agent/api-types.ts';
 import { ask } from './client.ts';
@@ -8,20 +8,30 @@ import { list } from './columns.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, outputOption, print, UsageError } from './command.ts';
 
-export const help = `Usage: NAME service list [-o json]
+export const help = `Usage: NAME service list|get ID [-o json]
 
-Every frontend that this node serves, with its backends: slot => address (state).
+Every frontend that this node serves, with its backends: slot => address (state). Or those of one id; ids are this node's own, and differ
+on others.
 
 Examples:
   NAME service list
   NAME service list | grep 10.96.0.10
+  NAME service get 3
   NAME service list -o json
 `;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = argumentsOf(args, outputOption, 1);
-  if (positionals[0] !== 'list') throw new UsageError(`Cannot run 'service ${positionals[0] ?? ''}', wanted service list`);
-  print(io, values.output, await ask<readonly ServiceRow[]>(io.socket, '/services'), serviceText);
+  const { values, positionals } = argumentsOf(args, outputOption, 2);
+  const [verb, id] = positionals;
+  if (!(verb === 'list' && id === undefined) && !(verb === 'get' && /^\d+$/.test(id ?? '')))
+    throw new UsageError(`Cannot run 'service ${positionals.join(' ')}', wanted service list or service get ID`);
+  const all = await ask<readonly ServiceRow[]>(io.socket, '/services');
+  const rows = verb === 'list' ? all : all.filter((row) => row.id === Number(id));
+  if (verb === 'get' && rows.length === 0) {
+    io.err(`Cannot find a service with id ${id}: 'service list' has those of this node\n`);
+    return 1;
+  }
+  print(io, values.output, rows, serviceText);
   return 0;
 }
 

@@ -1,33 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 // `status`: how the agent of this node is, in the lines that users of Cilium know. No line says what this product does not have.
 
+import { setTimeout as after } from 'node:timers/promises';
 import type { ControllerRow, Health, StatusReport } from '../agent/api-types.ts';
-import { ask } from './client.ts';
+import { AgentError, ask } from './client.ts';
 import type { Line } from './columns.ts';
 import { columns, statusLayout } from './columns.ts';
 import type { Io } from './command.ts';
-import { argumentsOf, outputOption, print } from './command.ts';
+import { argumentsOf, outputOption, print, UsageError } from './command.ts';
 
-export const help = `Usage: NAME status [--brief] [--verbose] [-o json]
+export const help = `Usage: NAME status [--brief] [--verbose] [--wait [--wait-duration 5m]] [-o json]
 
 How the agent of this node is. Exit code 1 when it is not well.
 
+  --wait      until it is well, or until --wait-duration (5m unless said otherwise; 90s, 1h30m) is over
   --brief     'OK', or one line that says what is wrong
   --verbose   also addresses, every controller and the BPF maps
   -o json     everything, for programs
 
 Examples:
   NAME status --brief
+  NAME status --wait --wait-duration 90s && echo ready
   NAME status | grep KubeProxyReplacement
   kubectl -n kube-system exec ds/cilium -- cilium status --brief
 `;
 
 export async function run(args: readonly string[], io: Io): Promise<number> {
-  const { values } = argumentsOf(args, { brief: { type: 'boolean' }, verbose: { type: 'boolean' }, ...outputOption });
-  const report = await ask<StatusReport>(io.socket, '/status');
+  const { values } = argumentsOf(args, options);
+  const patience = millisecondsIn(values['wait-duration']);
+  const report = values.wait ? await wellBy(performance.now() + patience, io) : await ask<StatusReport>(io.socket, '/status');
   if (values.brief) io.out(briefText(report));
   else print(io, values.output, report, (status) => statusText(status, values.verbose ?? false));
   return firstFault(report) ? 1 : 0;
+}
+
+const options = {
+  brief: { type: 'boolean' },
+  verbose: { type: 'boolean' },
+  wait: { type: 'boolean' },
+  'wait-duration': { type: 'string', default: '5m' },
+  ...outputOption,
+} as const;
+
+/** '5m', '1h30m', '90s'. Throws UsageError. */
+export function millisecondsIn(text: string): number {
+  const parts = /^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?$/.exec(text);
+  if (!parts || text === '') throw new UsageError(`Cannot wait for '${text}', wanted a duration such as 90s, 5m or 1h30m`);
+  const [hours, minutes, seconds] = parts.slice(1).map((part) => Number(part ?? 0));
+  return (((hours ?? 0) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000;
+}
+
+const LOOK_MS = 500;
+
+/** The first report without a fault, or the last one before `deadline`. Throws AgentError when there was none by then. */
+async function wellBy(deadline: number, io: Io): Promise<StatusReport> {
+  for (;;) {
+    try {
+      const report = await ask<StatusReport>(io.socket, '/status');
+      if (!firstFault(report) || performance.now() >= deadline) return report;
+    } catch (error) {
+      if (!(error instanceof AgentError) || performance.now() >= deadline) throw error;
+    }
+    await after(Math.min(LOOK_MS, Math.max(0, deadline - performance.now())));
+  }
 }
 
 type Fault = { readonly component: string; readonly message: string };
@@ -49,19 +84,33 @@ export function briefText(report: StatusReport): string {
 }
 
 export function statusText(report: StatusReport, verbose: boolean): string {
-  const parts = [overview(report), verbose ? allocations(report) : [], datapath(report), controllers(report, verbose), [problems(report)], verbose ? maps(report) : []];
+  const parts = [
+    overview(report),
+    verbose ? allocations(report) : [],
+    datapath(report),
+    controllers(report, verbose),
+    [problems(report)],
+    verbose ? maps(report) : [],
+  ];
   return columns(parts.flat(), statusLayout);
 }
 
 function overview({ kubernetes, kubeProxyReplacement, devices, cni, agent, version, ipam }: StatusReport): Line[] {
-  const words = devices.map(({ name, addresses, directRouting }) => `${name}   ${addresses.join(' ')}${directRouting ? ' (Direct Routing)' : ''}`);
+  const words = devices.map(
+    ({ name, addresses, directRouting }) => `${name}   ${addresses.join(' ')}${directRouting ? ' (Direct Routing)' : ''}`,
+  );
   return [
     ['KVStore:', 'Disabled'],
     ['Kubernetes:', ...healthCells(kubernetes)],
     ['KubeProxyReplacement:', ...(kubeProxyReplacement ? ['True', `[${words.join(', ')}]`] : ['False'])],
     ['CNI Config file:', ...(cni.ok ? [cni.message] : healthCells(cni))],
     ['Cilium:', ...(agent.ok ? ['Ok', version] : healthCells(agent))],
-    ['IPAM:', ipam.map(({ prefix, allocated, capacity }) => `IPv${prefix.includes(':') ? 6 : 4}: ${allocated}/${capacity} allocated from ${prefix}`).join(', ') || 'no podCIDR'],
+    [
+      'IPAM:',
+      ipam
+        .map(({ prefix, allocated, capacity }) => `IPv${prefix.includes(':') ? 6 : 4}: ${allocated}/${capacity} allocated from ${prefix}`)
+        .join(', ') || 'no podCIDR',
+    ],
   ];
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The node's interfaces and their addresses as a Source. Pods' own interfaces are left out. Also tells what of ours was taken away.
 
-import { familyOf, type Cidr, type Ip, type Mac } from '../base/ip.ts';
+import { familyOf } from '../base/ip.ts';
+import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import type { Writer } from '../base/table.ts';
 import { listAddresses } from '../kernel/netlink-address.ts';
 import { listLinks } from '../kernel/netlink-link.ts';
-import { monitorNetwork, type NetworkChange } from '../kernel/netlink-monitor.ts';
+import { monitorNetwork } from '../kernel/netlink-monitor.ts';
+import type { NetworkChange } from '../kernel/netlink-monitor.ts';
 import { listRoutes, RouteScope, RouteTable } from '../kernel/netlink-route.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
 import { isPodLink } from './pod-links.ts';
@@ -41,7 +43,7 @@ export type Loss = { readonly kind: 'route'; readonly destination: Cidr } | { re
 export function watchNetwork({ socket, writer, changed, lost, signal }: NetworkSourceOptions): void {
   const look = () => {
     const rows = new Map(interfaces(socket).map((row) => [String(row.index), row]));
-    for (const [key] of [...writer.table.entries()]) if (!rows.has(key)) writer.delete(key);
+    for (const [key] of writer.table.entries()) if (!rows.has(key)) writer.delete(key);
     for (const [key, row] of rows) writer.put(key, row);
     writer.complete();
     changed();
@@ -81,7 +83,8 @@ function lossOf(change: NetworkChange): Loss | undefined {
   return undefined;
 }
 
-function interfaces(socket: NetlinkSocket): InterfaceRow[] {
+/** What the table would hold now. */
+export function interfaces(socket: NetlinkSocket): InterfaceRow[] {
   const addresses = listAddresses(socket).filter((address) => address.scope === RouteScope.universe);
   const defaults = new Set(listRoutes(socket, { table: RouteTable.main }).filter((route) => route.destination.bits === 0).map((route) => route.link));
   return listLinks(socket)

@@ -4,12 +4,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StentorError } from '../base/errors.ts';
-import { loadObject, type LoadedObject } from '../kernel/load.ts';
+import { loadObject } from '../kernel/load.ts';
+import type { LoadedObject } from '../kernel/load.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { readObject } from '../kernel/object.ts';
 import type { ObjectSpec } from '../kernel/object.ts';
 import type { BpfProgram } from '../kernel/program.ts';
-import { encodeConfig, objects, schemaHash, type Config } from './schema.gen.ts';
+import { encodeConfig, objects, schemaHash } from './schema.gen.ts';
+import type { Config } from './schema.gen.ts';
 
 export type DatapathOptions = {
   /** Holds pod.bpf.o, host.bpf.o and sock.bpf.o. */

@@ -18,7 +18,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '12742ce0236c';
+export const schemaHash = 'f01df666fbf2';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -192,7 +192,7 @@ export const deviceCodec: Codec<Device> = {
 };
 
 /** struct endpoint, 16 bytes. */
-export type Endpoint = { readonly interfaceIndex: number; readonly id: number; readonly mac: Mac };
+export type Endpoint = { readonly interfaceIndex: number; readonly identity: number; readonly mac: Mac; readonly id: number };
 export const endpointCodec: Codec<Endpoint> = {
   size: 16,
   encode(row) {
@@ -202,12 +202,17 @@ export const endpointCodec: Codec<Endpoint> = {
   },
   encodeInto(row, buffer, offset) {
     buffer.writeUInt32LE(row.interfaceIndex, offset);
-    buffer.writeUInt32LE(row.id, offset + 4);
+    buffer.writeUInt32LE(row.identity, offset + 4);
     writeMac(row.mac, buffer, offset + 8);
-    buffer.fill(0, offset + 14, offset + 16);
+    buffer.writeUInt16LE(row.id, offset + 14);
   },
   decode(buffer, offset = 0) {
-    return { interfaceIndex: buffer.readUInt32LE(offset), id: buffer.readUInt32LE(offset + 4), mac: macFromBytes(buffer, offset + 8) };
+    return {
+      interfaceIndex: buffer.readUInt32LE(offset),
+      identity: buffer.readUInt32LE(offset + 4),
+      mac: macFromBytes(buffer, offset + 8),
+      id: buffer.readUInt16LE(offset + 14),
+    };
   },
 };
 
@@ -584,7 +589,7 @@ export const maps = {
     valueSize: 16,
     maxEntries: 4096,
     flags: 1,
-    hash: 'b0a5f02f0216',
+    hash: '7284f0343a7f',
     key: ipCodec,
     value: endpointCodec,
   },
@@ -777,21 +782,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'a2ecc8e6b95d',
+    btfHash: 'e6594b2a3f34',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'a2ecc8e6b95d',
+    btfHash: 'e6594b2a3f34',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '71e5d677f2ff',
+    btfHash: 'b16990cbf572',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -19,8 +19,9 @@ export function* podFiltersFor(endpoint: EndpointRow | undefined, programs: { re
   if (endpoint) yield [endpoint.hostInterface, { link: endpoint.interfaceIndex, from: programs.from, to: programs.to }];
 }
 
-export function* endpointEntries(endpoint: EndpointRow | undefined): Iterable<readonly [string, MapEntry<Ip, Endpoint>]> {
+/** `identity`: who the pod is. */
+export function* endpointEntries(endpoint: EndpointRow | undefined, identity: number): Iterable<readonly [string, MapEntry<Ip, Endpoint>]> {
   if (!endpoint) return;
   for (const address of endpoint.addresses)
-    yield mapEntry(mapKinds.endpoints, address, { interfaceIndex: endpoint.interfaceIndex, id: endpoint.id, mac: endpoint.mac });
+    yield mapEntry(mapKinds.endpoints, address, { interfaceIndex: endpoint.interfaceIndex, identity, id: endpoint.id, mac: endpoint.mac });
 }

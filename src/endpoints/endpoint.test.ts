@@ -24,7 +24,7 @@ describe('an endpoint', () => {
   it('is one veth pair, one pair of programs, and an entry for each address', () => {
     assert.deepEqual([...podLinksFor(row)].map(([key, link]) => [key, link.index, link.peer?.addresses.length]), [['lxc0123456789ab', 0x100007, 2]]);
     assert.deepEqual([...podFiltersFor(row, { from: 11, to: 12 })], [['lxc0123456789ab', { link: 0x100007, from: 11, to: 12 }]]);
-    assert.deepEqual([...endpointEntries(row)].map(([key, { value }]) => [key, value.interfaceIndex]), [['10.244.1.5', 0x100007], ['fd00:10:244:1::5', 0x100007]]);
+    assert.deepEqual([...endpointEntries(row, 300)].map(([key, { value }]) => [key, value.interfaceIndex, value.identity]), [['10.244.1.5', 0x100007, 300], ['fd00:10:244:1::5', 0x100007, 300]]);
   });
 
   it('survives being written to disk and read', () => assert.deepEqual(endpointOf(JSON.parse(JSON.stringify(row))), row));

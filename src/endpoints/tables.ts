@@ -3,9 +3,9 @@
 //
 //   endpoints (CNI) ──┬─▶ pod_links    veth pairs, and the pods' side of them
 //                     ├─▶ pod_filters  pod_from and pod_to on each
-//                     └─▶ endpoints    the map by address
+//   identities ───────┴─▶ endpoints    the map by address
 
-import { derive, from, type Derivation } from '../base/derive.ts';
+import { derive, from, type Derivation, type Input } from '../base/derive.ts';
 import type { Ip } from '../base/ip.ts';
 import { sameRow } from '../base/same.ts';
 import { table, type Table } from '../base/table.ts';
@@ -16,6 +16,9 @@ import type { Endpoint } from '../datapath/schema.gen.ts';
 import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
 import type { EndpointRow } from './endpoint.ts';
 
+/** The identity of an endpoint that nobody has named; before its entry is written, somebody has. */
+const UNKNOWN = 0;
+
 export type EndpointTables = {
   readonly endpoints: Table<string, EndpointRow>;
   readonly podLinks: Table<string, PodLink>;
@@ -24,8 +27,11 @@ export type EndpointTables = {
   readonly derivations: readonly Derivation[];
 };
 
+/** Who an endpoint is, by host interface. */
+export type Identities = Table<string, { readonly identity: number }>;
+
 /** `programs`: ids of the loaded pod_from and pod_to. */
-export function endpointTables(programs: { readonly from: number; readonly to: number }): EndpointTables {
+export function endpointTables(programs: { readonly from: number; readonly to: number }, identities: Identities): EndpointTables {
   const endpoints = table<string, EndpointRow>('endpoints', {
     same: sameRow,
     indexes: { address: ({ addresses }) => addresses, container: ({ containerId }) => [containerId], pod: ({ namespace, pod }) => [`${namespace}/${pod}`] },
@@ -36,7 +42,18 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
   const derivations = [
     derive({ name: 'pod_links', inputs: [from(endpoints)], out: podLinks.writer('pod_links'), compute: (key) => podLinksFor(endpoints.get(key)) }),
     derive({ name: 'pod_filters', inputs: [from(endpoints)], out: podFilters.writer('pod_filters'), compute: (key) => podFiltersFor(endpoints.get(key), programs) }),
-    derive({ name: 'endpoint_entries', inputs: [from(endpoints)], out: entries.writer('endpoint_entries'), compute: (key) => endpointEntries(endpoints.get(key)) }),
+    derive({ name: 'endpoint_entries', inputs: [from(endpoints), unhurried(from(identities))], out: entries.writer('endpoint_entries'), compute: (key: string) => endpointEntries(endpoints.get(key), identities.get(key)?.identity ?? UNKNOWN) }),
   ];
   return { endpoints, podLinks, podFilters, entries, derivations };
+}
+
+/** An input that nobody waits for: a pod ends whether or not the API has told who it was. */
+function unhurried<I>(input: Input<I>): Input<I> {
+  return {
+    complete: true,
+    get pending() {
+      return input.pending;
+    },
+    take: (into, limit) => input.take(into, limit),
+  };
 }

@@ -20,7 +20,7 @@ export type Wanted = { readonly id: Identity; readonly labels: Labels };
 export function agreedOn(labels: Labels, identities: Table<string, IdentityRow>, range: Range): Identity | undefined {
   let best: IdentityRow | undefined;
   for (const row of identities.by('labels', labels)) {
-    if (!isIn(range, row.id)) continue;
+    if (row.retired || !isIn(range, row.id)) continue;
     if (best === undefined || row.created < best.created || (row.created === best.created && row.id < best.id)) best = row;
   }
   return best?.id;
@@ -51,29 +51,33 @@ function noneLeft(without: number, [first, last]: Range): Problem {
   });
 }
 
-/** What is known of a CiliumIdentity that nobody refers to. Times are milliseconds since the Unix epoch. */
-export type Unused = {
+/** A CiliumIdentity as the operator sees it. Times are milliseconds since the Unix epoch. */
+export type Candidate = {
   readonly id: string;
-  /** Since when it has been marked; undefined: it is not. */
-  readonly marked: number | undefined;
+  /** Since when no CiliumEndpoint refers to it; undefined: none of the earlier passes found it so. */
+  readonly unusedSince: number | undefined;
+  readonly retired: boolean;
 };
 
-export type Garbage = { readonly mark: readonly string[]; readonly unmark: readonly string[]; readonly remove: readonly string[] };
+/** What a pass does: `spare` takes marks away, `mark` says since when it is unused, `retire` and `remove` follow. */
+export type Garbage = { readonly spare: readonly string[]; readonly mark: readonly string[]; readonly retire: readonly string[]; readonly remove: readonly string[] };
 
-/** After this long without a CiliumEndpoint that refers to it an identity may be removed. */
+/** How long an agent may be behind the API, or may use a number of which it could not tell the API yet. */
 export const GRACE_MS = 30 * 60_000;
 
 /**
- * What to do about identities: one without a CiliumEndpoint is marked, and removed by a later pass once the mark is older than
- * the grace; a reference takes the mark away. The grace is what keeps a number from another label set while an agent that
- * could not reach the API still uses it.
+ * What to do about identities that no CiliumEndpoint refers to (`used`: those that one does): marked by the first pass, retired
+ * after the grace, removed after another. An agent stops to use a retired number as soon as it hears of it, so by the time that
+ * the number is free for other labels nobody has it.
  */
-export function garbageIn(identities: Iterable<Unused>, used: ReadonlySet<string>, now: number): Garbage {
-  const all = [...identities];
-  const unused = all.filter(({ id }) => !used.has(id));
-  return {
-    mark: unused.filter(({ marked }) => marked === undefined).map(({ id }) => id),
-    unmark: all.filter(({ id, marked }) => marked !== undefined && used.has(id)).map(({ id }) => id),
-    remove: unused.filter(({ marked }) => marked !== undefined && now - marked >= GRACE_MS).map(({ id }) => id),
-  };
+export function garbageIn(candidates: Iterable<Candidate>, used: ReadonlySet<string>, now: number): Garbage {
+  const out = { spare: [] as string[], mark: [] as string[], retire: [] as string[], remove: [] as string[] }; // elements to come
+  for (const { id, unusedSince, retired } of candidates) {
+    if (used.has(id)) {
+      if (unusedSince !== undefined) out.spare.push(id);
+    } else if (unusedSince === undefined) out.mark.push(id);
+    else if (!retired && now - unusedSince >= GRACE_MS) out.retire.push(id);
+    else if (retired && now - unusedSince >= 2 * GRACE_MS) out.remove.push(id);
+  }
+  return out;
 }

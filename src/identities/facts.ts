@@ -10,6 +10,9 @@ import { agreedIdentity, identity, type Identity } from './numbers.ts';
 /** A pod of this node that has a network of its own. */
 export type PodRow = Labelled & { readonly name: string; readonly uid: string };
 
+/** Annotation of a CiliumIdentity. */
+export const RETIRED = 'stentor.dev/retired';
+
 /** Labels of a namespace. */
 export type NamespaceRow = Readonly<Record<string, string>>;
 
@@ -19,6 +22,8 @@ export type IdentityRow = {
   readonly labels: Labels;
   /** RFC 3339, so that the older is the lesser text. */
   readonly created: string;
+  /** About to be removed: its number is not free yet, and nobody begins to use it. */
+  readonly retired: boolean;
 };
 
 /** A pod on another node, as its agent describes it. */
@@ -38,9 +43,9 @@ export function* namespaceRows({ metadata }: Namespace): Iterable<readonly [stri
 }
 
 export function* identityRows(found: CiliumIdentity): Iterable<readonly [string, IdentityRow] | Problem> {
-  const { name, creationTimestamp: created = '' } = found.metadata;
+  const { name, creationTimestamp: created = '', annotations } = found.metadata;
   const [id, labels] = [agreedIdentity(name), labelsIn(found['security-labels'] ?? {})];
-  if (id !== undefined && labels !== undefined) yield [name, { id, labels, created }];
+  if (id !== undefined && labels !== undefined) yield [name, { id, labels, created, retired: annotations?.[RETIRED] !== undefined }];
   else
     yield problem({
       object: `CiliumIdentity ${name}`,

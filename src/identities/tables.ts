@@ -18,7 +18,7 @@ import { wantedIdentities, type Wanted } from './allocation.ts';
 import { endpointIdentityFor, endpointObjectFor, podOf, provisionalBefore, type EndpointIdentity, type Known, type PodLabels } from './endpoints.ts';
 import type { IdentityRow, NamespaceRow, PodRow, RemotePod } from './facts.ts';
 import { podLabels, type Labels } from './labels.ts';
-import { isIn, PROVISIONAL, rangeOf } from './numbers.ts';
+import { isIn, PROVISIONAL, type Range } from './numbers.ts';
 
 /** Tables that the Kubernetes API fills, and the one that endpoints wait for: made first, because others' derivations read them. */
 export type IdentitySources = {
@@ -34,7 +34,8 @@ export type IdentitySources = {
 export type IdentityOptions = IdentitySources &
   Pick<Known, 'endpoints' | 'nodes' | 'self' | 'before'> & {
     readonly clusterName: string;
-    readonly clusterId: number;
+    /** The numbers that the cluster gives out. */
+    readonly range: Range;
     readonly problems: ProblemBook;
   };
 
@@ -69,14 +70,14 @@ export function identityTables(options: IdentityOptions): IdentityTables {
     endpointObjects: table<string, CiliumEndpoint>('cilium_endpoint_objects', same),
   };
   const { pods, namespaces, identities, remotePods, nodeObjects, endpointIdentities } = options;
-  const known: Known = { ...options, ...made, range: rangeOf(options.clusterId) };
+  const known: Known = { ...options, ...made };
   return { pods, namespaces, identities, remotePods, nodeObjects, endpointIdentities, ...made, derivations: [...ofLabels(options, made, known), ...ofEndpoints(options, made, known)] };
 }
 
 type Made = Pick<IdentityTables, 'podLabels' | 'labelSets' | 'provisional' | 'wanted' | 'endpointObjects'>;
 
 /** Which label sets this node has, and their numbers. */
-function ofLabels({ pods, namespaces, identities, endpoints, clusterName, before, problems }: IdentityOptions, made: Made, known: Known): Derivation[] {
+function ofLabels({ pods, namespaces, identities, endpoints, clusterName, range, before, problems }: IdentityOptions, made: Made, known: Known): Derivation[] {
   const { podLabels: labelled, labelSets, provisional, wanted } = made;
   const labelsOf = (key: string): Iterable<readonly [string, PodLabels]> => {
     const pod = pods.get(key);
@@ -88,7 +89,7 @@ function ofLabels({ pods, namespaces, identities, endpoints, clusterName, before
     const [endpoint] = endpoints.by('pod', pod);
     return labels !== undefined && endpoint ? [[labels, labels]] : [];
   };
-  const wantedNow = (): Iterable<readonly [string, Wanted] | Problem> => wantedIdentities(Array.from(labelSets.entries(), ([labels]) => labels), identities, known.range);
+  const wantedNow = (): Iterable<readonly [string, Wanted] | Problem> => wantedIdentities(Array.from(labelSets.entries(), ([labels]) => labels), identities, range);
   return [
     derive({
       name: 'pod_labels',

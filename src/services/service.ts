@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of a Kubernetes Service and of an EndpointSlice that frontends are made of.
 
-import { parseIp, type Family, type Ip } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { parseIp } from '../base/ip.ts';
+import type { Family, Ip } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
 
 export const Protocol = { TCP: 6, UDP: 17, SCTP: 132 } as const;

@@ -3,9 +3,12 @@
 //
 //   10.244.1.5   [fd00::5]:80   host   outside   node2   shop/cart:80   shop/cart:http
 
-import { familyOf, ip, parseIp, type Family, type Ip } from '../base/ip.ts';
-import { isOwnAddress, type TraceTables } from './lookups.ts';
-import { Protocol, type Packet } from './packet.ts';
+import { familyOf, ip, parseIp } from '../base/ip.ts';
+import type { Family, Ip } from '../base/ip.ts';
+import { isOwnAddress } from './lookups.ts';
+import type { TraceTables } from './lookups.ts';
+import { Protocol } from './packet.ts';
+import type { Packet } from './packet.ts';
 
 export type Question = { readonly protocol: string; readonly source: string; readonly destination: string; readonly raw: boolean };
 
@@ -27,10 +30,14 @@ export function packetFor({ protocol: word, source: from, destination: to, raw }
   if (typeof source === 'string') return source;
   if (typeof destination === 'string') return destination;
   if (protocol !== 'icmp' && destination.port === undefined) return `Cannot trace ${protocol} to '${to}' without a port, wanted ${to}:PORT`;
-  if (protocol === 'icmp' && (source.port ?? destination.port) !== undefined) return `Cannot trace icmp with a port, wanted an address or a name alone`;
+  if (protocol === 'icmp' && (source.port ?? destination.port) !== undefined)
+    return `Cannot trace icmp with a port, wanted an address or a name alone`;
   const pair = pairOf(source, destination);
   if (!pair) return `Cannot trace from '${from}' to '${to}': they have no address of the same family`;
-  const ports = protocol === 'icmp' ? { sourcePort: 0, destinationPort: 0 } : { sourcePort: source.port ?? CLIENT_PORT, destinationPort: destination.port ?? 0 };
+  const ports =
+    protocol === 'icmp'
+      ? { sourcePort: 0, destinationPort: 0 }
+      : { sourcePort: source.port ?? CLIENT_PORT, destinationPort: destination.port ?? 0 };
   return { protocol, ...pair, ...ports, raw };
 }
 
@@ -46,16 +53,22 @@ function ofFamily(addresses: readonly Ip[], family: Family): Ip | undefined {
   return addresses.find((address) => familyOf(address) === family);
 }
 
-type Context = { readonly tables: TraceTables; readonly protocol: Protocol; /** What a name is first. */ readonly wanted: 'pod' | 'service' };
+type Context = {
+  readonly tables: TraceTables;
+  readonly protocol: Protocol;
+  /** What a name is first. */ readonly wanted: 'pod' | 'service';
+};
 
 function meantBy(text: string, context: Context): Meant | string {
   const address = parseIp(text);
   if (address !== undefined) return { addresses: [address], host: false, port: undefined };
   const [name, portWord] = splitEnd(text);
   const addresses = named(name, context);
-  if (addresses === undefined) return `Cannot find '${text}', wanted an address, host, outside, the name of a node, or namespace/name of a service or of a pod of this node`;
+  if (addresses === undefined)
+    return `Cannot find '${text}', wanted an address, host, outside, the name of a node, or namespace/name of ${context.wanted === 'pod' ? 'a pod of this node: ask for pods of other nodes there' : 'a service or of a pod of this node'}`;
   const port = portWord === undefined ? undefined : portOf(portWord, name, context);
-  if (portWord !== undefined && port === undefined) return `Cannot use the port '${portWord}' of '${text}', wanted 1 to 65535${name.includes('/') ? ` or a ${context.protocol} port of the service` : ''}`;
+  if (portWord !== undefined && port === undefined)
+    return `Cannot use the port '${portWord}' of '${text}', wanted 1 to 65535${name.includes('/') ? ` or a ${context.protocol} port of the service` : ''}`;
   return { addresses, host: name === 'host' && context.wanted === 'pod', port };
 }
 
@@ -82,7 +95,7 @@ function named(name: string, { tables, wanted }: Context): readonly Ip[] | undef
   if (node) return name === self ? ownAddresses(tables) : node;
   const service = services.services.get(name)?.clusterIps;
   const pod = podNamed(name, tables);
-  return wanted === 'pod' ? (pod ?? service) : (service ?? pod);
+  return wanted === 'pod' ? pod : (service ?? pod);
 }
 
 function ownAddresses(tables: TraceTables): readonly Ip[] {
@@ -93,6 +106,8 @@ function ownAddresses(tables: TraceTables): readonly Ip[] {
 function podNamed(name: string, { endpoints }: TraceTables): readonly Ip[] | undefined {
   const [exact] = [...endpoints.endpoints.by('pod', name)];
   if (exact) return exact.addresses;
-  const own = Array.from(endpoints.endpoints.entries(), ([, row]) => row).filter((row) => `${row.namespace}/${row.pod}`.startsWith(`${name}-`));
+  const own = Array.from(endpoints.endpoints.entries(), ([, row]) => row).filter((row) =>
+    `${row.namespace}/${row.pod}`.startsWith(`${name}-`),
+  );
   return own.toSorted((a, b) => (a.pod < b.pod ? -1 : 1))[0]?.addresses;
 }

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the programs and the host's stack look up, answered from the tables that their maps and routes are made of.
 
-import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip, type Cidr, type Ip } from '../base/ip.ts';
+import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
 import { mapKinds } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
-import { IpcacheFlag, type LbBackend, type LbService } from '../datapath/schema.gen.ts';
+import { IpcacheFlag } from '../datapath/schema.gen.ts';
+import type { LbBackend, LbService } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
-import { protocolNumber, type Moving } from './packet.ts';
+import { protocolNumber } from './packet.ts';
+import type { Moving } from './packet.ts';
 
 export type TraceTables = {
   /** Name of this node. */
@@ -107,6 +110,10 @@ export function isLoopback(address: Ip): boolean {
   return familyOf(address) === 4 ? address.startsWith('127.') : address === '::1';
 }
 
+function isLinkLocal(address: Ip): boolean {
+  return /^fe[89ab][0-9a-f]:/.test(address);
+}
+
 export function isMulticast(address: Ip): boolean {
   if (familyOf(address) === 6) return /^ff[0-9a-f]{2}:/.test(address);
   const first = Number(address.split('.')[0]);
@@ -123,6 +130,7 @@ type Candidate = { readonly prefix: Cidr; readonly text: string; readonly link: 
 /** The longest match among our routes, the prefixes of interfaces and default routes; an address of this node comes before all. */
 export function routeTo(address: Ip, tables: TraceTables): RouteFound | undefined {
   if (isOwnAddress(address, tables)) return { kind: 'own', text: `local ${address}` };
+  if (isLinkLocal(address)) return undefined; // RFC 4291 section 2.5.6: routers do not forward it
   let best: Candidate | undefined;
   for (const candidate of candidates(address, tables))
     if (cidrContains(candidate.prefix, address) && (best === undefined || candidate.prefix.bits > best.prefix.bits)) best = candidate;
@@ -131,17 +139,26 @@ export function routeTo(address: Ip, tables: TraceTables): RouteFound | undefine
 
 function* candidates(address: Ip, tables: TraceTables): Iterable<Candidate> {
   for (const [key, route] of tables.nodes.routes.entries()) {
-    if (route.kind === 'link') yield { prefix: route.destination, text: `${key} dev ${linkName(route.link, tables)}`, link: route.link, source: route.source };
+    if (route.kind === 'link')
+      yield { prefix: route.destination, text: `${key} dev ${linkName(route.link, tables)}`, link: route.link, source: route.source };
     else {
       const segment = segmentOf(route.gateway, tables); // without one the kernel has refused the route
-      if (segment) yield { prefix: route.destination, text: `${key} via ${route.gateway} dev ${segment.name}`, link: segment.index, source: sourceOn(segment, address) };
+      if (segment)
+        yield {
+          prefix: route.destination,
+          text: `${key} via ${route.gateway} dev ${segment.name}`,
+          link: segment.index,
+          source: sourceOn(segment, address),
+        };
     }
   }
   for (const [, row] of tables.nodes.interfaces.entries()) {
     if (!row.up) continue;
     const same = row.addresses.filter((own) => familyOf(own.ip) === familyOf(address));
-    for (const { ip: own, bits } of same) yield { prefix: cidrOf(own, bits), text: `${cidrText(cidrOf(own, bits))} dev ${row.name}`, link: row.index, source: own };
-    if (row.defaultRoute && same.length > 0) yield { prefix: cidrOf(address, 0), text: `default dev ${row.name}`, link: row.index, source: sourceOn(row, address) };
+    for (const { ip: own, bits } of same)
+      yield { prefix: cidrOf(own, bits), text: `${cidrText(cidrOf(own, bits))} dev ${row.name}`, link: row.index, source: own };
+    if (row.defaultRoute && same.length > 0)
+      yield { prefix: cidrOf(address, 0), text: `default dev ${row.name}`, link: row.index, source: sourceOn(row, address) };
   }
 }
 

@@ -47,8 +47,6 @@ export type Verdict =
   | { readonly kind: 'sent'; readonly node: string; readonly through: string }
   /** Out of the cluster. */
   | { readonly kind: 'leaves'; readonly through: string; readonly masqueraded: boolean }
-  /** Out of the node towards a service address, which nobody out there has. */
-  | { readonly kind: 'astray'; readonly through: string }
   /** By the host's own stack; whether somebody listens is not known here. */
   | { readonly kind: 'taken' }
   /** A ping to a service address: the data plane answers it. */
@@ -77,6 +75,10 @@ export type Trace = Way & {
 
 /** IANA numbers; ICMP has one for each family. */
 export function protocolNumber({ protocol, destination }: Pick<Moving, 'protocol' | 'destination'>): number {
-  const numbers: Readonly<Record<Protocol, Readonly<Record<Family, number>>>> = { tcp: { 4: 6, 6: 6 }, udp: { 4: 17, 6: 17 }, icmp: { 4: 1, 6: 58 } };
+  const numbers: Readonly<Record<Protocol, Readonly<Record<Family, number>>>> = {
+    tcp: { 4: 6, 6: 6 },
+    udp: { 4: 17, 6: 17 },
+    icmp: { 4: 1, 6: 58 },
+  };
   return numbers[protocol][familyOf(destination)];
 }

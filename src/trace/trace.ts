@@ -10,13 +10,17 @@
 //
 // Where several backends may be chosen the walk is done for each of them: the first is told in full, of the others what becomes of it.
 
-import { familyOf, ip, type Ip } from '../base/ip.ts';
-import { configDefaults, DropReason, dropReasonNames } from '../datapath/schema.gen.ts';
+import { familyOf, ip } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
+import { configDefaults, DropReason } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import * as look from './lookups.ts';
 import type { RouteFound, TraceTables } from './lookups.ts';
-import type { Moving, Packet, Place, Step, Trace, Verdict, Way } from './packet.ts';
+import type { Moving, Packet, Trace, Way } from './packet.ts';
+import { atService, atSocket } from './service-steps.ts';
 import { isDelivered, sentenceOf } from './verdict.ts';
+import { dropped, end, say } from './walk.ts';
+import type { End, Walk } from './walk.ts';
 
 export type { TraceTables } from './lookups.ts';
 
@@ -24,10 +28,6 @@ export type { TraceTables } from './lookups.ts';
 const BACKENDS_MAX = 32;
 /** Who a pod sees that reaches itself through a service: bpf/pod.bpf.c hairpin_address(). */
 const HAIRPIN = { 4: ip('169.254.42.1'), 6: ip('100::a9fe:2a01') } as const;
-
-/** One walk: `steps` grows as it goes, `backends` is how many could have been chosen. */
-type Walk = { readonly tables: TraceTables; readonly choice: number; readonly steps: Step[]; backends: number };
-type End = Pick<Way, 'verdict' | 'out'>;
 
 export function traceOf(packet: Packet, tables: TraceTables): Trace {
   const [first, backends] = wayOf(packet, tables, 0);
@@ -55,7 +55,9 @@ function begin(walk: Walk, packet: Packet): End {
   if (source === 'host' || look.isOwnAddress(source, tables)) {
     const asked = { ...ends, source: source === 'host' ? hostSource(packet.destination, tables) : source };
     const resolved = raw ? asked : atSocket(walk, asked);
-    return 'verdict' in resolved ? resolved : fromStack(walk, { ...resolved, source: source === 'host' ? hostSource(resolved.destination, tables) : source });
+    return 'verdict' in resolved
+      ? resolved
+      : fromStack(walk, { ...resolved, source: source === 'host' ? hostSource(resolved.destination, tables) : source });
   }
   const moving = { ...ends, source };
   const sender = look.endpointAt(source, tables);
@@ -69,55 +71,6 @@ function hostSource(destination: Ip, tables: TraceTables): Ip {
   const own = tables.nodes.nodes.get(tables.self)?.addresses.find((address) => familyOf(address) === familyOf(destination));
   if (route?.kind === 'own') return destination;
   return route?.source ?? own ?? ip(familyOf(destination) === 4 ? '0.0.0.0' : '::');
-}
-
-function say(walk: Walk, hook: Place, lookedUp: string, [found, decision]: readonly [string | undefined, string]): void {
-  walk.steps.push({ hook, lookedUp, found, decision });
-}
-
-const drop = (reason: DropReason, out: Moving): End => ({ verdict: { kind: 'dropped', reason: dropReasonNames[reason] ?? String(reason) }, out });
-const end = (verdict: Verdict, out: Moving): End => ({ verdict, out });
-
-/** bpf/sock.bpf.c translate(). */
-function atSocket(walk: Walk, packet: Moving): Moving | End {
-  const hook = familyOf(packet.destination) === 4 ? 'sock_connect4' : 'sock_connect6';
-  if (packet.protocol === 'icmp' || !walk.tables.nodes.attachments.has(hook)) return packet;
-  const found = atService(walk, hook, packet);
-  if (found.kind === 'backend') return found.packet;
-  if (found.kind === 'none') return packet;
-  return end({ kind: 'refused', because: found.because }, packet);
-}
-
-type Served = { readonly kind: 'none' } | { readonly kind: 'backend'; readonly packet: Moving } | { readonly kind: 'refused'; readonly because: 'no backend' | 'no such port' };
-
-/** Service, slot and backend, as bpf/lib/service.h looks them up. */
-function atService(walk: Walk, hook: Place, packet: Moving): Served {
-  const { tables } = walk;
-  const key = look.serviceKey(packet);
-  const service = look.serviceAt(packet, tables);
-  if (!service) {
-    const owned = look.isServiceAddress(packet.destination, tables);
-    say(walk, hook, `lb_services ${key}`, [undefined, 'not the port of a service']);
-    say(walk, hook, `lb_addresses ${packet.destination}`, owned ? ['a service address', 'refuses: nobody serves this port'] : [undefined, 'not the address of a service: goes on as it is']);
-    return owned ? { kind: 'refused', because: 'no such port' } : { kind: 'none' };
-  }
-  const { id, backends } = service.entry;
-  say(walk, hook, `lb_services ${key}`, [`service ${service.name}, id ${id}, ${backends} backend${backends === 1 ? '' : 's'}`, backends === 0 ? 'refuses: no backend' : choiceText(backends)]);
-  const chosen = look.backendOf(service.entry, walk.choice, tables);
-  if (!chosen) {
-    if (backends > 0) say(walk, hook, `lb_slots ${id}/${walk.choice % backends}`, [undefined, 'refuses: the slot leads to no backend']);
-    return { kind: 'refused', because: 'no backend' };
-  }
-  walk.backends = backends;
-  const { address, port } = chosen.backend;
-  const where = look.endText(packet.protocol, address, port);
-  const decision = hook === 'pod_from' ? `the packet goes to ${where}` : `the socket is connected to ${where}, and still sees the service`;
-  say(walk, hook, `lb_slots ${id}/${chosen.slot}, lb_backends ${chosen.id}`, [where, decision]);
-  return { kind: 'backend', packet: { ...packet, destination: address, destinationPort: port } };
-}
-
-function choiceText(backends: number): string {
-  return backends === 1 ? 'takes its only backend' : `takes one of ${backends} at random`;
 }
 
 function fromPodSocket(walk: Walk, packet: Moving, { sender, raw }: { readonly sender: EndpointRow; readonly raw: boolean }): End {
@@ -134,11 +87,14 @@ function fromPod(walk: Walk, packet: Moving, sender: EndpointRow | undefined): E
   const { tables } = walk;
   if (look.isMulticast(packet.destination)) {
     say(walk, 'pod_from', `destination ${packet.destination}`, ['multicast or broadcast', 'drops it']);
-    return drop(DropReason.multicastHandled, packet);
+    return dropped(DropReason.multicastHandled, packet);
   }
   const who = sender && `pod ${look.podName(sender)} at ${sender.hostInterface}`;
-  say(walk, 'pod_from', `endpoints ${packet.source}`, [who, sender ? 'the sender is who it says' : 'drops it: a pod sends with its own address only']);
-  if (!sender) return drop(DropReason.invalidSourceIp, packet);
+  say(walk, 'pod_from', `endpoints ${packet.source}`, [
+    who,
+    sender ? 'the sender is who it says' : 'drops it: a pod sends with its own address only',
+  ]);
+  if (!sender) return dropped(DropReason.invalidSourceIp, packet);
   const served = atService(walk, 'pod_from', packet);
   if (served.kind === 'refused') return refuse(walk, packet, served.because);
   const translated = served.kind === 'backend' ? served.packet : packet;
@@ -147,13 +103,16 @@ function fromPod(walk: Walk, packet: Moving, sender: EndpointRow | undefined): E
   const itself = receiver.interfaceIndex === sender.interfaceIndex;
   const decision = itself ? 'back into the same pod, which sees another sender' : 'into the pod, past the host';
   say(walk, 'pod_from', `endpoints ${translated.destination}`, [`pod ${look.podName(receiver)} at ${receiver.hostInterface}`, decision]);
-  return end({ kind: 'delivered', pod: look.podName(receiver) }, itself ? translatedSource(translated, HAIRPIN[familyOf(translated.destination)]) : translated);
+  return end(
+    { kind: 'delivered', pod: look.podName(receiver) },
+    itself ? translatedSource(translated, HAIRPIN[familyOf(translated.destination)]) : translated,
+  );
 }
 
 function refuse(walk: Walk, packet: Moving, because: 'no backend' | 'no such port'): End {
   if (packet.protocol === 'icmp') return end({ kind: 'answered' }, packet); // an echo request; it has no service, only an address
   if (walk.tables.noBackendReject) return end({ kind: 'refused', because }, packet);
-  return drop(DropReason.serviceBackendNotFound, packet);
+  return dropped(DropReason.serviceBackendNotFound, packet);
 }
 
 /** bpf/pod.bpf.c open_route(). `service`: the destination was translated, which the program must not forget. */
@@ -162,7 +121,10 @@ function routeFromPod(walk: Walk, packet: Moving, { service }: { readonly servic
   const route = look.routeTo(packet.destination, tables);
   say(walk, 'pod_from', `endpoints ${packet.destination}`, [undefined, 'no pod of this node: asks for the route']);
   if (route?.kind !== 'link' || !look.isUplink(route.link, tables)) {
-    say(walk, 'pod_from', `route to ${packet.destination}`, [route?.text, service ? 'not out of an uplink: translates it and leaves it to the stack' : 'not out of an uplink: leaves it to the stack']);
+    say(walk, 'pod_from', `route to ${packet.destination}`, [
+      route?.text,
+      service ? 'not out of an uplink: translates it and leaves it to the stack' : 'not out of an uplink: leaves it to the stack',
+    ]);
     return byStack(walk, packet, { route, forwarded: true });
   }
   say(walk, 'pod_from', `route to ${packet.destination}`, [route.text, `out of the uplink ${route.name}`]);
@@ -180,7 +142,10 @@ function masqueraded(walk: Walk, packet: Moving, route: Extract<RouteFound, { ki
   }
   const known = look.prefixOf(packet.destination, tables);
   const keeps = known?.keepsAddress ?? false;
-  say(walk, 'pod_from', `ipcache ${packet.destination}`, [known && `${known.prefix}${keeps ? ', pods keep their address' : ''}`, keeps ? 'the packet keeps its address' : `masquerades it as ${address}`]);
+  say(walk, 'pod_from', `ipcache ${packet.destination}`, [
+    known && `${known.prefix}${keeps ? ', pods keep their address' : ''}`,
+    keeps ? 'the packet keeps its address' : `masquerades it as ${address}`,
+  ]);
   return keeps ? packet : translatedSource(packet, address);
 }
 
@@ -200,12 +165,15 @@ function fromWire(walk: Walk, packet: Moving): End {
   const { tables } = walk;
   if (look.isServiceAddress(packet.destination, tables)) {
     say(walk, 'host_from', `lb_addresses ${packet.destination}`, ['a service address', 'drops it: from the wire nobody reaches it']);
-    return drop(DropReason.isAClusterip, packet);
+    return dropped(DropReason.isAClusterip, packet);
   }
   say(walk, 'host_from', `lb_addresses ${packet.destination}`, [undefined, 'not the address of a service']);
   const receiver = look.endpointAt(packet.destination, tables);
   if (receiver) {
-    say(walk, 'host_from', `endpoints ${packet.destination}`, [`pod ${look.podName(receiver)} at ${receiver.hostInterface}`, 'into the pod, past the host']);
+    say(walk, 'host_from', `endpoints ${packet.destination}`, [
+      `pod ${look.podName(receiver)} at ${receiver.hostInterface}`,
+      'into the pod, past the host',
+    ]);
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
   say(walk, 'host_from', `endpoints ${packet.destination}`, [undefined, 'no pod of this node: leaves it to the stack']);
@@ -217,7 +185,11 @@ function fromStack(walk: Walk, packet: Moving): End {
 }
 
 /** The host's own routing. `forwarded`: the packet came from elsewhere. */
-function byStack(walk: Walk, packet: Moving, { route, forwarded }: { readonly route: RouteFound | undefined; readonly forwarded: boolean }): End {
+function byStack(
+  walk: Walk,
+  packet: Moving,
+  { route, forwarded }: { readonly route: RouteFound | undefined; readonly forwarded: boolean },
+): End {
   const { tables } = walk;
   const lookedUp = `route to ${packet.destination}`;
   if (!route) {
@@ -234,22 +206,37 @@ function byStack(walk: Walk, packet: Moving, { route, forwarded }: { readonly ro
     say(walk, 'pod_to', 'conntrack', [undefined, 'remembers the flow, so that the answer is known']);
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
-  return toWire(look.isUplink(route.link, tables) ? atUplink(walk, packet, route.link) : packet, { route, masqueraded: false }, tables);
+  if (look.isUplink(route.link, tables) && !passesUplink(walk, packet, route.link))
+    return dropped(DropReason.serviceBackendNotFound, packet);
+  return toWire(packet, { route, masqueraded: false }, tables);
 }
 
-/** bpf/host.bpf.c host_to() for what pod_from has not seen. */
-function atUplink(walk: Walk, packet: Moving, link: number): Moving {
+/** bpf/host.bpf.c host_to() for what pod_from has not seen; false: it is for a service address. */
+function passesUplink(walk: Walk, packet: Moving, link: number): boolean {
   const { nodes } = walk.tables;
+  if (look.isServiceAddress(packet.destination, walk.tables)) {
+    say(walk, 'host_to', `lb_addresses ${packet.destination}`, ['a service address', 'drops it: no socket program gave it a backend']);
+    return false;
+  }
   const device = nodes.deviceEntries.get(String(link))?.value;
   const own = familyOf(packet.source) === 4 ? device?.ipv4 : device?.ipv6;
   const shares = packet.source === own && (packet.protocol === 'icmp' || inNatRange(packet.sourcePort ?? 0));
-  say(walk, 'host_to', `devices ${link}`, [own === undefined ? undefined : `masquerades as ${own}`, shares ? 'claims its port, so that no pod is given it' : 'passes']);
-  return packet;
+  say(walk, 'host_to', `devices ${link}`, [
+    own === undefined ? undefined : `masquerades as ${own}`,
+    shares ? 'claims its port, so that no pod is given it' : 'passes',
+  ]);
+  return true;
 }
 
-function toWire(out: Moving, { route, masqueraded: changed }: { readonly route: Extract<RouteFound, { kind: 'link' }>; readonly masqueraded: boolean }, tables: TraceTables): End {
+function toWire(
+  out: Moving,
+  { route, masqueraded: changed }: { readonly route: Extract<RouteFound, { kind: 'link' }>; readonly masqueraded: boolean },
+  tables: TraceTables,
+): End {
   const through = route.name;
-  if (look.isServiceAddress(out.destination, tables)) return end({ kind: 'astray', through }, out);
   const node = look.nodeOf(out.destination, tables);
-  return end(node === undefined || node === tables.self ? { kind: 'leaves', through, masqueraded: changed } : { kind: 'sent', node, through }, out);
+  return end(
+    node === undefined || node === tables.self ? { kind: 'leaves', through, masqueraded: changed } : { kind: 'sent', node, through },
+    out,
+  );
 }

@@ -2,7 +2,8 @@
 // What becomes of a packet, in words.
 
 import type { Ip } from '../base/ip.ts';
-import { endpointAt, endText, podName, serviceAt, type TraceTables } from './lookups.ts';
+import { endpointAt, endText, podName, serviceAt } from './lookups.ts';
+import type { TraceTables } from './lookups.ts';
 import type { Moving, Packet, Verdict } from './packet.ts';
 
 /** Whether the packet goes where it was meant to, as far as this node can know. */
@@ -14,7 +15,6 @@ export function isDelivered(verdict: Verdict): boolean {
     case 'taken':
     case 'answered':
       return true;
-    case 'astray':
     case 'refused':
     case 'dropped':
       return false;
@@ -45,8 +45,6 @@ function fate(verdict: Verdict, packet: Packet, out: Moving): string {
       return `is sent to node ${verdict.node} through ${verdict.through}${moved}`;
     case 'leaves':
       return `leaves through ${verdict.through} ${verdict.masqueraded ? `with the node's address ${out.source}` : `with its own address ${out.source}`}${moved}`;
-    case 'astray':
-      return `leaves through ${verdict.through} towards a router that knows nothing of service addresses: nobody will answer`;
     case 'taken':
       return `is taken by this host${moved}`;
     case 'answered':
@@ -68,5 +66,5 @@ const dropped: Readonly<Record<string, string>> = {
   INVALID_SOURCE_IP: 'no pod of this node has this address',
   IS_A_CLUSTERIP: 'service addresses are not reached from the wire',
   MULTICAST_HANDLED: 'pods send no multicast and no broadcast',
-  SERVICE_BACKEND_NOT_FOUND: 'the service does not serve this, and serviceNoBackendResponse is drop',
+  SERVICE_BACKEND_NOT_FOUND: 'a service address with nobody to go to',
 };

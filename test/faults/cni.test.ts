@@ -163,13 +163,13 @@ test('a pod whose namespace is gone without a DEL is a Problem of its own; other
   await added({ container: 'ghost', netns: '/run/netns/ghost' });
   await deleteNetns('ghost');
   const ghosts = async () => (await problemsOn(node())).filter(({ object }) => object === 'Pod faults/ghost');
-  await added({ container: 'living', netns: '/run/netns/living' });
   await until('a Problem', 15_000, async () => (await ghosts()).length > 0);
   const [row, ...more] = await ghosts();
   assert.deepEqual(more, []);
   assert.equal(row?.reason, 'CannotProgram');
   assert.match(row?.message ?? '', /\/run\/netns\/ghost/);
   assert.equal((await statusOn(node())).agent.ok, true);
+  await added({ container: 'living', netns: '/run/netns/living' });
   await httpGet(faulty().places.client, url(ofFamily(faulty().places.serviceIps('echo'), 'IPv4'), 80));
   for (const container of ['living', 'ghost']) assert.equal((await cni(node(), { command: 'DEL', container })).code, 0);
   await until('no Problem', 3000, async () => (await ghosts()).length === 0);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables of node1 of the cluster in bpf/test/cluster.ts, filled by the shipped derivations.
 
-import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObject, type ServiceName } from '../../../bpf/test/cluster.ts';
+import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObject } from '../../../bpf/test/cluster.ts';
+import type { ServiceName } from '../../../bpf/test/cluster.ts';
 import { ip, parseMac } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
 import type { Writer } from '../../base/table.ts';
 import { AttachType } from '../../kernel/link.ts';
 import type { EndpointRow } from '../../endpoints/endpoint.ts';
 import { endpointTables } from '../../endpoints/tables.ts';
+import { identitySources } from '../../identities/tables.ts';
 import { nodeRows } from '../../nodes/node.ts';
 import { nodeTables } from '../../nodes/tables.ts';
 import { serviceRows, sliceRows } from '../../services/service.ts';
@@ -40,20 +42,35 @@ export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'noBackendRe
   readonly sockets?: boolean;
 };
 
-export function node1({ endpoints: rows = pods, sockets = true, masquerade = { ipv4: true, ipv6: true }, noBackendReject = true }: Node1Options = {}): TraceTables {
+export function node1({
+  endpoints: rows = pods,
+  sockets = true,
+  masquerade = { ipv4: true, ipv6: true },
+  noBackendReject = true,
+}: Node1Options = {}): TraceTables {
   const problems = problemBook();
-  const endpoints = endpointTables({ from: 1, to: 2 });
-  fill(endpoints.endpoints.writer('test'), rows.map((row) => [row.hostInterface, row]));
+  const { remotePods, endpointIdentities } = identitySources();
+  for (const empty of [remotePods, endpointIdentities]) empty.writer('test').complete();
+  const endpoints = endpointTables({ from: 1, to: 2 }, endpointIdentities);
+  fill(
+    endpoints.endpoints.writer('test'),
+    rows.map((row) => [row.hostInterface, row]),
+  );
   const options = { devices: [], nativeRoutingCidrs: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
-  const nodes = nodeTables({ ...options, self: 'node1', endpoints: endpoints.endpoints, problems });
+  const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
   fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
   fill(nodes.interfaces.writer('test'), interfaces());
-  if (sockets) for (const name of ['sock_connect4', 'sock_connect6']) nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
+  if (sockets)
+    for (const name of ['sock_connect4', 'sock_connect6'])
+      nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
   nodes.hooks.complete();
   const services = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problems);
   const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
   fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
-  fill(services.slices.writer('test'), facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))));
+  fill(
+    services.slices.writer('test'),
+    facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
+  );
   for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
   return { self: 'node1', endpoints, nodes, services, masquerade, noBackendReject };
 }
@@ -66,7 +83,10 @@ function interfaces() {
   ];
   return [
     [String(UPLINK), { ...common, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true }],
-    [String(STRANGER), { ...common, index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false }],
+    [
+      String(STRANGER),
+      { ...common, index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false },
+    ],
   ] as const;
 }
 
@@ -79,4 +99,3 @@ function fill<R>(writer: Writer<string, R>, rows: Iterable<readonly [string, R]>
 function facts<R>(found: readonly (readonly [string, R] | { readonly kind: string })[]): (readonly [string, R])[] {
   return found.filter((one): one is readonly [string, R] => !('kind' in one));
 }
-

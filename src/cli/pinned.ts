@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Maps of the data plane, opened where they are pinned: the agent is not asked, and need not live.
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { messageOf, StentorError } from '../base/errors.ts';
+import { schemaHash } from '../datapath/schema.gen.ts';
+import type { Codec } from '../kernel/codec.ts';
+import { BpfMap } from '../kernel/map.ts';
+
+export const BPF_ROOT = '/sys/fs/bpf';
+
+type Kind<K, V> = { readonly name: string; readonly key: Codec<K>; readonly value: Codec<V> };
+
+/** The entries of a map. `root`: bpf.root of the values. Throws StentorError when it cannot be opened. */
+export function* pinnedEntries<K, V>(root: string, { name, key, value }: Kind<K, V>): Iterable<{ readonly key: K; readonly value: V }> {
+  using map = opened(root, name);
+  for (const [k, v] of map.entries()) yield { key: key.decode(k), value: value.decode(v) };
+}
+
+function opened(root: string, name: string): BpfMap {
+  const directory = join(root, 'stentor', 'maps');
+  const path = join(directory, schemaHash, name);
+  try {
+    return BpfMap.openPinned(path);
+  } catch (cause) {
+    const others = subdirectories(directory).filter((other) => other !== schemaHash);
+    const why =
+      others.length > 0
+        ? `another version of this program has its maps in ${others.join(', ')}`
+        : 'no agent has loaded the data plane here, or bpf.root is another (--bpf-root)';
+    throw new StentorError('NoMap', `Cannot open ${path} (${messageOf(cause)}): ${why}`);
+  }
+}
+
+function subdirectories(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}

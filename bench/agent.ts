@@ -6,12 +6,15 @@ import { lbFrontendCodec } from '../src/datapath/schema.gen.ts';
 import type { BpfMap } from '../src/kernel/map.ts';
 import type { SandboxNode } from '../sandbox/node.ts';
 import { until } from '../sandbox/until.ts';
-import { startBench, type Bench } from './cluster.ts';
-import { cpuOf, forget, LoneAgent, residentOf, type LoopDelay } from './lone-agent.ts';
+import { startBench } from './cluster.ts';
+import type { Bench } from './cluster.ts';
+import { cpuOf, forget, LoneAgent, residentOf } from './lone-agent.ts';
+import type { LoopDelay } from './lone-agent.ts';
 import { createMany, manyServices, setReady } from './many-services.ts';
 import { countOf, pinnedMap, pinnedMaps } from './pinned-maps.ts';
 import { median, quantile, sum } from './statistics.ts';
-import { number, type Findings } from './table.ts';
+import { number } from './table.ts';
+import type { Findings } from './table.ts';
 
 type Size = { readonly services: number; readonly endpoints: number; readonly programmedMs?: number; readonly rssMiB: number };
 
@@ -121,15 +124,31 @@ async function changeTimes(store: Bench['cluster']['store'], node: SandboxNode):
   return times;
 }
 
-const named = ({ services, endpoints }: Size): string => (services === 0 ? 'no services' : `${services.toLocaleString('en-US')} × ${endpoints}`);
-const verdict = (value: number, aim: number | undefined): string => (aim === undefined ? '' : value <= aim ? `≤ ${aim}: met` : `≤ ${aim}: **missed**`);
+const named = ({ services, endpoints }: Size): string =>
+  services === 0 ? 'no services' : `${services.toLocaleString('en-US')} × ${endpoints}`;
+const verdict = (value: number, aim: number | undefined): string =>
+  aim === undefined ? '' : value <= aim ? `≤ ${aim}: met` : `≤ ${aim}: **missed**`;
 const worst = (values: readonly number[]): number => Math.max(...values);
 
 function startFindings(measured: readonly Measured[]): Findings {
-  const bars = measured.filter(({ size }) => size.services > 0).map(({ size, programmed }) => ({ label: named(size), value: median(programmed) }));
+  const bars = measured
+    .filter(({ size }) => size.services > 0)
+    .map(({ size, programmed }) => ({ label: named(size), value: median(programmed) }));
   return {
     title: 'Agent: start, memory, end',
-    columns: ['services × endpoints', 'cold: programmed ms', 'aim', 'cold: healthy ms', 'warm: healthy ms', 'RSS MiB', 'aim', 'idle CPU %', 'loop delay p50 / p99 / max ms', 'SIGTERM to exit ms', 'maps MB'],
+    columns: [
+      'services × endpoints',
+      'cold: programmed ms',
+      'aim',
+      'cold: healthy ms',
+      'warm: healthy ms',
+      'RSS MiB',
+      'aim',
+      'idle CPU %',
+      'loop delay p50 / p99 / max ms',
+      'SIGTERM to exit ms',
+      'maps MB',
+    ],
     rows: measured.map(({ size, healthy, programmed, warm, exits, rss, idle, loop, maps }) => [
       named(size),
       number(median(programmed).middle),
@@ -152,13 +171,21 @@ function startFindings(measured: readonly Measured[]): Findings {
 }
 
 function changeFindings(measured: readonly Measured[]): Findings {
-  const rows = measured.filter(({ changes }) => changes.length > 0).map(({ size, changes }) => [
-    named(size),
-    `${changes.length}`,
-    quantile(changes, 0.5).toFixed(1),
-    verdict(quantile(changes, 0.5), 5),
-    quantile(changes, 0.99).toFixed(1),
-    verdict(quantile(changes, 0.99), 50),
-  ]);
-  return { title: 'Agent: one endpoint changes in the API, until the map entry changes', columns: ['services × endpoints', 'changes', 'p50 ms', 'aim', 'p99 ms', 'aim'], rows, notes: [], charts: [] };
+  const rows = measured
+    .filter(({ changes }) => changes.length > 0)
+    .map(({ size, changes }) => [
+      named(size),
+      `${changes.length}`,
+      quantile(changes, 0.5).toFixed(1),
+      verdict(quantile(changes, 0.5), 5),
+      quantile(changes, 0.99).toFixed(1),
+      verdict(quantile(changes, 0.99), 50),
+    ]);
+  return {
+    title: 'Agent: one endpoint changes in the API, until the map entry changes',
+    columns: ['services × endpoints', 'changes', 'p50 ms', 'aim', 'p99 ms', 'aim'],
+    rows,
+    notes: [],
+    charts: [],
+  };
 }

@@ -14,7 +14,9 @@ const ADDRESS = '198.18.0.2';
 
 /** The namespaces are those of two processes and end with them. */
 export async function startBareVeth(): Promise<BareVeth> {
-  const server = spawn('unshare', ['--net', 'sh', '-c', `ip link set lo up && LOAD_CPU=${LOAD_CPU} exec ${LOAD} serve ${PORT}`], { stdio: 'ignore' });
+  const server = spawn('unshare', ['--net', 'sh', '-c', `ip link set lo up && LOAD_CPU=${LOAD_CPU} exec ${LOAD} serve ${PORT}`], {
+    stdio: 'ignore',
+  });
   const holder = spawn('unshare', ['--net', 'sh', '-c', 'ip link set lo up && exec sleep infinity'], { stdio: 'ignore' });
   const stop = () => {
     server.kill('SIGKILL');
@@ -25,7 +27,9 @@ export async function startBareVeth(): Promise<BareVeth> {
     await mustRun(['nsenter', `--net=/proc/${here}/ns/net`, 'ip', '-batch', '-'], {
       input: [`link add eth0 type veth peer name eth0 netns ${there}`, 'addr add 198.18.0.1/24 dev eth0', 'link set eth0 up'].join('\n'),
     });
-    await mustRun(['nsenter', `--net=/proc/${there}/ns/net`, 'ip', '-batch', '-'], { input: `addr add ${ADDRESS}/24 dev eth0\nlink set eth0 up\n` });
+    await mustRun(['nsenter', `--net=/proc/${there}/ns/net`, 'ip', '-batch', '-'], {
+      input: `addr add ${ADDRESS}/24 dev eth0\nlink set eth0 up\n`,
+    });
     const client = new Loader(['nsenter', `--net=/proc/${here}/ns/net`, LOAD]);
     return {
       client,

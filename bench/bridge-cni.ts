@@ -12,7 +12,9 @@ const PLUGINS = '/usr/lib/cni';
 /** Gives every node a configuration, the programs, and routes to the other nodes' pods. */
 export async function installBridgeCni({ store, nodes }: Cluster): Promise<void> {
   await until('pod ranges', 5_000, () => nodesIn(store).every(({ spec }) => spec.podCIDRs !== undefined));
-  const ranges = new Map(nodesIn(store).map(({ metadata, spec }) => [metadata.name, spec.podCIDRs?.find((range) => !range.includes(':')) ?? '']));
+  const ranges = new Map(
+    nodesIn(store).map(({ metadata, spec }) => [metadata.name, spec.podCIDRs?.find((range) => !range.includes(':')) ?? '']),
+  );
   for (const node of nodes) {
     const routes = nodes.filter((other) => other !== node).map((other) => `route add ${ranges.get(other.name)} via ${other.ipv4}`);
     await mustRun(node.enter(['ip', '-batch', '-']), { input: `${routes.join('\n')}\n` });

@@ -17,7 +17,8 @@ export function svg(charts: readonly Bars[]): string {
     top += heightOf(chart) + 16;
     return part;
   });
-  const style = 'text{font:13px sans-serif;fill:#222}.title{font-weight:bold}.ours{fill:#2a78b8}.other{fill:#b5b5b5}.aim{stroke:#c33;stroke-dasharray:4 3}.whisker{stroke:#222}';
+  const style =
+    'text{font:13px sans-serif;fill:#222}.title{font-weight:bold}.ours{fill:#2a78b8}.other{fill:#b5b5b5}.aim{stroke:#c33;stroke-dasharray:4 3}.whisker{stroke:#222}';
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + WIDTH + 110}" height="${top}"><style>${style}</style><rect width="100%" height="100%" fill="#fff"/>${parts.join('\n')}</svg>\n`;
 }
 
@@ -33,6 +34,7 @@ function drawn({ title, unit, aim, bars }: Bars): string {
     const name = `<text x="${LEFT - 8}" y="${y + 13}" text-anchor="end">${escaped(label)}</text>`;
     return `${bar}${whisker}${name}<text x="${Number(x(Math.max(value.high, value.middle))) + 6}" y="${y + 13}">${number(value.middle)}</text>`;
   });
-  const line = aim === undefined ? '' : `<line class="aim" x1="${x(aim)}" x2="${x(aim)}" y1="${ROW - 4}" y2="${heightOf({ title, unit, bars })}"/>`;
+  const line =
+    aim === undefined ? '' : `<line class="aim" x1="${x(aim)}" x2="${x(aim)}" y1="${ROW - 4}" y2="${heightOf({ title, unit, bars })}"/>`;
   return `<text class="title" y="12">${escaped(title)} (${escaped(unit)})</text>${rows.join('')}${line}`;
 }

@@ -5,7 +5,8 @@
 import { StentorError } from '../src/base/errors.ts';
 import { startCluster } from '../sandbox/cluster.ts';
 import type { Cluster } from '../sandbox/cluster.ts';
-import { LAN, layoutFor, type Layout } from '../sandbox/layout.ts';
+import { LAN, layoutFor } from '../sandbox/layout.ts';
+import type { Layout } from '../sandbox/layout.ts';
 import { inNetns } from '../sandbox/network.ts';
 import { takeLock } from '../sandbox/lock.ts';
 import { createAll, manifest, valuesConfigMap } from '../sandbox/manifests.ts';
@@ -81,11 +82,18 @@ async function fill(cluster: Cluster, network: Network): Promise<void> {
 }
 
 const pod = (name: string, nodeName: string): object => ({
-  metadata: { name, namespace: NAMESPACE, labels: { app: name }, ...(name === 'bypass' && { annotations: { 'sandbox.stentor.dev/outside-node-cgroup': 'true' } }) },
+  metadata: {
+    name,
+    namespace: NAMESPACE,
+    labels: { app: name },
+    ...(name === 'bypass' && { annotations: { 'sandbox.stentor.dev/outside-node-cgroup': 'true' } }),
+  },
   spec: {
     nodeName,
     terminationGracePeriodSeconds: 0,
-    containers: [{ name: 'load', image: 'stentor.dev/bench/load', command: [LOAD, 'serve', `${PORT}`], env: [{ name: 'LOAD_CPU', value: LOAD_CPU }] }],
+    containers: [
+      { name: 'load', image: 'stentor.dev/bench/load', command: [LOAD, 'serve', `${PORT}`], env: [{ name: 'LOAD_CPU', value: LOAD_CPU }] },
+    ],
   },
 });
 
@@ -124,7 +132,11 @@ function accessTo(cluster: Cluster, loaders: DisposableStack): Omit<Bench, 'clus
 }
 
 function processOf({ kubelets }: Cluster, { metadata, spec }: Pod) {
-  const process = kubelets.find(({ node }) => node.name === spec.nodeName)?.worker(metadata.uid)?.container(undefined)?.process();
+  const process = kubelets
+    .find(({ node }) => node.name === spec.nodeName)
+    ?.worker(metadata.uid)
+    ?.container(undefined)
+    ?.process();
   if (process === undefined) throw new StentorError('NO_POD', `The pod ${metadata.name} does not run`);
   return process;
 }

@@ -43,7 +43,9 @@ function called({ program, env, input }: PluginCall): Promise<Called> {
   child.stdin.on('error', () => undefined); // the plugin need not read it
   child.on('error', reject);
   child.on('exit', () => (milliseconds = performance.now() - started));
-  child.on('close', (code) => resolve({ milliseconds, failure: code === 0 ? undefined : `${env['CNI_COMMAND']} failed with code ${code}: ${said}` }));
+  child.on('close', (code) =>
+    resolve({ milliseconds, failure: code === 0 ? undefined : `${env['CNI_COMMAND']} failed with code ${code}: ${said}` }),
+  );
   child.stdin.end(input);
   return promise;
 }

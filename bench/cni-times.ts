@@ -9,14 +9,23 @@ import { mustRun } from '../sandbox/run.ts';
 import type { PluginCall, PluginCalls, PluginOutcome } from './cni-calls.ts';
 
 /** Milliseconds of VERSION, which needs nothing but the plugin's process; of ADDs one by one, of ADDs so many at once, and how long the latter took together. */
-export type AddTimes = { readonly floor: readonly number[]; readonly alone: readonly number[]; readonly together: readonly number[]; readonly allMs: number; readonly failures: readonly string[] };
+export type AddTimes = {
+  readonly floor: readonly number[];
+  readonly alone: readonly number[];
+  readonly together: readonly number[];
+  readonly allMs: number;
+  readonly failures: readonly string[];
+};
 
 const WORKER = join(import.meta.dirname, 'cni-calls.ts');
 
 /** Adds `alone` pods one by one, then `together` at once, and removes them all again. */
 export async function addTimes(node: SandboxNode, alone: number, together: number): Promise<AddTimes> {
   const names = Array.from({ length: alone + together }, () => `bench-${randomUUID().slice(0, 8)}`);
-  await batch(node, names.map((name) => `netns add ${name}`));
+  await batch(
+    node,
+    names.map((name) => `netns add ${name}`),
+  );
   try {
     const calls = async (command: string, chosen: readonly string[]) => Promise.all(chosen.map((name) => callOf(node, command, name)));
     const floor = await runCalls(node, { calls: await calls('VERSION', names.slice(0, alone)), atOnce: 1 });
@@ -26,7 +35,10 @@ export async function addTimes(node: SandboxNode, alone: number, together: numbe
     const failures = [floor, first, second, gone].flatMap((outcome) => outcome.failures);
     return { floor: floor.times, alone: first.times, together: second.times, allMs: Math.max(...second.times), failures };
   } finally {
-    await batch(node, names.map((name) => `netns del ${name}`));
+    await batch(
+      node,
+      names.map((name) => `netns del ${name}`),
+    );
   }
 }
 

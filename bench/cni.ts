@@ -2,11 +2,14 @@
 // CNI ADD through the real plugins, ours and the bridge plugin in turn.
 import { StentorError } from '../src/base/errors.ts';
 import type { SandboxNode } from '../sandbox/node.ts';
-import { startBench, type Bench } from './cluster.ts';
-import { addTimes, type AddTimes } from './cni-times.ts';
+import { startBench } from './cluster.ts';
+import type { Bench } from './cluster.ts';
+import { addTimes } from './cni-times.ts';
+import type { AddTimes } from './cni-times.ts';
 import { interleave } from './interleave.ts';
 import { median, quantile } from './statistics.ts';
-import { number, type Findings } from './table.ts';
+import { number } from './table.ts';
+import type { Findings } from './table.ts';
 
 const ROUNDS = 6;
 const ALONE = 20;
@@ -22,14 +25,32 @@ export async function cni(): Promise<readonly Findings[]> {
   ];
   const results = await interleave(variants, ROUNDS);
   const rows = [...results].map(([name, times]) => rowOf(name, times));
-  const bars = [...results].map(([name, times]) => ({ label: name, value: median(times.flatMap(({ alone }) => alone)), other: name !== NAMES.ours }));
+  const bars = [...results].map(([name, times]) => ({
+    label: name,
+    value: median(times.flatMap(({ alone }) => alone)),
+    other: name !== NAMES.ours,
+  }));
   return [
     {
       title: 'CNI ADD',
-      columns: ['', 'VERSION p50 ms', 'one by one p50 ms', 'p99 ms', '20 at once: each p50 ms', 'each p99 ms', 'all of them, median ms', 'failed'],
+      columns: [
+        '',
+        'VERSION p50 ms',
+        'one by one p50 ms',
+        'p99 ms',
+        '20 at once: each p50 ms',
+        'each p99 ms',
+        'all of them, median ms',
+        'failed',
+      ],
       rows,
       notes: [
-        ...[...results].flatMap(([name, times]) => times.flatMap(({ failures }) => failures).slice(0, 1).map((failure) => `${name}: ${failure.trim()}`)),
+        ...[...results].flatMap(([name, times]) =>
+          times
+            .flatMap(({ failures }) => failures)
+            .slice(0, 1)
+            .map((failure) => `${name}: ${failure.trim()}`),
+        ),
         `${ROUNDS} rounds of ${ALONE} one by one and ${TOGETHER} at once, from fork to exit of the plugin; the network namespaces exist before. VERSION asks no agent: it is what starting the process costs here. Aims: p50 ≤ 6 ms, p99 ≤ 15 ms, 20 at once ≤ 80 ms.`,
       ],
       charts: [{ title: 'CNI ADD, one by one', unit: 'ms', bars, aim: 6 }],
@@ -41,7 +62,19 @@ function rowOf(name: string, times: readonly AddTimes[]): readonly string[] {
   const alone = times.flatMap((one) => one.alone);
   const together = times.flatMap((one) => one.together);
   const all = times.map(({ allMs }) => allMs);
-  return [name, quantile(times.flatMap((one) => one.floor), 0.5), quantile(alone, 0.5), quantile(alone, 0.99), quantile(together, 0.5), quantile(together, 0.99), quantile(all, 0.5), `${times.flatMap(({ failures }) => failures).length}`].map((cell) => (typeof cell === 'string' ? cell : number(cell)));
+  return [
+    name,
+    quantile(
+      times.flatMap((one) => one.floor),
+      0.5,
+    ),
+    quantile(alone, 0.5),
+    quantile(alone, 0.99),
+    quantile(together, 0.5),
+    quantile(together, 0.99),
+    quantile(all, 0.5),
+    `${times.flatMap(({ failures }) => failures).length}`,
+  ].map((cell) => (typeof cell === 'string' ? cell : number(cell)));
 }
 
 function thirdNode({ cluster }: Bench): SandboxNode {

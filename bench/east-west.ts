@@ -14,7 +14,12 @@ import type { Bars, Findings } from './table.ts';
 
 export type Effort = { readonly rounds: number; readonly milliseconds: number };
 
-type Path = { readonly name: string; readonly from: Loader; readonly to: string; /** What it is compared with beside the bare pair. */ readonly direct?: string };
+type Path = {
+  readonly name: string;
+  readonly from: Loader;
+  readonly to: string;
+  /** What it is compared with beside the bare pair. */ readonly direct?: string;
+};
 
 const BARE = 'bare veth pair';
 const AIMS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -62,11 +67,19 @@ function findingsOf(kind: LoadKind, title: string, paths: readonly Path[], resul
     const toDirect = direct === undefined ? undefined : ratio(rates(name), rates(direct));
     bars.push({ label: name, value: toBare, other: name === BARE });
     const aim = AIMS[kind]?.[name];
-    const verdict = aim !== undefined ? `≥ ${aim}: ${met(toBare, aim)}` : toDirect && name.includes('socket') ? `≥ ${DIRECT_AIM}: ${met(toDirect, DIRECT_AIM)}` : '';
+    const verdict =
+      aim !== undefined
+        ? `≥ ${aim}: ${met(toBare, aim)}`
+        : toDirect && name.includes('socket')
+          ? `≥ ${DIRECT_AIM}: ${met(toDirect, DIRECT_AIM)}`
+          : '';
     return [
       name,
       number(median(rates(name)).middle * scale),
-      number(((sum(samples.map(({ busy }) => busy)) / sum(samples.map(({ operations }) => operations))) * 1e6) / (kind === 'stream' ? 1 / 65536 : 1)),
+      number(
+        ((sum(samples.map(({ busy }) => busy)) / sum(samples.map(({ operations }) => operations))) * 1e6) /
+          (kind === 'stream' ? 1 / 65536 : 1),
+      ),
       number(median(samples.map(({ p50 }) => p50)).middle),
       number(median(samples.map(({ p99 }) => p99)).middle),
       name === BARE ? '1' : interval(toBare),
@@ -101,14 +114,20 @@ async function costs(bench: Bench, paths: readonly Path[]): Promise<Findings> {
       let operations = 1;
       const programs = await programCosts(pids, async () => ({ operations } = await from.run(kind, to, 200)));
       const busy = programs.filter(({ runs }) => runs > operations / 10);
-      rows.push([LoadKind[kind], name, busy.map((one) => `${one.name} ${(one.runs / operations).toFixed(1)} × ${one.nanoseconds.toFixed(0)}`).join(', ')]);
+      rows.push([
+        LoadKind[kind],
+        name,
+        busy.map((one) => `${one.name} ${(one.runs / operations).toFixed(1)} × ${one.nanoseconds.toFixed(0)}`).join(', '),
+      ]);
     }
   }
   return {
     title: 'East-west: programs, runs for each operation × nanoseconds of a run',
     columns: ['', 'path', 'programs'],
     rows,
-    notes: ['The counters themselves add some 30 ns to each run. Redirect targets and conntrack creation are inside the program that does them.'],
+    notes: [
+      'The counters themselves add some 30 ns to each run. Redirect targets and conntrack creation are inside the program that does them.',
+    ],
     charts: [],
   };
 }

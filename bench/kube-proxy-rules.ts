@@ -13,7 +13,8 @@ export type ProxiedService = {
 
 const POD_CIDR = '10.244.0.0/16';
 
-const hashOf = (text: string, length: number): string => createHash('sha256').update(text).digest('base64url').replaceAll(/[-_]/g, 'A').toUpperCase().slice(0, length);
+const hashOf = (text: string, length: number): string =>
+  createHash('sha256').update(text).digest('base64url').replaceAll(/[-_]/g, 'A').toUpperCase().slice(0, length);
 
 /**
  * Texts for `nft -f`, one after the other: one verdict map from address, protocol and port to a chain for each service, which
@@ -22,13 +23,15 @@ const hashOf = (text: string, length: number): string => createHash('sha256').up
  */
 export function* nftablesRules(services: readonly ProxiedService[]): Iterable<string> {
   yield NFTABLES_BASE;
-  for (let first = 0; first < services.length; first += SERVICES_AT_ONCE) yield nftablesChains(services.slice(first, first + SERVICES_AT_ONCE));
+  for (let first = 0; first < services.length; first += SERVICES_AT_ONCE)
+    yield nftablesChains(services.slice(first, first + SERVICES_AT_ONCE));
 }
 
 const SERVICES_AT_ONCE = 500;
 
 function nftablesChains(services: readonly ProxiedService[]): string {
-  const chainOf = ({ name, protocol, port }: ProxiedService) => `service-${hashOf(`${name}/${protocol}/${port}`, 8)}-many/${name}/${protocol}/${port}`;
+  const chainOf = ({ name, protocol, port }: ProxiedService) =>
+    `service-${hashOf(`${name}/${protocol}/${port}`, 8)}-many/${name}/${protocol}/${port}`;
   const endpointOf = (service: ProxiedService, index: number) => chainOf(service).replace(/^service/, `endpoint-${index}`);
   const chains = services.flatMap((service) => {
     const { ip, port, protocol, endpoints } = service;
@@ -145,20 +148,27 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
   const key = ({ name, protocol, port }: ProxiedService) => `${name}${protocol}${port}`;
   const chainOf = (service: ProxiedService) => `KUBE-SVC-${hashOf(key(service), 16)}`;
   const endpointOf = (service: ProxiedService, index: number) => `KUBE-SEP-${hashOf(`${key(service)}${index}`, 16)}`;
-  const declared = services.flatMap((service) => [`:${chainOf(service)} - [0:0]`, ...service.endpoints.map((_, index) => `:${endpointOf(service, index)} - [0:0]`)]);
+  const declared = services.flatMap((service) => [
+    `:${chainOf(service)} - [0:0]`,
+    ...service.endpoints.map((_, index) => `:${endpointOf(service, index)} - [0:0]`),
+  ]);
   const heads: string[] = [];
   const rules: string[] = [];
   for (const service of services) {
     const { name, ip, port, protocol, endpoints } = service;
     const comment = (text: string) => `-m comment --comment "many/${name}:${protocol}${text}"`;
     heads.push(`-A KUBE-SERVICES ${comment(' cluster IP')} -m ${protocol} -p ${protocol} -d ${ip} --dport ${port} -j ${chainOf(service)}`);
-    rules.push(`-A ${chainOf(service)} ${comment(' cluster IP')} -m ${protocol} -p ${protocol} -d ${ip} --dport ${port} ! -s ${POD_CIDR} -j KUBE-MARK-MASQ`);
+    rules.push(
+      `-A ${chainOf(service)} ${comment(' cluster IP')} -m ${protocol} -p ${protocol} -d ${ip} --dport ${port} ! -s ${POD_CIDR} -j KUBE-MARK-MASQ`,
+    );
     for (const [index, endpoint] of endpoints.entries()) {
       const left = endpoints.length - index;
       const chance = left === 1 ? '' : `-m statistic --mode random --probability ${(1 / left).toFixed(10)} `;
       rules.push(`-A ${chainOf(service)} ${comment(` -> ${endpoint.ip}:${endpoint.port}`)} ${chance}-j ${endpointOf(service, index)}`);
       rules.push(`-A ${endpointOf(service, index)} ${comment('')} -s ${endpoint.ip} -j KUBE-MARK-MASQ`);
-      rules.push(`-A ${endpointOf(service, index)} ${comment('')} -m ${protocol} -p ${protocol} -j DNAT --to-destination ${endpoint.ip}:${endpoint.port}`);
+      rules.push(
+        `-A ${endpointOf(service, index)} ${comment('')} -m ${protocol} -p ${protocol} -j DNAT --to-destination ${endpoint.ip}:${endpoint.port}`,
+      );
     }
   }
   const nat = [
@@ -175,8 +185,21 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
     ...rules,
     '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
   ];
-  const jumps = [['INPUT', 'PROXY-FIREWALL'], ['OUTPUT', 'PROXY-FIREWALL'], ['FORWARD', 'PROXY-FIREWALL'], ['INPUT', 'EXTERNAL-SERVICES'], ['FORWARD', 'EXTERNAL-SERVICES'], ['FORWARD', 'SERVICES'], ['OUTPUT', 'SERVICES']];
-  const filter = [
+  return ['*nat', ...nat, 'COMMIT', '*filter', ...iptablesFilter(), 'COMMIT', ''].join('\n');
+}
+
+/** What new connections pass whatever they are for. */
+function iptablesFilter(): readonly string[] {
+  const jumps = [
+    ['INPUT', 'PROXY-FIREWALL'],
+    ['OUTPUT', 'PROXY-FIREWALL'],
+    ['FORWARD', 'PROXY-FIREWALL'],
+    ['INPUT', 'EXTERNAL-SERVICES'],
+    ['FORWARD', 'EXTERNAL-SERVICES'],
+    ['FORWARD', 'SERVICES'],
+    ['OUTPUT', 'SERVICES'],
+  ];
+  return [
     ...['PROXY-FIREWALL', 'EXTERNAL-SERVICES', 'SERVICES', 'FORWARD', 'NODEPORTS'].map((name) => `:KUBE-${name} - [0:0]`),
     ...jumps.map(([chain, name]) => `-A ${chain} -m conntrack --ctstate NEW -j KUBE-${name}`),
     '-A INPUT -m comment --comment "kubernetes health check service ports" -j KUBE-NODEPORTS',
@@ -185,5 +208,4 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
     '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark 0x4000/0x4000 -j ACCEPT',
     '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
   ];
-  return ['*nat', ...nat, 'COMMIT', '*filter', ...filter, 'COMMIT', ''].join('\n');
 }

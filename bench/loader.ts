@@ -42,7 +42,9 @@ export class Loader {
     let said = '';
     this.#process.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
     this.#process.stdin?.on('error', () => undefined); // said by 'exit'
-    this.#process.on('exit', (code) => this.#waiting?.reject(new StentorError('LOAD_FAILED', `The load generator ended with code ${code}: ${said.trim()}`)));
+    this.#process.on('exit', (code) =>
+      this.#waiting?.reject(new StentorError('LOAD_FAILED', `The load generator ended with code ${code}: ${said.trim()}`)),
+    );
     if (!this.#process.stdout) throw new StentorError('LOAD_FAILED', 'The load generator has no output');
     this.#lines = createInterface(this.#process.stdout);
     this.#lines.on('line', (line) => this.#waiting?.resolve(line));

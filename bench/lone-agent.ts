@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent that the bench starts and ends itself, on a node of a sandbox without agents.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +35,18 @@ export class LoneAgent {
 
   constructor({ kubeconfig }: Cluster, node: SandboxNode) {
     const preload = ['--import', join(CHECKOUT, 'bench', 'loop-delay.ts')];
-    const words = [join(CHECKOUT, 'node_modules', '.bin', 'node'), ...preload, join(CHECKOUT, 'src', 'cli.ts'), 'agent', '--values', VALUES, '--node', node.name, '--kubeconfig', kubeconfig];
+    const words = [
+      join(CHECKOUT, 'node_modules', '.bin', 'node'),
+      ...preload,
+      join(CHECKOUT, 'src', 'cli.ts'),
+      'agent',
+      '--values',
+      VALUES,
+      '--node',
+      node.name,
+      '--kubeconfig',
+      kubeconfig,
+    ];
     const [program = '', ...parameters] = node.command(words);
     const env = { ...process.env, NODE_COMPILE_CACHE: join(CHECKOUT, 'build', 'node'), STENTOR_NAME: 'stentor' };
     this.#process = spawn(program, parameters, { stdio: ['ignore', 'ignore', 'pipe'], env });
@@ -72,7 +84,10 @@ export class LoneAgent {
   #word(message: string): Promise<Record<string, unknown>> {
     const word = Promise.withResolvers<Record<string, unknown>>();
     this.#wanted.set(message, word);
-    const timer = setTimeout(() => word.reject(new StentorError('NO_AGENT', `The agent did not say '${message}' within 30 s: ${this.#said.slice(-5).join('\n')}`)), 30_000);
+    const timer = setTimeout(
+      () => word.reject(new StentorError('NO_AGENT', `The agent did not say '${message}' within 30 s: ${this.#said.slice(-5).join('\n')}`)),
+      30_000,
+    );
     return word.promise.finally(() => clearTimeout(timer));
   }
 

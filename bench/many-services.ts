@@ -2,7 +2,12 @@
 // Services that nobody uses: what a large cluster has in its API.
 import type { Store } from '../sandbox/api/store.ts';
 
-export type ManyService = { readonly name: string; readonly ip: string; readonly port: number; readonly endpoints: readonly { readonly ip: string; readonly port: number }[] };
+export type ManyService = {
+  readonly name: string;
+  readonly ip: string;
+  readonly port: number;
+  readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+};
 
 const NAMESPACE = 'many';
 const SLICES = 'endpointslices.discovery.k8s.io';
@@ -22,7 +27,10 @@ export function createMany(store: Store, services: readonly ManyService[]): void
   if (store.get('namespaces', { name: NAMESPACE }) === undefined) store.create('namespaces', { metadata: { name: NAMESPACE } });
   for (const { name, ip, port, endpoints } of services) {
     const target = endpoints[0]?.port;
-    store.create('services', { metadata: { name, namespace: NAMESPACE }, spec: { clusterIP: ip, ports: [{ name: 'http', port, targetPort: target }] } });
+    store.create('services', {
+      metadata: { name, namespace: NAMESPACE },
+      spec: { clusterIP: ip, ports: [{ name: 'http', port, targetPort: target }] },
+    });
     store.create(SLICES, {
       metadata: { name, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': name } },
       addressType: 'IPv4',
@@ -36,5 +44,7 @@ export function createMany(store: Store, services: readonly ManyService[]): void
 export function setReady(store: Store, name: string, ready: boolean): void {
   const key = { namespace: NAMESPACE, name };
   const endpoints: readonly object[] = store.get(SLICES, key)?.['endpoints'];
-  store.patch(SLICES, key, { endpoints: endpoints.map((endpoint, index) => (index === 0 ? { ...endpoint, conditions: { ready } } : endpoint)) });
+  store.patch(SLICES, key, {
+    endpoints: endpoints.map((endpoint, index) => (index === 0 ? { ...endpoint, conditions: { ready } } : endpoint)),
+  });
 }

@@ -13,8 +13,15 @@ export async function maps(): Promise<readonly Findings[]> {
   const total = sum(found.map(({ bytes }) => bytes)) / 1e6;
   const rows = found
     .toSorted((a, b) => b.bytes - a.bytes)
-    .map(({ map, bytes }) => [map.name, (bytes / 1e6).toFixed(2), map.maxEntries.toLocaleString('en-US'), map.keySize > 0 ? `${countOf(map)}` : '–']);
-  const bars = found.filter(({ bytes }) => bytes > 1e5).map(({ map, bytes }) => ({ label: map.name, value: { middle: bytes / 1e6, low: bytes / 1e6, high: bytes / 1e6 } }));
+    .map(({ map, bytes }) => [
+      map.name,
+      (bytes / 1e6).toFixed(2),
+      map.maxEntries.toLocaleString('en-US'),
+      map.keySize > 0 ? `${countOf(map)}` : '–',
+    ]);
+  const bars = found
+    .filter(({ bytes }) => bytes > 1e5)
+    .map(({ map, bytes }) => ({ label: map.name, value: { middle: bytes / 1e6, low: bytes / 1e6, high: bytes / 1e6 } }));
   return [
     {
       title: 'Maps of a node with three pods',

@@ -4,7 +4,11 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mustRun } from '../sandbox/run.ts';
 
-export type ProgramCost = { readonly name: string; readonly runs: number; /** Nanoseconds of a run, on average. */ readonly nanoseconds: number };
+export type ProgramCost = {
+  readonly name: string;
+  readonly runs: number;
+  /** Nanoseconds of a run, on average. */ readonly nanoseconds: number;
+};
 
 type Counters = { readonly name: string; readonly run_time_ns: number; readonly run_cnt: number };
 
@@ -41,5 +45,9 @@ function programsOf(pid: number): readonly number[] {
 
 async function counters(ids: readonly number[]): Promise<ReadonlyMap<number, Counters>> {
   const found: readonly (Partial<Counters> & { readonly id: number })[] = JSON.parse(await mustRun(['bpftool', '--json', 'prog', 'show']));
-  return new Map(found.filter(({ id }) => ids.includes(id)).map(({ id, name = '', run_time_ns = 0, run_cnt = 0 }) => [id, { name, run_time_ns, run_cnt }]));
+  return new Map(
+    found
+      .filter(({ id }) => ids.includes(id))
+      .map(({ id, name = '', run_time_ns = 0, run_cnt = 0 }) => [id, { name, run_time_ns, run_cnt }]),
+  );
 }

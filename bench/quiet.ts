@@ -7,7 +7,8 @@ type CpuTime = { readonly busy: number; readonly all: number };
 
 /** Ticks of all CPUs since boot. */
 function cpuTime(): CpuTime {
-  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0] = readFileSync('/proc/stat', 'utf8').split('\n')[0]?.split(/\s+/).slice(1).map(Number) ?? [];
+  const [user = 0, nice = 0, system = 0, idle = 0, iowait = 0, irq = 0, softirq = 0] =
+    readFileSync('/proc/stat', 'utf8').split('\n')[0]?.split(/\s+/).slice(1).map(Number) ?? [];
   const busy = user + nice + system + irq + softirq;
   return { busy, all: busy + idle + iowait };
 }

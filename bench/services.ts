@@ -8,20 +8,31 @@ import { until } from '../sandbox/until.ts';
 import { run, CommandFailed } from '../sandbox/run.ts';
 import { StentorError } from '../src/base/errors.ts';
 import type { SandboxNode } from '../sandbox/node.ts';
-import { startBench, type Bench } from './cluster.ts';
+import { startBench } from './cluster.ts';
+import type { Bench } from './cluster.ts';
 import type { Effort } from './east-west.ts';
-import { interleave, type Variant } from './interleave.ts';
-import { iptablesRules, nftablesRules, type ProxiedService } from './kube-proxy-rules.ts';
-import { LoadKind, PORT, type Loader, type Sample } from './loader.ts';
+import { interleave } from './interleave.ts';
+import type { Variant } from './interleave.ts';
+import { iptablesRules, nftablesRules } from './kube-proxy-rules.ts';
+import type { ProxiedService } from './kube-proxy-rules.ts';
+import { LoadKind, PORT } from './loader.ts';
+import type { Loader, Sample } from './loader.ts';
 import { createMany, manyServices } from './many-services.ts';
 import { countOf, pinnedMap } from './pinned-maps.ts';
 import { median, ratio, sum } from './statistics.ts';
-import { interval, number, type Bar, type Findings } from './table.ts';
+import { interval, number } from './table.ts';
+import type { Bar, Findings } from './table.ts';
 
 const COUNTS = [10, 1_000, 10_000] as const;
 const ENDPOINTS = 3;
 
-type Path = { readonly name: string; readonly where: 'same node' | 'other node'; readonly from: Loader; readonly to: string; readonly ours: boolean };
+type Path = {
+  readonly name: string;
+  readonly where: 'same node' | 'other node';
+  readonly from: Loader;
+  readonly to: string;
+  readonly ours: boolean;
+};
 type Measured = { readonly count: number; readonly kind: LoadKind; readonly results: ReadonlyMap<string, readonly Sample[]> };
 
 /** An established connection meets no rule: it is enough to see that once among few and once among many. */
@@ -42,16 +53,30 @@ export async function services({ rounds, milliseconds }: Effort, say: (line: str
     present = count;
     await Promise.all([programmed(ours, count), writeRules(theirs, count)]);
     for (const kind of kindsAt(count)) {
-      const variants: Variant<Sample>[] = paths.map(({ name, where, from, to }) => ({ name: `${name}, ${where}`, run: () => from.run(kind, to, milliseconds) }));
+      const variants: Variant<Sample>[] = paths.map(({ name, where, from, to }) => ({
+        name: `${name}, ${where}`,
+        run: () => from.run(kind, to, milliseconds),
+      }));
       measured.push({ count, kind, results: await interleave(variants, rounds) });
     }
     say(`${count} services: done`);
   }
-  return (['rr', 'crr'] as const).map((kind) => findingsOf(kind, paths, measured.filter((one) => one.kind === kind)));
+  return (['rr', 'crr'] as const).map((kind) =>
+    findingsOf(
+      kind,
+      paths,
+      measured.filter((one) => one.kind === kind),
+    ),
+  );
 }
 
 function pathsOf(ours: Bench, theirs: Bench): readonly Path[] {
-  const [client, bypass, nftables, iptables] = [ours.loaderIn('client'), ours.loaderIn('bypass'), theirs.loaderIn('client'), theirs.loaderIn('client2')];
+  const [client, bypass, nftables, iptables] = [
+    ours.loaderIn('client'),
+    ours.loaderIn('bypass'),
+    theirs.loaderIn('client'),
+    theirs.loaderIn('client2'),
+  ];
   return [
     { name: DIRECT, where: 'same node', from: client, to: ours.podIp('near'), ours: true },
     { name: OURS, where: 'same node', from: client, to: ours.serviceIp('near'), ours: true },
@@ -75,7 +100,13 @@ async function programmed({ cluster }: Bench, count: number): Promise<void> {
 }
 
 async function writeRules(bench: Bench, count: number): Promise<void> {
-  const used = ['client', 'near', 'near2', 'far'].map((name): ProxiedService => ({ name, ip: bench.serviceIp(name), port: PORT, protocol: 'tcp', endpoints: [{ ip: bench.podIp(name), port: PORT }] }));
+  const used = ['client', 'near', 'near2', 'far'].map((name): ProxiedService => ({
+    name,
+    ip: bench.serviceIp(name),
+    port: PORT,
+    protocol: 'tcp',
+    endpoints: [{ ip: bench.podIp(name), port: PORT }],
+  }));
   const many = manyServices(0, count, ENDPOINTS).map((service): ProxiedService => ({ ...service, protocol: 'tcp' }));
   const all = [...many.slice(0, count / 2), ...used, ...many.slice(count / 2)]; // kube-proxy's order is that of a hash: in the middle on average
   const [first, second] = bench.cluster.nodes;
@@ -115,7 +146,10 @@ function findingsOf(kind: LoadKind, paths: readonly Path[], measured: readonly M
     title: `Services: ${LoadKind[kind]} to a ClusterIP`,
     columns: ['services', 'path', 'per second', 'CPU µs each', 'p99 µs', `${OURS} over it [95 %]`, '', 'failed'],
     rows,
-    notes: [flatness(measured), `${ENDPOINTS} endpoints each; the one that is used has one. kube-proxy's rules over bridge + host-local with static routes, iptables as Debian ships it (nf_tables).`],
+    notes: [
+      flatness(measured),
+      `${ENDPOINTS} endpoints each; the one that is used has one. kube-proxy's rules over bridge + host-local with static routes, iptables as Debian ships it (nf_tables).`,
+    ],
     charts: [{ title: `${LoadKind[kind]} to a ClusterIP, same node, by number of services`, unit: 'per second', bars }],
   };
 }

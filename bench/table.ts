@@ -4,7 +4,12 @@ import type { Interval } from './statistics.ts';
 
 export type Bar = { readonly label: string; readonly value: Interval; /** Another colour. */ readonly other?: boolean };
 
-export type Bars = { readonly title: string; readonly unit: string; /** Drawn as a line. */ readonly aim?: number; readonly bars: readonly Bar[] };
+export type Bars = {
+  readonly title: string;
+  readonly unit: string;
+  /** Drawn as a line. */ readonly aim?: number;
+  readonly bars: readonly Bar[];
+};
 
 export type Findings = {
   readonly title: string;

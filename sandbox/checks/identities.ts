@@ -13,11 +13,16 @@ type EndpointRow = { readonly pod: string; readonly identity?: number; readonly 
 const PATIENCE_MS = 10_000;
 const CILIUM_ENDPOINTS = 'ciliumendpoints.cilium.io';
 
-const objectOf = ({ cluster }: CheckContext, namespace: string, name: string): Json => cluster.store.get(CILIUM_ENDPOINTS, { namespace, name });
+const objectOf = ({ cluster }: CheckContext, namespace: string, name: string): Json =>
+  cluster.store.get(CILIUM_ENDPOINTS, { namespace, name });
 
 /** What `cilium endpoint list` shows on a node. */
 async function endpointsOn({ cluster }: CheckContext, node: string): Promise<readonly EndpointRow[]> {
-  const [agent] = podsIn(cluster.store, { namespace: 'kube-system', labelSelector: 'k8s-app=cilium', fieldSelector: `spec.nodeName=${node}` });
+  const [agent] = podsIn(cluster.store, {
+    namespace: 'kube-system',
+    labelSelector: 'k8s-app=cilium',
+    fieldSelector: `spec.nodeName=${node}`,
+  });
   const ran = await podPlace(cluster, agent, `cilium on ${node}`).run(['cilium', 'endpoint', 'list', '-o', 'json'], 10_000);
   expect(ran.code === 0, `'cilium endpoint list' on ${node}: ${ran.stderr.trim()}`);
   return JSON.parse(ran.stdout);
@@ -31,11 +36,27 @@ async function agree(context: CheckContext): Promise<string> {
       const [namespace = '', name = ''] = pod.split('/');
       const status = objectOf(context, namespace, name)?.status;
       expect(status !== undefined, `Pod ${pod} has no CiliumEndpoint`);
-      expect(status.identity?.id === identity && identity !== undefined && identity >= 256, `Pod ${pod} is ${status.identity?.id} in the API and ${identity} on ${node}`);
-      expect(status.identity.labels.join() === labels.join(), `Pod ${pod} has the labels ${status.identity.labels} in the API and ${labels} on ${node}`);
-      expect(status.networking.addressing[0]?.ipv4 === ipv4, `Pod ${pod} has ${status.networking.addressing[0]?.ipv4} in the API and ${ipv4} on ${node}`);
+      expect(
+        status.identity?.id === identity && identity !== undefined && identity >= 256,
+        `Pod ${pod} is ${status.identity?.id} in the API and ${identity} on ${node}`,
+      );
+      expect(
+        status.identity.labels.join() === labels.join(),
+        `Pod ${pod} has the labels ${status.identity.labels} in the API and ${labels.join()} on ${node}`,
+      );
+      expect(
+        status.networking.addressing[0]?.ipv4 === ipv4,
+        `Pod ${pod} has ${status.networking.addressing[0]?.ipv4} in the API and ${ipv4} on ${node}`,
+      );
       const security = context.cluster.store.get('ciliumidentities.cilium.io', { name: `${identity}` })?.['security-labels'];
-      expect(security !== undefined && Object.entries(security).map(([key, value]) => `${key}=${value}`).toSorted().join() === labels.join(), `CiliumIdentity ${identity} is not that of pod ${pod}`);
+      expect(
+        security !== undefined &&
+          Object.entries(security)
+            .map((pair) => pair.join('='))
+            .toSorted()
+            .join() === labels.join(),
+        `CiliumIdentity ${identity} is not that of pod ${pod}`,
+      );
       count++;
     }
   return `${count} pods`;
@@ -48,7 +69,10 @@ function sameEverywhere({ cluster }: CheckContext): string {
   const statuses: readonly Json[] = cluster.store.list(CILIUM_ENDPOINTS).map(({ status }) => status.identity);
   const pairs = new Set(statuses.map(({ id, labels }) => `${id} ${labels}`));
   const [ids, sets] = [new Set(statuses.map(({ id }) => id)), new Set(statuses.map(({ labels }) => `${labels}`))];
-  expect(ids.size === pairs.size && sets.size === pairs.size, `There are ${ids.size} numbers for ${sets.size} label sets: ${[...pairs].join('; ')}`);
+  expect(
+    ids.size === pairs.size && sets.size === pairs.size,
+    `There are ${ids.size} numbers for ${sets.size} label sets: ${[...pairs].join('; ')}`,
+  );
   return `${ids.size} identities of ${statuses.length} pods`;
 }
 
@@ -59,20 +83,33 @@ async function follows(context: CheckContext): Promise<string> {
   const model: Json = store.get('pods', { namespace: NAMESPACE, name: 'client' });
   const { containers } = model.spec;
   const started = performance.now();
-  store.create('pods', { metadata: { ...key, labels: { app: 'passer-by' } }, spec: { nodeName: 'node2', terminationGracePeriodSeconds: 1, containers } });
+  store.create('pods', {
+    metadata: { ...key, labels: { app: 'passer-by' } },
+    spec: { nodeName: 'node2', terminationGracePeriodSeconds: 1, containers },
+  });
   const told = () => objectOf(context, key.namespace, key.name)?.status?.identity?.id !== undefined;
   await until('the CiliumEndpoint of a new pod', PATIENCE_MS, told, context.signal);
   const took = performance.now() - started;
   store.delete('pods', key);
-  await until('its CiliumEndpoint to go with it', PATIENCE_MS, () => objectOf(context, key.namespace, key.name) === undefined, context.signal);
+  await until(
+    'its CiliumEndpoint to go with it',
+    PATIENCE_MS,
+    () => objectOf(context, key.namespace, key.name) === undefined,
+    context.signal,
+  );
   const gone = () => store.get('pods', key) === undefined;
   await until('the pod to go', PATIENCE_MS, gone, context.signal);
-  if ((await endpointsOn(context, 'node2')).some(({ pod }) => pod === `${key.namespace}/${key.name}`)) throw new CheckFailed('The endpoint of a deleted pod is still there');
+  if ((await endpointsOn(context, 'node2')).some(({ pod }) => pod === `${key.namespace}/${key.name}`))
+    throw new CheckFailed('The endpoint of a deleted pod is still there');
   return `told ${Math.round(took)} ms after the pod was made`;
 }
 
 export const identityChecks: readonly Check[] = [
   { name: 'The CiliumEndpoint of every pod has the identity that `cilium endpoint list` shows on its node', needs: 'agent', run: agree },
-  { name: 'Pods with the same labels have the same identity on every node, and others another', needs: 'agent', run: (context) => Promise.resolve(sameEverywhere(context)) },
+  {
+    name: 'Pods with the same labels have the same identity on every node, and others another',
+    needs: 'agent',
+    run: (context) => Promise.resolve(sameEverywhere(context)),
+  },
   { name: 'A new pod gets a CiliumEndpoint, and it goes with the pod', needs: 'agent', run: follows },
 ];

@@ -33,10 +33,28 @@ export function identityKinds({ tables, client, self, problems, changed }: Ident
   const watch = { client, changed };
   const { pods, namespaces, identities, remotePods } = tables;
   return [
-    kubeSource<Pod>({ ...watch, resource: resources.pods, fieldSelector: `spec.nodeName=${self}`, sinks: [sink(pods.writer('kubernetes'), podRows, problems)] }),
-    kubeSource<Namespace>({ ...watch, resource: resources.namespaces, sinks: [sink(namespaces.writer('kubernetes'), namespaceRows, problems)] }),
-    kubeSource<CiliumIdentity>({ ...watch, resource: resources.ciliumIdentities, sinks: [sink(identities.writer('kubernetes'), identityRows, problems)] }),
-    kubeSource<CiliumEndpoint>({ ...watch, resource: resources.ciliumEndpoints, labelSelector: `${NODE_LABEL}!=${nodeLabel(self)}`, sinks: [sink(remotePods.writer('kubernetes'), remotePodRows, problems)] }),
+    kubeSource<Pod>({
+      ...watch,
+      resource: resources.pods,
+      fieldSelector: `spec.nodeName=${self}`,
+      sinks: [sink(pods.writer('kubernetes'), podRows, problems)],
+    }),
+    kubeSource<Namespace>({
+      ...watch,
+      resource: resources.namespaces,
+      sinks: [sink(namespaces.writer('kubernetes'), namespaceRows, problems)],
+    }),
+    kubeSource<CiliumIdentity>({
+      ...watch,
+      resource: resources.ciliumIdentities,
+      sinks: [sink(identities.writer('kubernetes'), identityRows, problems)],
+    }),
+    kubeSource<CiliumEndpoint>({
+      ...watch,
+      resource: resources.ciliumEndpoints,
+      labelSelector: `${NODE_LABEL}!=${nodeLabel(self)}`,
+      sinks: [sink(remotePods.writer('kubernetes'), remotePodRows, problems)],
+    }),
   ];
 }
 
@@ -45,18 +63,32 @@ export function unwatched(sources: readonly Source[]): readonly Problem[] {
   return sources.flatMap(({ status: { name, synced, error } }) =>
     synced || error === undefined
       ? []
-      : [problem({ object: `Source ${name}`, reason: 'CannotWatch', message: error, advice: `Apply the CustomResourceDefinitions of the chart, and let the agent's ClusterRole get, list and watch ${name}` })],
+      : [
+          problem({
+            object: `Source ${name}`,
+            reason: 'CannotWatch',
+            message: error,
+            advice: `Apply the CustomResourceDefinitions of the chart, and let the agent's ClusterRole get, list and watch ${name}`,
+          }),
+        ],
   );
 }
 
 /** The objects that this node writes, in no order: nothing rests on them but other nodes' knowledge. */
-export function identityObjects(client: KubeClient, { wanted, endpointObjects, nodeObjects }: IdentityTables, self: string): readonly AsyncReconciler[] {
+export function identityObjects(
+  client: KubeClient,
+  { wanted, endpointObjects, nodeObjects }: IdentityTables,
+  self: string,
+): readonly AsyncReconciler[] {
   const endpoints = objectTarget<CiliumEndpoint>({
     client,
     resource: resources.ciliumEndpoints,
     owner: resources.pods,
     selection: { labelSelector: `${NODE_LABEL}=${nodeLabel(self)}` },
-    ours: ({ metadata: { name, namespace = 'default', labels = {}, ownerReferences = [] }, status = {} }) => ({ metadata: { name, namespace, labels, ownerReferences }, status }),
+    ours: ({ metadata: { name, namespace = 'default', labels = {}, ownerReferences = [] }, status = {} }) => ({
+      metadata: { name, namespace, labels, ownerReferences },
+      status,
+    }),
   });
   const nodes = objectTarget<CiliumNode>({
     client,
@@ -65,7 +97,11 @@ export function identityObjects(client: KubeClient, { wanted, endpointObjects, n
     selection: { fieldSelector: `metadata.name=${self}` },
     ours: ({ metadata: { name, ownerReferences = [] }, spec = {} }) => ({ metadata: { name, ownerReferences }, spec }),
   });
-  return [asyncReconciler(wanted, identityTarget(client)), asyncReconciler(endpointObjects, endpoints), asyncReconciler(nodeObjects, nodes)];
+  return [
+    asyncReconciler(wanted, identityTarget(client)),
+    asyncReconciler(endpointObjects, endpoints),
+    asyncReconciler(nodeObjects, nodes),
+  ];
 }
 
 /**

@@ -19,8 +19,10 @@ import { asyncReconciler } from '../base/reconcile-async.ts';
 import { refreshInTurn } from '../base/refresh.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import { watchNetwork } from '../datapath/network.ts';
+import { podLinkTarget } from '../datapath/pod-links.ts';
 import { loadDatapath } from '../datapath/programs.ts';
 import type { Datapath } from '../datapath/programs.ts';
+import { adoptedEndpoints } from '../endpoints/adopt.ts';
 import { endpointTables } from '../endpoints/tables.ts';
 import { rangeOf } from '../identities/numbers.ts';
 import { nodeObjects } from '../identities/objects.ts';
@@ -112,7 +114,9 @@ export async function main(args: readonly string[]): Promise<void> {
 
   // sources
   const cniRows = endpoints.endpoints.writer('cni');
-  for (const row of found.rows) cniRows.put(row.hostInterface, row);
+  const adopted = adoptedEndpoints({ links: podLinkTarget(netlink).list(), entries: mapTarget(mapKinds.endpoints, datapath.map('endpoints')).list() }, found.rows);
+  if (adopted.length > 0) log.warn('Endpoints without a file go on as the kernel has them', { interfaces: adopted.map((row) => row.hostInterface) });
+  for (const row of [...found.rows, ...adopted]) cniRows.put(row.hostInterface, row);
   cniRows.complete();
   problems.report('endpoint files', found.problems);
   hookSockets(nodes, datapath, config);

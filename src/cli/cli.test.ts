@@ -144,8 +144,53 @@ const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] =
   ['frobnicate', 2, /^$/, /^Cannot run 'frobnicate': there is no such command\n/],
   ['status --breif', 2, /^$/, /--breif[^]*Usage: stentor status/],
   ['service list -o yaml', 2, /^$/, /Cannot print as 'yaml', wanted -o json/],
-  ['service get', 2, /^$/, /wanted service list/],
-  ['service list extra', 2, /^$/, /Cannot use 'extra'/],
+  ['service get', 2, /^$/, /wanted service list or service get ID/],
+  ['service get 1', 0, /^1 +10\.96\.0\.1:443\/TCP +ClusterIP$/m, /^$/],
+  ['service get 9', 1, /^$/, /^Cannot find a service with id 9/],
+  ['endpoint get 7', 0, /^\[\n {2}\{\n {4}"id": 7,/, /^$/],
+  ['endpoint get shop/cart-0', 0, /"id": 7,/, /^$/],
+  ['endpoint get 10.244.1.5', 0, /"id": 7,/, /^$/],
+  ['endpoint get 8', 1, /^$/, /^Cannot find the endpoint 8/],
+  ['endpoint get', 2, /^$/, /wanted endpoint list or endpoint get ID\|POD/],
+  [
+    'node list',
+    0,
+    /^Name +IPv4 Address +Endpoint CIDR +IPv6 Address +Endpoint CIDR +Source\ndefault\/node1 +192\.168\.0\.11 +10\.244\.1\.0\/24 +local\n$/,
+    /^$/,
+  ],
+  [
+    'ip list',
+    0,
+    /^IP +IDENTITY +SOURCE\n10\.0\.0\.0\/8 +reserved:world +generated\n10\.244\.1\.5\/32 +k8s:app=cart +local\n +k8s:io\.kubernetes\.pod\.namespace=shop\n$/,
+    /^$/,
+  ],
+  ['ip list -n -v', 0, /^10\.244\.1\.5\/32 +300 +local +192\.168\.0\.11 +0$/m, /^$/],
+  ['ip get', 2, /^$/, /wanted ip list/],
+  ['status --wait --wait-duration 1s --brief', 0, /^OK\n$/, /^$/],
+  ['status --wait --wait-duration soon', 2, /^$/, /Cannot wait for 'soon', wanted a duration such as 90s/],
+  [
+    'trace tcp shop/podA shop/cart:80',
+    0,
+    /^HOOK +LOOKED UP +FOUND +DECISION\nsock_connect4 +lb_services 10\.96\.0\.10:80\/TCP [^]*\n\nTCP from pod shop\/podA .* is delivered to pod shop\/podB on this node, at 10\.244\.1\.6:8080\n$/,
+    /^$/,
+  ],
+  ['trace tcp shop/podA shop/many:80', 0, /\nTCP from .* at 10\.244\.2\.7:8080\nor: TCP from .* at 10\.244\.2\.8:8080\n$/, /^$/],
+  ['trace tcp shop/podA shop/nobody:80', 1, /\nNOT DELIVERED: TCP from .* is refused: the service has no backend that can serve\n$/, /^$/],
+  ['trace tcp outside shop/cart:80 -o json', 1, /"reason": "IS_A_CLUSTERIP"/, /^$/],
+  ['trace tcp shop/podA shop/nothing:80', 2, /^$/, /^Cannot find 'shop\/nothing:80'/],
+  ['trace tcp shop/podA', 2, /^$/, /wanted a protocol, a source and a destination/],
+  ['bpf lb', 2, /^$/, /Cannot run 'bpf lb', wanted bpf lb list, bpf ct list global, bpf nat list/],
+  ['bpf nat list --frontends', 2, /^$/, /Cannot use --frontends with 'bpf nat list'/],
+  ['bpf lb list --frontends --revnat', 2, /^$/, /Cannot use --frontends and --revnat at once/],
+  [
+    'bpf lb list --bpf-root /nowhere',
+    1,
+    /^$/,
+    /^Cannot open \/nowhere\/stentor\/maps\/[0-9a-f]+\/lb_services \(.*\): no agent has loaded the data plane here/,
+  ],
+  ['completion bash', 0, /^complete -F _stentor stentor$/m, /^$/],
+  ['completion fish', 2, /^$/, /Cannot complete for 'fish', wanted bash or zsh/],
+  ['service list extra', 2, /^$/, /Cannot run 'service list extra'/],
 ];
 for (const [args, code, out, err] of cases)
   test(`stentor ${args}: exit ${code}`, async () => {
@@ -175,6 +220,15 @@ test('differences: exit 1 and a line for each', async () => {
   assert.equal(code, 1);
   assert.match(out, /^lb_backends +extra +7 +- +x$/m);
   differences = [];
+});
+
+test('status --wait waits for an agent that comes, and then for it to be well', async () => {
+  agent = { ok: false, message: 'Node node1 has no podCIDR' };
+  const later = run(['status', '--wait', '--wait-duration', '20s', '--brief']);
+  const seen = await run(['status', '--wait', '--wait-duration', '0s', '--brief']);
+  assert.deepEqual([seen.code, seen.out], [1, 'error in cilium: Node node1 has no podCIDR\n']);
+  agent = { ok: true, message: '' };
+  assert.deepEqual(await later, { code: 0, out: 'OK\n', err: '' });
 });
 
 test('no agent: which socket was tried, and what to do', async () => {

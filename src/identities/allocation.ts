@@ -7,11 +7,13 @@
 // The name of a CiliumIdentity is its number, and the API accepts a name once. So nobody uses an agreed number that may turn
 // out to be another's, and nobody waits for one.
 
-import { problem, type Problem } from '../base/problem.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { IdentityRow } from './facts.ts';
 import type { Labels } from './labels.ts';
-import { isIn, proposal, type Identity, type Range } from './numbers.ts';
+import { isIn, proposal } from './numbers.ts';
+import type { Identity, Range } from './numbers.ts';
 
 /** A number to ask for. */
 export type Wanted = { readonly id: Identity; readonly labels: Labels };
@@ -27,7 +29,11 @@ export function agreedOn(labels: Labels, identities: Table<string, IdentityRow>,
 }
 
 /** A number to ask for, for each of the label sets that have none. */
-export function* wantedIdentities(labelSets: Iterable<Labels>, identities: Table<string, IdentityRow>, range: Range): Iterable<readonly [string, Wanted] | Problem> {
+export function* wantedIdentities(
+  labelSets: Iterable<Labels>,
+  identities: Table<string, IdentityRow>,
+  range: Range,
+): Iterable<readonly [string, Wanted] | Problem> {
   const asked = new Set<number>();
   let without = 0;
   for (const labels of [...labelSets].toSorted()) {
@@ -60,7 +66,12 @@ export type Candidate = {
 };
 
 /** What a pass does: `spare` takes marks away, `mark` says since when it is unused, `retire` and `remove` follow. */
-export type Garbage = { readonly spare: readonly string[]; readonly mark: readonly string[]; readonly retire: readonly string[]; readonly remove: readonly string[] };
+export type Garbage = {
+  readonly spare: readonly string[];
+  readonly mark: readonly string[];
+  readonly retire: readonly string[];
+  readonly remove: readonly string[];
+};
 
 /** How long an agent may be behind the API, or may use a number of which it could not tell the API yet. */
 export const GRACE_MS = 30 * 60_000;

@@ -9,7 +9,8 @@ import type { CiliumEndpoint } from '../kube/types.ts';
 import { agreedOn } from './allocation.ts';
 import type { IdentityRow, PodRow } from './facts.ts';
 import type { Labels } from './labels.ts';
-import { identity, isIn, PROVISIONAL, Reserved, type Identity, type Range } from './numbers.ts';
+import { identity, isIn, PROVISIONAL, Reserved } from './numbers.ts';
+import type { Identity, Range } from './numbers.ts';
 import { endpointObject } from './objects.ts';
 
 /** Who an endpoint is. */
@@ -44,13 +45,20 @@ export function podOf({ namespace, pod }: EndpointRow): string {
 }
 
 /** `now`: the row as it stands. */
-export function* endpointIdentityFor(key: string, known: Known, now: EndpointIdentity | undefined): Iterable<readonly [string, EndpointIdentity]> {
+export function* endpointIdentityFor(
+  key: string,
+  known: Known,
+  now: EndpointIdentity | undefined,
+): Iterable<readonly [string, EndpointIdentity]> {
   const { endpoints, podLabels, identities, provisional, range, before } = known;
   const row = endpoints.get(key);
   if (!row) return;
   const labels = podLabels.get(podOf(row))?.labels;
   const agreed = labels === undefined ? undefined : agreedOn(labels, identities, range);
-  if (agreed !== undefined) return yield [key, { identity: agreed, labels, agreed: true }];
+  if (agreed !== undefined) {
+    yield [key, { identity: agreed, labels, agreed: true }];
+    return;
+  }
   // While not everything is known, or not any more because the pod's object went first, an endpoint stays who it is.
   const is = now ?? { identity: identity(before.get(key) ?? Reserved.init), labels: undefined, agreed: false };
   const own = labels === undefined ? undefined : provisional.get(labels);
@@ -70,13 +78,19 @@ export function provisionalBefore(labels: Labels, { endpoints, podLabels, before
 }
 
 /** `now`: the object as it stands, which stays until the cluster has agreed on another number. */
-export function* endpointObjectFor(pod: string, known: Known, identities: Table<string, EndpointIdentity>, now: CiliumEndpoint | undefined): Iterable<readonly [string, CiliumEndpoint]> {
+export function* endpointObjectFor(
+  pod: string,
+  known: Known,
+  identities: Table<string, EndpointIdentity>,
+  now: CiliumEndpoint | undefined,
+): Iterable<readonly [string, CiliumEndpoint]> {
   const { endpoints, pods, nodes, self } = known;
   const [endpoint] = endpoints.by('pod', pod);
   const who = endpoint && identities.get(endpoint.hostInterface);
   const uid = pods.get(pod)?.uid ?? '';
   const [address] = nodes.get(self)?.addresses ?? [];
   if (!endpoint || !who || uid === '' || address === undefined) return;
-  if (who.agreed && who.labels !== undefined) yield [pod, endpointObject({ endpoint, uid, identity: who.identity, labels: who.labels, node: self, address })];
+  if (who.agreed && who.labels !== undefined)
+    yield [pod, endpointObject({ endpoint, uid, identity: who.identity, labels: who.labels, node: self, address })];
   else if (now?.metadata.ownerReferences?.[0]?.uid === uid) yield [pod, now];
 }

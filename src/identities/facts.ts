@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of Kubernetes objects that identities are made of.
 
-import { parseIp, type Ip } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { parseIp } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { CiliumEndpoint, CiliumIdentity, Namespace, Pod } from '../kube/types.ts';
-import { labelsIn, type Labelled, type Labels } from './labels.ts';
-import { agreedIdentity, identity, type Identity } from './numbers.ts';
+import { labelsIn } from './labels.ts';
+import type { Labelled, Labels } from './labels.ts';
+import { agreedIdentity, identity } from './numbers.ts';
+import type { Identity } from './numbers.ts';
 
 /** A pod of this node that has a network of its own. */
 export type PodRow = Labelled & { readonly name: string; readonly uid: string };
@@ -50,7 +54,10 @@ export function* identityRows(found: CiliumIdentity): Iterable<readonly [string,
     yield problem({
       object: `CiliumIdentity ${name}`,
       reason: 'UnreadableIdentity',
-      message: id === undefined ? `its name is ${name}, wanted a number from 256 to 16777215` : `security-labels is ${JSON.stringify(found['security-labels'])}, wanted labels such as k8s:app: cart`,
+      message:
+        id === undefined
+          ? `its name is ${name}, wanted a number from 256 to 16777215`
+          : `security-labels is ${JSON.stringify(found['security-labels'])}, wanted labels such as k8s:app: cart`,
       advice: 'Delete it; whoever needs an identity of these labels makes another',
     });
 }

@@ -14,5 +14,6 @@ describe('identities on several nodes, with an API that is late', () => {
     assert.deepEqual(findingsOf(randomFrom(seed), ROUNDS), { nameless: 0, shared: 0, diverged: 0 });
   });
   for (const fault of Object.values(Fault))
-    it(`the fuzzer sees what goes wrong when the allocation is ${fault}`, () => assert.ok(findingsOf(randomFrom(7), ROUNDS, fault).shared > 0));
+    it(`the fuzzer sees what goes wrong when the allocation is ${fault}`, () =>
+      assert.ok(findingsOf(randomFrom(7), ROUNDS, fault).shared > 0));
 });

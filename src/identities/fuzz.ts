@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes that allocate identities at random times, and an API that they reach late or not at all.
 //
-//   pods ──ADD, labels, DEL──▶ node 1 … node 4 ──one call in three is lost, before or after it took effect──▶ API
+//   pods ──ADD, labels, DEL──▶ node 1 … node 4 ──one call in three is lost; no answer is ever used──────▶ API
 //                                   ▲                                                                         │
 //                                   └──────────────── watches, each behind by up to some minutes ◀────────────┘
 //                                                                                      operator: garbageIn() ─┘
@@ -10,18 +10,15 @@
 // step every pod whose labels its node knows has a number of its own label set; in the end the cluster agrees. Each Fault takes
 // away one thing that this rests on, and is there to show that the fuzzer would notice.
 
-import type { Derivation } from '../base/derive.ts';
-import { ip, parseMac } from '../base/ip.ts';
-import { problemBook } from '../base/problem.ts';
 import type { Random } from '../base/random.ts';
-import { table, type Table, type Writer } from '../base/table.ts';
-import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { CiliumEndpoint } from '../kube/types.ts';
 import { garbageIn } from './allocation.ts';
-import type { IdentityRow, NamespaceRow, PodRow, RemotePod } from './facts.ts';
+import type { IdentityRow } from './facts.ts';
+import { addressOf, endpointRow, settle, startedAgent } from './fuzz-agent.ts';
+import type { Agent, Kind, Outlives } from './fuzz-agent.ts';
 import type { Labels } from './labels.ts';
-import { identity, isIn, Reserved, type Range } from './numbers.ts';
-import { identitySources, identityTables, type IdentityTables } from './tables.ts';
+import { identity, isIn, Reserved } from './numbers.ts';
+import type { Range } from './numbers.ts';
 
 /** eager: a node uses the number that it asks for; overwrite: the API takes a name twice; hasty: the operator removes without grace. */
 export const Fault = { eager: 'eager', overwrite: 'overwrite', hasty: 'hasty' } as const;
@@ -39,28 +36,20 @@ export type Findings = {
 type Held = IdentityRow & { readonly unusedSince: number | undefined };
 type Pod = { readonly name: string; readonly node: number; readonly labels: string };
 /** What the API has, and how it came about: watches read the logs from where they are. */
-type Api = { readonly identities: Map<string, Held>; readonly endpoints: Map<string, CiliumEndpoint>; readonly log: Record<Kind, string[]> };
-type Kind = 'identities' | 'endpoints' | 'pods';
-const kinds: readonly Kind[] = ['identities', 'endpoints', 'pods'];
-
-type Agent = {
-  readonly tables: IdentityTables;
-  readonly endpoints: Writer<string, EndpointRow>;
-  readonly pods: Writer<string, PodRow>;
-  readonly identities: Writer<string, IdentityRow>;
-  readonly remotePods: Writer<string, RemotePod>;
-  /** How much of each log it has heard; undefined: not even listed. */
-  readonly heard: Record<Kind, number | undefined>;
+type Api = {
+  readonly identities: Map<string, Held>;
+  readonly endpoints: Map<string, CiliumEndpoint>;
+  readonly log: Record<Kind, string[]>;
 };
+const kinds: readonly Kind[] = ['identities', 'endpoints', 'pods'];
 
 type Round = {
   readonly random: Random;
   readonly fault: Fault | undefined;
   readonly api: Api;
   readonly pods: Map<string, Pod>;
-  /** By node: endpoints as files, and numbers in the kernel. Both outlive agents. */
-  readonly files: readonly Map<string, EndpointRow>[];
-  readonly kernel: readonly Map<string, number>[];
+  /** By node. */
+  readonly nodes: readonly Outlives[];
   readonly agents: Agent[];
   readonly findings: Findings;
   minute: number;
@@ -74,7 +63,6 @@ const STEPS = 400;
 const END_STEPS = 150;
 const MINUTE_MS = 60_000;
 const BEHIND = 8; // minutes at most, of a watch and of a write: together well below the grace
-const MAC = parseMac('02:00:00:00:00:01');
 
 export function findingsOf(random: Random, rounds: number, fault?: Fault): Findings {
   const findings: Findings = { nameless: 0, shared: 0, diverged: 0 };
@@ -83,11 +71,17 @@ export function findingsOf(random: Random, rounds: number, fault?: Fault): Findi
 }
 
 function play(options: Pick<Round, 'random' | 'fault' | 'findings'>): void {
-  const perNode = <T>(make: () => T) => Array.from({ length: NODES }, make);
   const api: Api = { identities: new Map(), endpoints: new Map(), log: { identities: [], endpoints: [], pods: [] } };
-  const round: Round = { ...options, api, pods: new Map(), files: perNode(() => new Map()), kernel: perNode(() => new Map()), agents: [], minute: 0 };
-  const { random, agents, findings } = round;
-  for (let node = 0; node < NODES; node++) agents.push(start(round, node));
+  const round: Round = {
+    ...options,
+    api,
+    pods: new Map(),
+    nodes: Array.from({ length: NODES }, () => ({ files: new Map(), kernel: new Map() })),
+    agents: [],
+    minute: 0,
+  };
+  const { random, nodes, agents, findings } = round;
+  for (const [node, outlives] of nodes.entries()) agents.push(startedAgent(node, RANGE, outlives));
   for (; round.minute < STEPS; round.minute++) {
     if (random.chance(0.6)) change(round);
     if (random.chance(0.03)) restart(round, random.below(NODES));
@@ -103,7 +97,7 @@ function play(options: Pick<Round, 'random' | 'fault' | 'findings'>): void {
 }
 
 /** A pod comes, goes, or gets other labels. */
-function change({ random, pods, files, agents, api, minute }: Round): void {
+function change({ random, pods, nodes, agents, api, minute }: Round): void {
   const node = random.below(NODES);
   const agent = agents[node];
   const name = `p${random.below(PODS)}`;
@@ -113,13 +107,13 @@ function change({ random, pods, files, agents, api, minute }: Round): void {
     const pod: Pod = { name, node, labels: `l${random.below(LABEL_SETS)}` };
     const row = endpointRow(`${name}-${minute}`, name);
     pods.set(name, pod);
-    files[node]?.set(row.hostInterface, row);
+    nodes[node]?.files.set(row.hostInterface, row);
     agent.endpoints.put(row.hostInterface, row);
   } else if (random.chance(0.7)) {
     pods.delete(name);
-    for (const [key, row] of files[present.node] ?? [])
+    for (const [key, row] of nodes[present.node]?.files ?? [])
       if (row.pod === name) {
-        files[present.node]?.delete(key);
+        nodes[present.node]?.files.delete(key);
         agents[present.node]?.endpoints.delete(key);
       }
   } else pods.set(name, { ...present, labels: `l${random.below(LABEL_SETS)}` });
@@ -128,14 +122,16 @@ function change({ random, pods, files, agents, api, minute }: Round): void {
 
 /** A minute in the life of a node: it hears, derives, and writes. */
 function live(round: Round, node: number, all: boolean, reached = false): void {
-  const { random, agents, kernel, api, fault } = round;
+  const { random, agents, nodes, api, fault } = round;
   const agent = agents[node];
   if (!agent) return;
   for (const kind of kinds) hear(round, agent, { kind, node, all: all || (round.minute + node) % BEHIND === 0 });
   settle(agent.tables.derivations);
-  if (fault === Fault.eager) for (const [key, { id, labels }] of [...agent.tables.wanted.entries()]) agent.identities.put(key, { id, labels, created: '9', retired: false });
+  if (fault === Fault.eager)
+    for (const [key, { id, labels }] of agent.tables.wanted.entries())
+      agent.identities.put(key, { id, labels, created: '9', retired: false });
   settle(agent.tables.derivations);
-  const mine = kernel[node];
+  const mine = nodes[node]?.kernel;
   mine?.clear();
   for (const [key, row] of agent.tables.endpointIdentities.entries()) mine?.set(key, row.identity);
   const works = () => reached || round.minute % BEHIND === 0 || random.chance(0.67);
@@ -144,9 +140,11 @@ function live(round: Round, node: number, all: boolean, reached = false): void {
     api.identities.set(key, { id, labels, created: String(1000 + round.minute), retired: false, unusedSince: undefined });
     api.log.identities.push(key);
   }
-  for (const [key, object] of agent.tables.endpointObjects.entries()) if (api.endpoints.get(key) !== object && works()) tell(api, key, object);
+  for (const [key, object] of agent.tables.endpointObjects.entries())
+    if (api.endpoints.get(key) !== object && works()) tell(api, key, object);
   if (!agent.tables.endpointObjects.complete) return;
-  for (const [key, { status }] of api.endpoints) if (status?.networking?.node === addressOf(node) && !agent.tables.endpointObjects.has(key) && works()) tell(api, key, undefined);
+  for (const [key, { status }] of api.endpoints)
+    if (status?.networking?.node === addressOf(node) && !agent.tables.endpointObjects.has(key) && works()) tell(api, key, undefined);
 }
 
 function tell(api: Api, key: string, object: CiliumEndpoint | undefined): void {
@@ -156,7 +154,11 @@ function tell(api: Api, key: string, object: CiliumEndpoint | undefined): void {
 }
 
 /** The first time a list of everything, then a part of what has changed since. */
-function hear(round: Round, agent: Agent, { kind, node, all }: { readonly kind: Kind; readonly node: number; readonly all: boolean }): void {
+function hear(
+  round: Round,
+  agent: Agent,
+  { kind, node, all }: { readonly kind: Kind; readonly node: number; readonly all: boolean },
+): void {
   const { api, random } = round;
   const log = api.log[kind];
   const from = agent.heard[kind];
@@ -175,10 +177,15 @@ function hear(round: Round, agent: Agent, { kind, node, all }: { readonly kind: 
   agent.heard[kind] = until;
 }
 
-function apply({ api, pods }: Round, agent: Agent, { kind, key, node }: { readonly kind: Kind; readonly key: string; readonly node: number }): void {
+function apply(
+  { api, pods }: Round,
+  agent: Agent,
+  { kind, key, node }: { readonly kind: Kind; readonly key: string; readonly node: number },
+): void {
   if (kind === 'pods') {
     const pod = pods.get(key);
-    if (pod?.node === node) agent.pods.put(`shop/${key}`, { namespace: 'shop', name: key, uid: key, labels: { app: pod.labels }, serviceAccount: 'default' });
+    if (pod?.node === node)
+      agent.pods.put(`shop/${key}`, { namespace: 'shop', name: key, uid: key, labels: { app: pod.labels }, serviceAccount: 'default' });
     else agent.pods.delete(`shop/${key}`);
   } else if (kind === 'identities') {
     const row = api.identities.get(key);
@@ -186,7 +193,7 @@ function apply({ api, pods }: Round, agent: Agent, { kind, key, node }: { readon
     else agent.identities.delete(key);
   } else {
     const id = api.endpoints.get(key)?.status?.identity?.id;
-    if (id !== undefined && !key.startsWith(`${node}`)) agent.remotePods.put(key, { identity: identity(id), addresses: [] });
+    if (id !== undefined) agent.remotePods.put(key, { identity: identity(id), addresses: [] });
     else agent.remotePods.delete(key);
   }
 }
@@ -241,51 +248,9 @@ function agrees({ agents, api, pods }: Round): boolean {
   return api.endpoints.size === pods.size;
 }
 
-function start({ files, kernel }: Round, node: number): Agent {
-  const sources = identitySources();
-  const endpoints = table<string, EndpointRow>('endpoints', { indexes: { pod: ({ namespace, pod }) => [`${namespace}/${pod}`] } });
-  const nodes = table<string, { readonly addresses: readonly ReturnType<typeof ip>[] }>('nodes');
-  const before = new Map(kernel[node]);
-  const tables = identityTables({ ...sources, endpoints, nodes, self: `node${node}`, before, clusterName: 'home', range: RANGE, problems: problemBook() });
-  const agent: Agent = {
-    tables,
-    endpoints: endpoints.writer('cni'),
-    pods: sources.pods.writer('kubernetes'),
-    identities: sources.identities.writer('kubernetes'),
-    remotePods: sources.remotePods.writer('kubernetes'),
-    heard: { identities: undefined, endpoints: undefined, pods: undefined },
-  };
-  for (const [key, row] of files[node] ?? []) agent.endpoints.put(key, row);
-  agent.endpoints.complete();
-  written(nodes, `node${node}`, { addresses: [ip(addressOf(node))] });
-  written<string, NamespaceRow>(sources.namespaces, 'shop', {});
-  return agent;
-}
-
-function restart(round: Round, node: number): void {
-  round.agents[node] = start(round, node);
-  const agent = round.agents[node];
-  settle(agent.tables.derivations);
-}
-
-function written<K extends string, R>(into: Table<K, R>, key: K, row: R): void {
-  const writer = into.writer('fuzz');
-  writer.put(key, row);
-  writer.complete();
-}
-
-function settle(derivations: readonly Derivation[]): void {
-  for (let again = true; again; ) {
-    for (const one of derivations) one.run();
-    again = derivations.some((one) => one.pending > 0);
-  }
-}
-
-function addressOf(node: number): string {
-  return `192.168.0.${10 + node}`;
-}
-
-function endpointRow(hostInterface: string, pod: string): EndpointRow {
-  if (MAC === undefined) throw new Error('Cannot read the MAC of the fuzzer');
-  return { hostInterface, id: 1, interfaceIndex: 1, containerId: hostInterface, interfaceName: 'eth0', netns: '', namespace: 'shop', pod, uid: pod, addresses: [ip('10.244.0.1')], mac: MAC, mtu: 1500 };
+function restart({ agents, nodes }: Round, node: number): void {
+  const outlives = nodes[node];
+  if (!outlives) return;
+  agents[node] = startedAgent(node, RANGE, outlives);
+  settle(agents[node].tables.derivations);
 }

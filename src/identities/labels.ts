@@ -22,7 +22,13 @@ const NAMESPACE_LABELS = 'io.cilium.k8s.namespace.labels';
 const OURS = [NAMESPACE_LABELS, NAMESPACE, CLUSTER, SERVICE_ACCOUNT];
 
 /** The patterns that Cilium has without `labels` in the values. */
-const includes = ['io\\.kubernetes\\.pod\\.namespace', 'io\\.cilium\\.k8s\\.namespace\\.labels', 'app\\.kubernetes\\.io', 'io\\.cilium\\.k8s\\.policy\\.cluster', 'io\\.cilium\\.k8s\\.policy\\.serviceaccount'];
+const includes = [
+  'io\\.kubernetes\\.pod\\.namespace',
+  'io\\.cilium\\.k8s\\.namespace\\.labels',
+  'app\\.kubernetes\\.io',
+  'io\\.cilium\\.k8s\\.policy\\.cluster',
+  'io\\.cilium\\.k8s\\.policy\\.serviceaccount',
+];
 const excludes = [
   'io\\.kubernetes',
   'kubernetes\\.io',
@@ -48,7 +54,11 @@ export type Labelled = {
 };
 
 /** The labels of a pod's identity. `namespaceLabels`: those of its Namespace object. */
-export function podLabels({ namespace, labels, serviceAccount }: Labelled, namespaceLabels: Readonly<Record<string, string>>, cluster: string): Labels {
+export function podLabels(
+  { namespace, labels, serviceAccount }: Labelled,
+  namespaceLabels: Readonly<Record<string, string>>,
+  cluster: string,
+): Labels {
   const entries = [
     ...Object.entries(labels).filter(([key]) => !OURS.some((prefix) => key.startsWith(prefix))),
     ...Object.entries(namespaceLabels).map(([key, value]) => [`${NAMESPACE_LABELS}.${key}`, value] as const),

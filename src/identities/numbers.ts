@@ -38,7 +38,8 @@ export const PROVISIONAL: Range = [0x0300_0001, 0x03ff_ffff];
 
 /** Throws RangeError for what is no 32-bit number. */
 export function identity(value: number): Identity {
-  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new RangeError(`Cannot use ${value} as an identity, wanted a 32-bit number`);
+  if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff)
+    throw new RangeError(`Cannot use ${value} as an identity, wanted a 32-bit number`);
   return value as Identity; // in range, checked above
 }
 

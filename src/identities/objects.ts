@@ -2,11 +2,13 @@
 // From endpoints, identities and this node to the objects by which people and other nodes see them. Whole objects: what a field
 // means stands in chart/crds.
 
-import { familyOf, type Ip } from '../base/ip.ts';
+import { familyOf } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Node, OwnerReference } from '../kube/types.ts';
 import type { Wanted } from './allocation.ts';
-import { labelList, NAMESPACE, securityLabels, type Labels } from './labels.ts';
+import { labelList, NAMESPACE, securityLabels } from './labels.ts';
+import type { Labels } from './labels.ts';
 import type { Identity } from './numbers.ts';
 
 /** On CiliumEndpoints: their node. So an agent lists its own and watches those of the others. */
@@ -53,7 +55,10 @@ export function endpointObject({ endpoint, uid, identity, labels, node, address 
 export function identityObject({ id, labels }: Wanted): CiliumIdentity {
   const security = securityLabels(labels);
   const namespace = security[`k8s:${NAMESPACE}`];
-  return { metadata: { name: `${id}`, ...(namespace !== undefined && { labels: { [NAMESPACE]: namespace } }) }, 'security-labels': security };
+  return {
+    metadata: { name: `${id}`, ...(namespace !== undefined && { labels: { [NAMESPACE]: namespace } }) },
+    'security-labels': security,
+  };
 }
 
 /** The rows of this node's own CiliumNode. */

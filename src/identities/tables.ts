@@ -7,18 +7,25 @@
 //   CNI ──────────────▶ endpoints ───────────────────────────────────────────────────────────────────┴─▶ CiliumEndpoint
 //   CiliumEndpoint of other nodes ─▶ remote_pods ─▶ ipcache (nodes)
 
-import { number, type Numbered } from '../base/assign.ts';
-import { derive, from, type Derivation } from '../base/derive.ts';
+import { number } from '../base/assign.ts';
+import type { Numbered } from '../base/assign.ts';
+import { derive, from } from '../base/derive.ts';
+import type { Derivation, Input } from '../base/derive.ts';
 import type { Problem, ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
-import { table, type Table } from '../base/table.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { CiliumEndpoint, CiliumNode } from '../kube/types.ts';
-import { wantedIdentities, type Wanted } from './allocation.ts';
-import { endpointIdentityFor, endpointObjectFor, podOf, provisionalBefore, type EndpointIdentity, type Known, type PodLabels } from './endpoints.ts';
+import { wantedIdentities } from './allocation.ts';
+import type { Wanted } from './allocation.ts';
+import { endpointIdentityFor, endpointObjectFor, podOf, provisionalBefore } from './endpoints.ts';
+import type { EndpointIdentity, Known, PodLabels } from './endpoints.ts';
 import type { IdentityRow, NamespaceRow, PodRow, RemotePod } from './facts.ts';
-import { podLabels, type Labels } from './labels.ts';
-import { isIn, PROVISIONAL, type Range } from './numbers.ts';
+import { podLabels } from './labels.ts';
+import type { Labels } from './labels.ts';
+import { isIn, PROVISIONAL } from './numbers.ts';
+import type { Range } from './numbers.ts';
 
 /** Tables that the Kubernetes API fills, and the one that endpoints wait for: made first, because others' derivations read them. */
 export type IdentitySources = {
@@ -71,13 +78,26 @@ export function identityTables(options: IdentityOptions): IdentityTables {
   };
   const { pods, namespaces, identities, remotePods, nodeObjects, endpointIdentities } = options;
   const known: Known = { ...options, ...made };
-  return { pods, namespaces, identities, remotePods, nodeObjects, endpointIdentities, ...made, derivations: [...ofLabels(options, made, known), ...ofEndpoints(options, made, known)] };
+  return {
+    pods,
+    namespaces,
+    identities,
+    remotePods,
+    nodeObjects,
+    endpointIdentities,
+    ...made,
+    derivations: [...ofLabels(options, made, known), ...ofEndpoints(options, made, known)],
+  };
 }
 
 type Made = Pick<IdentityTables, 'podLabels' | 'labelSets' | 'provisional' | 'wanted' | 'endpointObjects'>;
 
 /** Which label sets this node has, and their numbers. */
-function ofLabels({ pods, namespaces, identities, endpoints, clusterName, range, before, problems }: IdentityOptions, made: Made, known: Known): Derivation[] {
+function ofLabels(
+  { pods, namespaces, identities, endpoints, clusterName, range, before, problems }: IdentityOptions,
+  made: Made,
+  known: Known,
+): Derivation[] {
   const { podLabels: labelled, labelSets, provisional, wanted } = made;
   const labelsOf = (key: string): Iterable<readonly [string, PodLabels]> => {
     const pod = pods.get(key);
@@ -89,7 +109,12 @@ function ofLabels({ pods, namespaces, identities, endpoints, clusterName, range,
     const [endpoint] = endpoints.by('pod', pod);
     return labels !== undefined && endpoint ? [[labels, labels]] : [];
   };
-  const wantedNow = (): Iterable<readonly [string, Wanted] | Problem> => wantedIdentities(Array.from(labelSets.entries(), ([labels]) => labels), identities, range);
+  const wantedNow = (): Iterable<readonly [string, Wanted] | Problem> =>
+    wantedIdentities(
+      Array.from(labelSets.entries(), ([labels]) => labels),
+      identities,
+      range,
+    );
   return [
     derive({
       name: 'pod_labels',
@@ -97,7 +122,12 @@ function ofLabels({ pods, namespaces, identities, endpoints, clusterName, range,
       out: labelled.writer('pod_labels'),
       compute: labelsOf,
     }),
-    derive({ name: 'label_sets', inputs: [from(labelled), from(endpoints, podsOfBoth)], out: labelSets.writer('label_sets'), compute: labelSetOf }),
+    derive({
+      name: 'label_sets',
+      inputs: [from(labelled), from(endpoints, podsOfBoth)],
+      out: labelSets.writer('label_sets'),
+      compute: labelSetOf,
+    }),
     number({
       name: 'provisional_identities',
       from: labelSets,
@@ -107,12 +137,23 @@ function ofLabels({ pods, namespaces, identities, endpoints, clusterName, range,
       range: PROVISIONAL,
       problems,
     }),
-    derive({ name: 'wanted_identities', whole: true, inputs: [from(labelSets, () => ['all']), from(identities, () => ['all'])], out: wanted.writer('wanted_identities'), compute: wantedNow, problems }),
+    derive({
+      name: 'wanted_identities',
+      whole: true,
+      inputs: [from(labelSets, () => ['all']), from(identities, () => ['all'])],
+      out: wanted.writer('wanted_identities'),
+      compute: wantedNow,
+      problems,
+    }),
   ];
 }
 
 /** Who endpoints are, and what the API is told of them. */
-function ofEndpoints({ pods, identities, endpoints, endpointIdentities, nodes, self }: IdentityOptions, made: Made, known: Known): Derivation[] {
+function ofEndpoints(
+  { pods, identities, endpoints, endpointIdentities, nodes, self }: IdentityOptions,
+  made: Made,
+  known: Known,
+): Derivation[] {
   const { podLabels: labelled, provisional, endpointObjects } = made;
   const interfacesOf = (pod: string) => Array.from(endpoints.by('pod', pod), (row) => row.hostInterface);
   const interfacesWith = (labels: Labels) => Array.from(labelled.by('labels', labels), ({ pod }) => interfacesOf(pod)).flat();
@@ -120,18 +161,47 @@ function ofEndpoints({ pods, identities, endpoints, endpointIdentities, nodes, s
   return [
     derive({
       name: 'endpoint_identities',
-      inputs: [from(endpoints), from(labelled, interfacesOf), from(provisional, interfacesWith), from(identities, (_key, now, then) => [now, then].flatMap((row) => (row ? interfacesWith(row.labels) : [])))],
+      inputs: [
+        from(endpoints),
+        onceComplete(identities, () => Array.from(endpoints.entries(), ([key]) => key)),
+        from(labelled, interfacesOf),
+        from(provisional, interfacesWith),
+        from(identities, (_key, now, then) => [now, then].flatMap((row) => (row ? interfacesWith(row.labels) : []))),
+      ],
       out: endpointIdentities.writer('endpoint_identities'),
       compute: (key: string) => endpointIdentityFor(key, known, endpointIdentities.get(key)),
     }),
     derive({
       name: 'cilium_endpoint_objects',
       whole: true,
-      inputs: [from(pods), from(endpoints, podsOfBoth), from(endpointIdentities, (key) => podsOfBoth(key, endpoints.get(key), undefined)), from(nodes, (name) => (name === self ? podsHere() : []))],
+      inputs: [
+        from(pods),
+        from(endpoints, podsOfBoth),
+        from(endpointIdentities, (key) => podsOfBoth(key, endpoints.get(key), undefined)),
+        from(nodes, (name) => (name === self ? podsHere() : [])),
+      ],
       out: endpointObjects.writer('cilium_endpoint_objects'),
       compute: (pod: string) => endpointObjectFor(pod, known, endpointIdentities, endpointObjects.get(pod)),
     }),
   ];
+}
+
+/** Input keys for the moment from which on a missing row means that there is none. */
+function onceComplete<I>(source: Table<string, unknown>, keys: () => Iterable<I>): Input<I> {
+  let told = false;
+  return {
+    get complete() {
+      return source.complete;
+    },
+    get pending() {
+      return source.complete && !told ? 1 : 0;
+    },
+    take(into) {
+      if (!source.complete || told) return;
+      told = true;
+      for (const key of keys()) into.add(key);
+    },
+  };
 }
 
 function podsOfBoth(_key: string, now: EndpointRow | undefined, then: EndpointRow | undefined): string[] {

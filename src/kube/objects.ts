@@ -26,50 +26,68 @@ export type ObjectTargetOptions<V extends KubeObject> = {
 const PAGE = 500;
 
 /** Keys are namespace and name, or the name of what has no namespace. */
-export function objectTarget<V extends KubeObject>({ client, resource, owner, selection, ours }: ObjectTargetOptions<V>): AsyncTarget<string, V> {
-  const { apiVersion, kind } = resource;
-  const pathTo = ({ metadata: { name, namespace } }: V) => pathOfObject(resource, name, namespace);
-  const found = async (wanted: V): Promise<V | undefined> => unlessGone(client.get<V>(pathTo(wanted)));
-  const replace = async (wanted: V): Promise<void> => {
-    const present = await found(wanted);
-    if (present === undefined) throw new Error(`Cannot write ${kind} ${wanted.metadata.name}: it was there and is gone`);
-    if (ownerOf(present) !== ownerOf(wanted) && !(await isCurrent(wanted))) return;
-    const metadata = { ...wanted.metadata, resourceVersion: present.metadata.resourceVersion };
-    await client.patch(pathTo(wanted), { ...wanted, metadata }, { type: 'merge' });
-  };
-  const isCurrent = async ({ metadata: { namespace, ownerReferences: [reference] = [] } }: V): Promise<boolean> => {
-    if (reference === undefined) return true;
-    const present = await unlessGone(client.get<KubeObject>(pathOfObject(owner, reference.name, namespace)));
-    return present?.metadata.uid === reference.uid;
-  };
+export function objectTarget<V extends KubeObject>(options: ObjectTargetOptions<V>): AsyncTarget<string, V> {
   return {
-    name: resource.plural,
-    async list() {
-      const rows: (readonly [string, V])[] = [];
-      for (let next: string | undefined = ''; next !== undefined; ) {
-        const page: KubeList<V> = await client.list<V>(pathOf(resource), { ...selection, limit: PAGE, ...(next !== '' && { continue: next }) });
-        for (const item of page.items) rows.push([keyOf(item), ours(item)]);
-        next = page.metadata.continue === '' ? undefined : page.metadata.continue;
-      }
-      return rows;
-    },
-    put: (entries) =>
-      eachOf(entries, async (_key, wanted) => {
-        try {
-          await client.create(pathOf(resource, wanted.metadata.namespace), { apiVersion, kind, ...wanted });
-        } catch (error) {
-          if (!isStatus(error, 409)) throw error;
-          await replace(wanted);
-        }
-      }),
-    remove: (entries) =>
-      eachOf(entries, async (_key, gone) => {
-        const present = await found(gone);
-        if (present === undefined || ownerOf(present) !== ownerOf(gone)) return;
-        const { uid, resourceVersion } = present.metadata;
-        await unlessGone(client.delete(pathTo(gone), { preconditions: { ...(uid !== undefined && { uid }), ...(resourceVersion !== undefined && { resourceVersion }) } }));
-      }),
+    name: options.resource.plural,
+    list: () => listed(options),
+    put: (entries) => eachOf(entries, (_key, wanted) => write(options, wanted)),
+    remove: (entries) => eachOf(entries, (_key, gone) => remove(options, gone)),
   };
+}
+
+async function listed<V extends KubeObject>({
+  client,
+  resource,
+  selection,
+  ours,
+}: ObjectTargetOptions<V>): Promise<Iterable<readonly [string, V]>> {
+  const rows: (readonly [string, V])[] = [];
+  for (let next: string | undefined = ''; next !== undefined;) {
+    const page: KubeList<V> = await client.list<V>(pathOf(resource), { ...selection, limit: PAGE, ...(next !== '' && { continue: next }) });
+    for (const item of page.items) rows.push([keyOf(item), ours(item)]);
+    next = page.metadata.continue === '' ? undefined : page.metadata.continue;
+  }
+  return rows;
+}
+
+/** One call, unless it is there already. */
+async function write<V extends KubeObject>(options: ObjectTargetOptions<V>, wanted: V): Promise<void> {
+  const { client, resource } = options;
+  const { apiVersion, kind } = resource;
+  try {
+    await client.create(pathOf(resource, wanted.metadata.namespace), { apiVersion, kind, ...wanted });
+  } catch (error) {
+    if (!isStatus(error, 409)) throw error;
+    const present = await found(options, wanted);
+    if (present === undefined) throw error; // it has gone since: the next try makes it
+    if (ownerOf(present) !== ownerOf(wanted) && !(await isCurrent(options, wanted))) return;
+    const metadata = { ...wanted.metadata, resourceVersion: present.metadata.resourceVersion };
+    await client.patch(pathTo(resource, wanted), { ...wanted, metadata }, { type: 'merge' });
+  }
+}
+
+async function remove<V extends KubeObject>(options: ObjectTargetOptions<V>, gone: V): Promise<void> {
+  const present = await found(options, gone);
+  if (present === undefined || ownerOf(present) !== ownerOf(gone)) return;
+  const { uid, resourceVersion } = present.metadata;
+  const preconditions = { ...(uid !== undefined && { uid }), ...(resourceVersion !== undefined && { resourceVersion }) };
+  await unlessGone(options.client.delete(pathTo(options.resource, gone), { preconditions }));
+}
+
+/** Whether the owner that `wanted` names is the one that the API has under this name. */
+async function isCurrent<V extends KubeObject>({ client, owner }: ObjectTargetOptions<V>, wanted: V): Promise<boolean> {
+  const { namespace, ownerReferences: [reference] = [] } = wanted.metadata;
+  if (reference === undefined) return true;
+  const present = await unlessGone(client.get<KubeObject>(pathOfObject(owner, reference.name, namespace)));
+  return present?.metadata.uid === reference.uid;
+}
+
+function found<V extends KubeObject>({ client, resource }: ObjectTargetOptions<V>, wanted: V): Promise<V | undefined> {
+  return unlessGone(client.get<V>(pathTo(resource, wanted)));
+}
+
+function pathTo(resource: Resource, { metadata: { name, namespace } }: KubeObject): string {
+  return pathOfObject(resource, name, namespace);
 }
 
 function keyOf({ metadata: { name, namespace } }: KubeObject): string {

@@ -2,7 +2,7 @@
 // The data plane does not need its agent: agents are killed, stopped, started anew and kept from starting, under traffic.
 
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,8 +11,8 @@ import { ofFamily } from '../../sandbox/checks/check.ts';
 import { INTERNET } from '../../sandbox/layout.ts';
 import { mustRun, run } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
-import { ip } from '../../src/base/ip.ts';
-import { lbFrontendCodec } from '../../src/datapath/schema.gen.ts';
+import { ip, ipFromBytes } from '../../src/base/ip.ts';
+import { endpointCodec, lbFrontendCodec } from '../../src/datapath/schema.gen.ts';
 import { BpfLink } from '../../src/kernel/link.ts';
 import { BpfMap } from '../../src/kernel/map.ts';
 import { agentReady, checkout, differencesOn, faultyCluster, skip } from './cluster.ts';
@@ -58,6 +58,14 @@ async function pinnedLinks() {
       return [name, { id, programId }];
     }),
   );
+}
+
+/** The addresses of the node's pods, as its data plane has them. */
+async function pinnedEndpoints() {
+  const directory = faulty().node('node1').path('/sys/fs/bpf/stentor/maps');
+  const [schema = ''] = await readdir(directory);
+  using map = BpfMap.openPinned(join(directory, schema, 'endpoints'));
+  return Array.from(map.entries(), ([key, value]) => ({ address: ipFromBytes(key), id: endpointCodec.decode(value).id }));
 }
 
 test('SIGKILL and restart under 200 new connections a second: none fails, and open ones go on', { skip }, async (t) => {
@@ -213,5 +221,22 @@ test('a pod that is deleted leaves nothing: no interface, route, map entry or fi
   cluster.store.delete('pods', metadata, { gracePeriodSeconds: 0 });
   await until('traces to be gone', 5000, async () => mentions(await traces()).length === 0);
   assert.equal(links(await traces()), linksBefore - 1);
+  assert.deepEqual(await differencesOn(node), []);
+});
+
+test('an agent whose endpoint files are gone takes nothing away from the pods that live', { skip }, async () => {
+  const node = faulty().node('node1');
+  const { places } = faulty();
+  running().signal('SIGKILL');
+  await running().exited;
+  const before = new Map((await pinnedEndpoints()).map(({ address, id }) => [address, id]));
+  const files = node.path('/run/cilium/state');
+  await Promise.all((await readdir(files)).map((name) => rm(join(files, name))));
+  agent = faulty().start(node);
+  await agentReady(node, agent);
+  await httpGet(places.client, url(ofFamily(places.serviceIps('echo'), 'IPv4'), 80));
+  await httpGet(places.bypass, url(ofFamily(places.echoOn('node2').ips, 'IPv6'), 8080));
+  assert.deepEqual(new Map((await pinnedEndpoints()).map(({ address, id }) => [address, id])), before);
+  assert.equal((await readdir(files)).length, new Set(before.values()).size, 'each endpoint has a file again');
   assert.deepEqual(await differencesOn(node), []);
 });

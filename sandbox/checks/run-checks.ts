@@ -6,6 +6,7 @@ import { CROSS, TICK } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { Cni } from '../up.ts';
 import type { Check } from './check.ts';
+import { commandChecks } from './commands.ts';
 import { identityChecks } from './identities.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
@@ -28,6 +29,7 @@ const CHECKS: readonly Check[] = [
   ...sizeChecks,
   ...stateChecks,
   ...identityChecks,
+  ...commandChecks,
   ...restartChecks,
 ];
 

@@ -234,8 +234,8 @@ test('an agent whose endpoint files are gone takes nothing away from the pods th
   await Promise.all((await readdir(files)).map((name) => rm(join(files, name))));
   agent = faulty().start(node);
   await agentReady(node, agent);
-  await httpGet(places.client, url(ofFamily(places.serviceIps('echo'), 'IPv4'), 80));
-  await httpGet(places.bypass, url(ofFamily(places.echoOn('node2').ips, 'IPv6'), 8080));
+  await httpGet(places.bypass, url(ofFamily(places.serviceIps('echo'), 'IPv4'), 80));
+  await httpGet(places.echoOn('node3'), url(ofFamily(places.echoOn('node1').ips, 'IPv6'), 8080));
   assert.deepEqual(new Map((await pinnedEndpoints()).map(({ address, id }) => [address, id])), before);
   assert.equal((await readdir(files)).length, new Set(before.values()).size, 'each endpoint has a file again');
   assert.deepEqual(await differencesOn(node), []);

@@ -49,7 +49,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct lb_slot);
 	__type(value, struct lb_slot_value);
-	__uint(max_entries, 1048576);
+	__uint(max_entries, 262144);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_slots SEC(".maps");
 
@@ -58,7 +58,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__type(key, struct lb_backend_key);
 	__type(value, struct lb_backend);
-	__uint(max_entries, 524288);
+	__uint(max_entries, 131072);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_backends SEC(".maps");
 
@@ -92,7 +92,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__type(key, struct sock_reverse_key);
 	__type(value, struct sock_reverse);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 32768);
 } sock_reverse SEC(".maps");
 
 /* Events for the agent, which reads at its own pace. */

@@ -31,14 +31,14 @@ function triesOf({ client, outsider, node, echoOn, serviceIps }: Places): readon
   const fromEach = (address: string, port: number): readonly Try[] => [
     { from: client, as: ofFamily(client.ips, address.includes(':') ? 'IPv6' : 'IPv4'), address, port },
     { from: node('node1'), as: 'host', address, port },
-    { from: outsider, as: ofFamily(outsider.ips, address.includes(':') ? 'IPv6' : 'IPv4'), address, port },
   ];
   return IPV.flatMap((family) => [
     ...fromEach(ofFamily(serviceIps('echo'), family), 80),
     ...fromEach(ofFamily(serviceIps('echo'), family), 81),
     ...fromEach(ofFamily(serviceIps('nobody'), family), 80),
-    ...fromEach(ofFamily(echoOn('node2').ips, family), 8080).slice(0, 2), // nobody outside has a route to pods
-    ...fromEach(family === 'IPv4' ? INTERNET.ipv4 : INTERNET.ipv6, INTERNET.port).slice(0, 2),
+    ...fromEach(ofFamily(echoOn('node2').ips, family), 8080),
+    ...fromEach(family === 'IPv4' ? INTERNET.ipv4 : INTERNET.ipv6, INTERNET.port),
+    { from: outsider, as: ofFamily(outsider.ips, family), address: ofFamily(serviceIps('echo'), family), port: 80 },
   ]);
 }
 
@@ -49,7 +49,7 @@ async function tracesAgree(context: CheckContext): Promise<string> {
   for (const { from, as, address, port } of tries) {
     const target = url(address, port).slice('http://'.length, -1);
     const trace = await agent.run(['stentor', 'trace', 'tcp', as, target], 10_000);
-    const ran = await from.run(['curl', '--silent', '--output', '/dev/null', '--globoff', '--max-time', '2', url(address, port)]);
+    const ran = await from.run(['curl', '--silent', '--output', '/dev/null', '--globoff', '--max-time', '1', url(address, port)]);
     expect(
       trace.code === (ran.code === 0 ? 0 : 1),
       `${from.name} to ${target}: curl ends with ${ran.code}, the trace with ${trace.code}: ${(trace.stdout + trace.stderr).trim()}`,
@@ -72,7 +72,7 @@ async function mapsAreListed(context: CheckContext): Promise<undefined> {
     const rows: Readonly<Record<string, readonly string[]>> = JSON.parse(await said(agent, ['cilium', 'bpf', 'lb', 'list', '-o', 'json']));
     const found = [1, 2, 3].map((slot) => rows[`${frontend} (${slot})`]?.[0]?.split(' ')[0]);
     expect(
-      found.toSorted().join() === wanted.toSorted().join(),
+      found.every((one) => one !== undefined && wanted.includes(one)) && new Set(found).size === wanted.length,
       `bpf lb list has ${found.join()} for ${frontend}, wanted ${wanted.join()}`,
     );
     const from = family === 'IPv4' ? ofFamily(bypass.ips, family) : `[${ofFamily(bypass.ips, family)}]`;

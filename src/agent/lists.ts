@@ -94,12 +94,13 @@ function labelsOf(identity: number, { identities }: IdentityTables): readonly st
 }
 
 /** What becomes of a packet, or why the question is none. */
-export function traceAnswer(question: Question, { self, endpoints, services, nodes, config }: Insides): TraceAnswer {
+export function traceAnswer(question: Question, { self, endpoints, services, nodes, identities, config }: Insides): TraceAnswer {
   const tables: TraceTables = {
     self,
     endpoints,
     services,
     nodes,
+    remotePods: identities.remotePods,
     masquerade: config.masquerade,
     noBackendReject: config.loadBalancer.noBackendResponse === 'reject',
   };

@@ -222,13 +222,19 @@ test('differences: exit 1 and a line for each', async () => {
   differences = [];
 });
 
-test('status --wait waits for an agent that comes, and then for it to be well', async () => {
+test('status --wait waits for the agent to be well, and no longer than it was told', async () => {
   agent = { ok: false, message: 'Node node1 has no podCIDR' };
   const later = run(['status', '--wait', '--wait-duration', '20s', '--brief']);
   const seen = await run(['status', '--wait', '--wait-duration', '0s', '--brief']);
   assert.deepEqual([seen.code, seen.out], [1, 'error in cilium: Node node1 has no podCIDR\n']);
   agent = { ok: true, message: '' };
   assert.deepEqual(await later, { code: 0, out: 'OK\n', err: '' });
+  const silent = createServer().listen(join(folder, 'silent.sock'));
+  assert.match(
+    (await run(['status', '--wait', '--wait-duration', '1s'], { at: join(folder, 'silent.sock') })).err,
+    /no answer within \d+ ms/,
+  );
+  silent.close();
 });
 
 test('no agent: which socket was tried, and what to do', async () => {

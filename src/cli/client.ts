@@ -11,10 +11,10 @@ export class AgentError extends StentorError {}
 
 const PATIENCE_MS = 30_000;
 
-/** The answer to GET `path`. T is what api-types.ts says of it: agent and command are one package. Throws AgentError. */
-export async function ask<T>(socketPath: string, path: string): Promise<T> {
+/** The answer to GET `path`. T is what api-types.ts says of it: agent and command are one package. Throws AgentError, also when nothing comes for `patienceMs`. */
+export async function ask<T>(socketPath: string, path: string, patienceMs = PATIENCE_MS): Promise<T> {
   let text = '';
-  for await (const part of bodyOf(socketPath, path, PATIENCE_MS)) text += part;
+  for await (const part of bodyOf(socketPath, path, patienceMs)) text += part;
   return parsed<T>(socketPath, text);
 }
 

@@ -3,7 +3,7 @@
 // consecutive lines which have a cell to the right of it. The last cell of a line belongs to no column.
 
 export type Layout = { readonly minWidth: number; readonly padding: number };
-export const listLayout: Layout = { minWidth: 5, padding: 3 };
+const listLayout: Layout = { minWidth: 5, padding: 3 };
 export const statusLayout: Layout = { minWidth: 2, padding: 3 };
 
 export type Line = readonly string[];

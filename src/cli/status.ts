@@ -51,12 +51,15 @@ export function millisecondsIn(text: string): number {
 }
 
 const LOOK_MS = 500;
+/** An agent that takes longer to answer is asked again: it may be another one by then. */
+const ANSWER_MS = 10_000;
 
 /** The first report without a fault, or the last one before `deadline`. Throws AgentError when there was none by then. */
 async function wellBy(deadline: number, io: Io): Promise<StatusReport> {
   for (;;) {
     try {
-      const report = await ask<StatusReport>(io.socket, '/status');
+      const patience = Math.max(LOOK_MS, Math.ceil(deadline - performance.now()));
+      const report = await ask<StatusReport>(io.socket, '/status', Math.min(patience, ANSWER_MS));
       if (!firstFault(report) || performance.now() >= deadline) return report;
     } catch (error) {
       if (!(error instanceof AgentError) || performance.now() >= deadline) throw error;

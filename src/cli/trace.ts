@@ -15,7 +15,8 @@ what was looked up, what was found and what follows. Nothing is sent. Exit code 
 backend is chosen; 1: it does not; 2: the question cannot be understood.
 
 SOURCE and DESTINATION are addresses, [IPv6]:PORT with brackets, or names:
-  namespace/name   a service (its port by number or name), or a pod of this node; a workload's name stands for its first pod here
+  namespace/name   a service (its port by number or name), or a pod; a workload's name stands for its first pod on this node;
+                   a SOURCE has to be on this node
   host             this node
   node2            another node
   outside          an address that nobody has, beyond the router

@@ -18,7 +18,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'f01df666fbf2';
+export const schemaHash = '8fde52076ac3';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -642,9 +642,9 @@ export const maps = {
     type: 'hash',
     keySize: 4,
     valueSize: 20,
-    maxEntries: 524288,
+    maxEntries: 131072,
     flags: 1,
-    hash: 'b39feb137160',
+    hash: 'eae8091a7f10',
     key: lbBackendKeyCodec,
     value: lbBackendCodec,
   },
@@ -664,9 +664,9 @@ export const maps = {
     type: 'hash',
     keySize: 8,
     valueSize: 4,
-    maxEntries: 1048576,
+    maxEntries: 262144,
     flags: 1,
-    hash: '63103b551e4d',
+    hash: 'b7b6b7088e12',
     key: lbSlotCodec,
     value: lbSlotValueCodec,
   },
@@ -675,9 +675,9 @@ export const maps = {
     type: 'lru_hash',
     keySize: 32,
     valueSize: 20,
-    maxEntries: 65536,
+    maxEntries: 32768,
     flags: 0,
-    hash: 'd8ed87587e48',
+    hash: '8f25dfb97410',
     key: sockReverseKeyCodec,
     value: sockReverseCodec,
   },
@@ -782,21 +782,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'e6594b2a3f34',
+    btfHash: '371d88a2dddd',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'e6594b2a3f34',
+    btfHash: '371d88a2dddd',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'b16990cbf572',
+    btfHash: 'e85370ef0c84',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ip, parseMac } from '../base/ip.ts';
+import { table } from '../base/table.ts';
 import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
 import { endpointOf, type EndpointRow } from './endpoint.ts';
+import { endpointTables } from './tables.ts';
 
 const row: EndpointRow = {
   hostInterface: 'lxc0123456789ab',
@@ -22,9 +24,35 @@ const row: EndpointRow = {
 
 describe('an endpoint', () => {
   it('is one veth pair, one pair of programs, and an entry for each address', () => {
-    assert.deepEqual([...podLinksFor(row)].map(([key, link]) => [key, link.index, link.peer?.addresses.length]), [['lxc0123456789ab', 0x100007, 2]]);
+    assert.deepEqual(
+      [...podLinksFor(row)].map(([key, link]) => [key, link.index, link.peer?.addresses.length]),
+      [['lxc0123456789ab', 0x100007, 2]],
+    );
     assert.deepEqual([...podFiltersFor(row, { from: 11, to: 12 })], [['lxc0123456789ab', { link: 0x100007, from: 11, to: 12 }]]);
-    assert.deepEqual([...endpointEntries(row, 300)].map(([key, { value }]) => [key, value.interfaceIndex, value.identity]), [['10.244.1.5', 0x100007, 300], ['fd00:10:244:1::5', 0x100007, 300]]);
+    assert.deepEqual(
+      [...endpointEntries(row, 300)].map(([key, { value }]) => [key, value.interfaceIndex, value.identity]),
+      [
+        ['10.244.1.5', 0x100007, 300],
+        ['fd00:10:244:1::5', 0x100007, 300],
+      ],
+    );
+  });
+
+  it('has the identity that it is told of, and ends also when nobody has told', () => {
+    const identities = table<string, { readonly identity: number }>('endpoint_identities'); // never complete
+    const { endpoints, entries, derivations } = endpointTables({ from: 11, to: 12 }, identities);
+    const [writer, told] = [endpoints.writer('test'), identities.writer('test')];
+    const numbers = () => {
+      for (const derivation of derivations) derivation.run();
+      return Array.from(entries.entries(), ([, { value }]) => value.identity);
+    };
+    writer.put(row.hostInterface, row);
+    writer.complete();
+    assert.deepEqual([numbers(), entries.complete], [[0, 0], true]);
+    told.put(row.hostInterface, { identity: 300 });
+    assert.deepEqual(numbers(), [300, 300]);
+    writer.delete(row.hostInterface);
+    assert.deepEqual([numbers(), entries.complete], [[], true]);
   });
 
   it('survives being written to disk and read', () => assert.deepEqual(endpointOf(JSON.parse(JSON.stringify(row))), row));
@@ -36,5 +64,6 @@ describe('an endpoint', () => {
     { name: 'a wrong address', value: { ...row, addresses: ['10.244.1.500'] }, says: /addresses is .*500/ },
     { name: 'a wrong MAC', value: { ...row, mac: 'x' }, says: /mac is "x"/ },
   ];
-  for (const { name, value, says } of damaged) it(`a file with ${name} is refused with the reason`, () => assert.match(String(endpointOf(value)), says));
+  for (const { name, value, says } of damaged)
+    it(`a file with ${name} is refused with the reason`, () => assert.match(String(endpointOf(value)), says));
 });

@@ -20,6 +20,7 @@ const understood: readonly [words: string, source: string, destination: string][
   ['tcp shop/podA shop/cart:http', '10.244.1.5:40000', '10.96.0.10:80'],
   ['udp shop/podA shop/cart:dns', '10.244.1.5:40000', '10.96.0.10:53'],
   ['tcp shop/web shop/cart:80', '10.244.1.5:40000', '10.96.0.10:80'],
+  ['tcp shop/podA shop/far:80', '10.244.1.5:40000', '10.244.2.7:80'],
   ['tcp host node2:22', 'host:40000', '192.0.2.12:22'],
   ['tcp shop/podA host:22', '10.244.1.5:40000', '192.0.2.11:22'],
   ['tcp outside shop/podA:80', '198.51.100.1:40000', '10.244.1.5:80'],

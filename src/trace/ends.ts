@@ -65,7 +65,7 @@ function meantBy(text: string, context: Context): Meant | string {
   const [name, portWord] = splitEnd(text);
   const addresses = named(name, context);
   if (addresses === undefined)
-    return `Cannot find '${text}', wanted an address, host, outside, the name of a node, or namespace/name of ${context.wanted === 'pod' ? 'a pod of this node: ask for pods of other nodes there' : 'a service or of a pod of this node'}`;
+    return `Cannot find '${text}', wanted an address, host, outside, the name of a node, or namespace/name of ${context.wanted === 'pod' ? 'a pod of this node: ask for pods of other nodes there' : 'a service or of a pod'}`;
   const port = portWord === undefined ? undefined : portOf(portWord, name, context);
   if (portWord !== undefined && port === undefined)
     return `Cannot use the port '${portWord}' of '${text}', wanted 1 to 65535${name.includes('/') ? ` or a ${context.protocol} port of the service` : ''}`;
@@ -88,14 +88,14 @@ function portOf(word: string, name: string, { tables, protocol }: Context): numb
 function named(name: string, { tables, wanted }: Context): readonly Ip[] | undefined {
   const address = parseIp(name);
   if (address !== undefined) return [address];
-  const { services, nodes, self } = tables;
+  const { services, nodes, remotePods, self } = tables;
   if (name === 'outside') return OUTSIDE;
   if (name === 'host') return ownAddresses(tables);
   const node = nodes.nodes.get(name)?.addresses;
   if (node) return name === self ? ownAddresses(tables) : node;
   const service = services.services.get(name)?.clusterIps;
   const pod = podNamed(name, tables);
-  return wanted === 'pod' ? pod : (service ?? pod);
+  return wanted === 'pod' ? pod : (service ?? pod ?? remotePods.get(name)?.addresses);
 }
 
 function ownAddresses(tables: TraceTables): readonly Ip[] {

@@ -9,6 +9,7 @@ import { IpcacheFlag } from '../datapath/schema.gen.ts';
 import type { LbBackend, LbService } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
+import type { IdentitySources } from '../identities/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import { protocolNumber } from './packet.ts';
@@ -20,6 +21,8 @@ export type TraceTables = {
   readonly endpoints: Pick<EndpointTables, 'endpoints'>;
   readonly services: Pick<ServiceTables, 'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbBackends' | 'lbAddresses'>;
   readonly nodes: Pick<NodeTables, 'nodes' | 'interfaces' | 'routes' | 'ipcache' | 'deviceEntries' | 'attachments'>;
+  /** Pods of other nodes by 'namespace/name', for their names. */
+  readonly remotePods: IdentitySources['remotePods'];
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** What a service without backends does: refuse, or drop. */
   readonly noBackendReject: boolean;

@@ -9,6 +9,7 @@ import type { Writer } from '../../base/table.ts';
 import { AttachType } from '../../kernel/link.ts';
 import type { EndpointRow } from '../../endpoints/endpoint.ts';
 import { endpointTables } from '../../endpoints/tables.ts';
+import { identity } from '../../identities/numbers.ts';
 import { identitySources } from '../../identities/tables.ts';
 import { nodeRows } from '../../nodes/node.ts';
 import { nodeTables } from '../../nodes/tables.ts';
@@ -50,7 +51,9 @@ export function node1({
 }: Node1Options = {}): TraceTables {
   const problems = problemBook();
   const { remotePods, endpointIdentities } = identitySources();
-  for (const empty of [remotePods, endpointIdentities]) empty.writer('test').complete();
+  endpointIdentities.writer('test').complete();
+  const addresses = families.map((family) => ip(at[family].far));
+  fill(remotePods.writer('test'), [['shop/far', { identity: identity(300), addresses }]]);
   const endpoints = endpointTables({ from: 1, to: 2 }, endpointIdentities);
   fill(
     endpoints.endpoints.writer('test'),
@@ -72,7 +75,7 @@ export function node1({
     facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
   );
   for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
-  return { self: 'node1', endpoints, nodes, services, masquerade, noBackendReject };
+  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, noBackendReject };
 }
 
 function interfaces() {

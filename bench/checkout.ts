@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Where this repository is.
+
 import { join } from 'node:path';
 
 /** The directory of this repository. */

@@ -39,7 +39,8 @@ const derivations = [
       if (!service) return;
       const ready: string[] = [];
       for (const slice of slices.by('service', name)) for (const address of slice.addresses) if (address.ready) ready.push(address.ip);
-      for (const { port, target } of service.ports) yield [`${service.ip}:${port}`, { service: name, backends: ready.toSorted().map((ip) => `${ip}:${target}`) }];
+      for (const { port, target } of service.ports)
+        yield [`${service.ip}:${port}`, { service: name, backends: ready.toSorted().map((ip) => `${ip}:${target}`) }];
     },
   }),
   derive<string, string, string>({
@@ -89,7 +90,9 @@ async function measured(what: string): Promise<void> {
   const started = performance.now();
   await machine.settled();
   const heap = process.memoryUsage().heapUsed / 1e6;
-  console.log(`${what}: ${(performance.now() - started).toFixed(0)} ms in ${machine.status.commits - commits} turns, longest so far ${machine.status.longestMs.toFixed(1)} ms, ${writes} writes, heap ${heap.toFixed(0)} MB`);
+  console.log(
+    `${what}: ${(performance.now() - started).toFixed(0)} ms in ${machine.status.commits - commits} turns, longest so far ${machine.status.longestMs.toFixed(1)} ms, ${writes} writes, heap ${heap.toFixed(0)} MB`,
+  );
 }
 
 const address = (number: number): string => `10.${number >> 16}.${(number >> 8) & 255}.${number & 255}`;

@@ -154,11 +154,10 @@ export type Node = KubeObject & {
   readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
-// as, in these four: the API stores no object of the kind that lacks the fields above
-export const podsIn = (store: Store, filter?: ListFilter): readonly Pod[] => store.list('pods', filter) as readonly Pod[];
-export const podAt = (store: Store, key: ObjectKey): Pod | undefined => store.get('pods', key) as Pod | undefined;
-export const servicesIn = (store: Store, filter?: ListFilter): readonly Service[] => store.list('services', filter) as readonly Service[];
-export const nodesIn = (store: Store): readonly Node[] => store.list('nodes') as readonly Node[];
+export const podsIn = (store: Store, filter?: ListFilter): readonly Pod[] => store.list('pods', filter) as readonly Pod[]; // the API stores none that lacks these fields
+export const podAt = (store: Store, key: ObjectKey): Pod | undefined => store.get('pods', key) as Pod | undefined; // the API stores none that lacks these fields
+export const servicesIn = (store: Store, filter?: ListFilter): readonly Service[] => store.list('services', filter) as readonly Service[]; // the API stores none that lacks these fields
+export const nodesIn = (store: Store): readonly Node[] => store.list('nodes') as readonly Node[]; // the API stores none that lacks these fields
 
 /** `namespace/name`, or the name alone of what has no namespace. */
 export const keyText = ({ namespace, name }: ObjectKey): string => (namespace === undefined ? name : `${namespace}/${name}`);

@@ -32,7 +32,11 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
   await startOutside(layout);
   await progress.step(cni === 'agent' ? 'Stentor agent on every node' : 'Reference CNI plugins on every node', async () => {
     if (cni === 'agent')
-      createAll(store, [...(await definitions()), await valuesConfigMap(join(import.meta.dirname, 'seed', 'values.yaml')), ...(await manifest('agent.yaml'))]);
+      createAll(store, [
+        ...(await definitions()),
+        await valuesConfigMap(join(import.meta.dirname, 'seed', 'values.yaml')),
+        ...(await manifest('agent.yaml')),
+      ]);
     else await installReferenceCni(cluster);
     await nodesReady(cluster, signal);
     await podsReady(cluster, signal);

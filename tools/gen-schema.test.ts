@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { clangMissing, everyField, workshop, type Workshop } from './testdata/workshop.ts';
+import { clangMissing, everyField, workshop } from './testdata/workshop.ts';
+import type { Workshop } from './testdata/workshop.ts';
 
 describe('gen-schema', { skip: clangMissing }, () => {
   let shop: Workshop;
@@ -21,7 +22,14 @@ describe('gen-schema', { skip: clangMissing }, () => {
   after(() => shop[Symbol.dispose]());
 
   it('passes the type checker', () => {
-    const types = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--erasableSyntaxOnly', '--allowImportingTsExtensions'];
+    const types = [
+      '--noEmit',
+      '--strict',
+      '--exactOptionalPropertyTypes',
+      '--noUncheckedIndexedAccess',
+      '--erasableSyntaxOnly',
+      '--allowImportingTsExtensions',
+    ];
     const options = [...types, '--target', 'esnext', '--module', 'nodenext', '--types', 'node', '--skipLibCheck', '--ignoreConfig'];
     const run = spawnSync(join(shop.root, 'node_modules/.bin/tsc'), [...options, shop.out], { cwd: shop.root, encoding: 'utf8' });
     assert.equal(run.status, 0, run.stdout);

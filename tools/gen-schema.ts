@@ -20,7 +20,8 @@ const differenceLines = 40;
 /** The formatted text of the schema of all *.bpf.o in a directory. */
 export function generate(objectsDirectory: string, out: string): string {
   const paths = globSync('*.bpf.o', { cwd: objectsDirectory }).toSorted();
-  if (paths.length === 0) throw new Error(`Cannot find *.bpf.o in ${objectsDirectory}, wanted the compiled objects: run \`npm run setup\` first`);
+  if (paths.length === 0)
+    throw new Error(`Cannot find *.bpf.o in ${objectsDirectory}, wanted the compiled objects: run \`npm run setup\` first`);
   const objects = paths.map((path) => {
     try {
       return { name: basename(path, '.bpf.o'), spec: readObject(readFileSync(join(objectsDirectory, path))) };
@@ -41,9 +42,15 @@ function formatted(text: string): string {
 }
 
 function difference(path: string, wanted: string): string {
-  const { stdout } = spawnSync('diff', ['-u', '--label', path, '--label', 'what the objects say', path, '-'], { input: wanted, encoding: 'utf8' });
+  const { stdout } = spawnSync('diff', ['-u', '--label', path, '--label', 'what the objects say', path, '-'], {
+    input: wanted,
+    encoding: 'utf8',
+  });
   const lines = stdout.split('\n');
-  return [...lines.slice(0, differenceLines), ...(lines.length > differenceLines ? [`... ${lines.length - differenceLines} more lines`] : [])].join('\n');
+  return [
+    ...lines.slice(0, differenceLines),
+    ...(lines.length > differenceLines ? [`... ${lines.length - differenceLines} more lines`] : []),
+  ].join('\n');
 }
 
 function textOf(path: string): string {
@@ -64,7 +71,9 @@ function main(): number {
     return 0;
   }
   if (values.check) {
-    console.error(`${shown} is not what the compiled objects say. Run \`npm run schema\` and commit the result.\n${difference(out, wanted)}`);
+    console.error(
+      `${shown} is not what the compiled objects say. Run \`npm run schema\` and commit the result.\n${difference(out, wanted)}`,
+    );
     return 1;
   }
   writeFileSync(out, wanted);

@@ -2,7 +2,8 @@
 // The sections of schema.gen.ts in order: hash, enums, structs, events, maps, knobs, objects. Not formatted: the formatter does that.
 
 import type { EnumLayout, StructLayout } from '../src/kernel/layout.ts';
-import { mapText, shortHash, type MapSpec } from '../src/kernel/object.ts';
+import { mapText, shortHash } from '../src/kernel/object.ts';
+import type { MapSpec } from '../src/kernel/object.ts';
 import type { Knob, Schema } from './schema-model.ts';
 import { camelCase, codecName, mapTypeName, pascalCase, shortMember } from './schema-names.ts';
 import { accessOf, hasRow, structText } from './schema-text.ts';
@@ -21,7 +22,9 @@ export function schemaFile(schema: Schema, paths: ImportPaths): string {
     `/** Every map that the objects declare. */\nexport const maps = {\n${schema.maps.map(mapEntry).join('\n')}\n} as const satisfies { readonly [name: string]: MapSchema };`,
     configText(schema),
     objectsText(schema),
-  ].filter((text) => text !== '').join('\n\n');
+  ]
+    .filter((text) => text !== '')
+    .join('\n\n');
   return `${heading}\n${importsText(body, paths)}\n\n${body}\n`;
 }
 
@@ -33,11 +36,28 @@ function importsText(body: string, paths: ImportPaths): string {
   const used = (names: readonly string[]): string[] => names.filter((name) => new RegExp(`\\b${name}\\b`).test(body));
   const ip = used(['ipFromBytes', 'macFromBytes']);
   const ipTypes = used(['Ip', 'Mac']);
-  const scalars = ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 'be16', 'be32', 'id64', 'bool', 'ip', 'mac'].map((name) => `${name}Codec`);
-  const helpers = ['configPatches', 'readArray', 'readBytes', 'readText', 'readU64', 'writeArray', 'writeBytes', 'writeIp', 'writeMac', 'writeText', 'writeU64'];
+  const scalars = ['u8', 'u16', 'u32', 'u64', 's8', 's16', 's32', 'be16', 'be32', 'id64', 'bool', 'ip', 'mac'].map(
+    (name) => `${name}Codec`,
+  );
+  const helpers = [
+    'configPatches',
+    'readArray',
+    'readBytes',
+    'readText',
+    'readU64',
+    'writeArray',
+    'writeBytes',
+    'writeIp',
+    'writeMac',
+    'writeText',
+    'writeU64',
+  ];
   const lines = [
     [[...ip, ...ipTypes.map((name) => `type ${name}`)], paths.ip],
-    [[...used([...scalars, ...helpers]), ...used(['Codec', 'ConfigPatch', 'ConfigSchema', 'MapSchema']).map((name) => `type ${name}`)], paths.codec],
+    [
+      [...used([...scalars, ...helpers]), ...used(['Codec', 'ConfigPatch', 'ConfigSchema', 'MapSchema']).map((name) => `type ${name}`)],
+      paths.codec,
+    ],
   ] as const;
   return lines.flatMap(([names, path]) => (names.length > 0 ? [`import { ${names.join(', ')} } from '${path}';`] : [])).join('\n');
 }
@@ -66,11 +86,17 @@ function eventKinds({ events }: Schema): ReadonlyMap<string, string> {
   if (events.length < 2) return kinds;
   for (const event of events) {
     const layout = event.fields.find((field) => field.name === 'kind')?.layout;
-    if (layout?.kind !== 'enum') throw new Error(`Cannot tell struct ${event.name} from other events, wanted a field 'kind' of an enum type (or tagged with btf_decl_tag("enum NAME"))`);
+    if (layout?.kind !== 'enum')
+      throw new Error(
+        `Cannot tell struct ${event.name} from other events, wanted a field 'kind' of an enum type (or tagged with btf_decl_tag("enum NAME"))`,
+      );
     const all = layout.members.map((member) => member.name);
     const wanted = camelCase(event.name.replace(/_?event$/, ''));
     const members = all.map((member) => camelCase(shortMember(layout.name, all, member)));
-    if (!members.includes(wanted)) throw new Error(`Cannot tell the kind of struct ${event.name}, wanted '${wanted}' among the members of enum ${layout.name}: ${members.join(', ')}`);
+    if (!members.includes(wanted))
+      throw new Error(
+        `Cannot tell the kind of struct ${event.name}, wanted '${wanted}' among the members of enum ${layout.name}: ${members.join(', ')}`,
+      );
     kinds.set(event.name, `typeof ${pascalCase(layout.name)}.${wanted}`);
   }
   return kinds;
@@ -80,9 +106,15 @@ function eventsText(events: readonly StructLayout[], kinds: ReadonlyMap<string, 
   if (kinds.size === 0) return '';
   const [first] = events;
   const field = first?.fields.find((candidate) => candidate.name === 'kind');
-  const same = events.every((event) => event.fields.some((candidate) => candidate.name === 'kind' && candidate.offset === field?.offset && candidate.layout.size === field.layout.size));
+  const same = events.every((event) =>
+    event.fields.some(
+      (candidate) => candidate.name === 'kind' && candidate.offset === field?.offset && candidate.layout.size === field.layout.size,
+    ),
+  );
   if (!field || !same) throw new Error("Cannot decode events, wanted the field 'kind' at the same place in all of them");
-  const cases = events.map((event) => `case ${kinds.get(event.name)?.replace('typeof ', '')}: return ${codecName(event.name)}.decode(buffer, offset);`);
+  const cases = events.map(
+    (event) => `case ${kinds.get(event.name)?.replace('typeof ', '')}: return ${codecName(event.name)}.decode(buffer, offset);`,
+  );
   return [
     '/** A record of the ring buffer. */',
     `export type RingEvent = ${events.map((event) => pascalCase(event.name)).join(' | ')};`,
@@ -112,7 +144,9 @@ function mapEntry(map: MapSpec): string {
 function configText({ knobs, objects }: Schema): string {
   const names = objects.map((object) => `'${object.name}'`).join(' | ');
   const rows = knobs.map((knob) => `${docText(knob)}readonly ${camelCase(knob.name)}: ${accessOf(knob.layout, knob.name).type};`);
-  const defaults = knobs.map((knob) => `${camelCase(knob.name)}: ${codecOf(knob)}.decode(Buffer.from('${knob.default.toString('hex')}', 'hex')),`);
+  const defaults = knobs.map(
+    (knob) => `${camelCase(knob.name)}: ${codecOf(knob)}.decode(Buffer.from('${knob.default.toString('hex')}', 'hex')),`,
+  );
   return [
     '/** The objects that the schema was read from. */',
     `export type ObjectName = ${names};`,

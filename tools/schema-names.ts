@@ -3,7 +3,10 @@
 
 /** drop_reason → dropReason. */
 export function camelCase(name: string): string {
-  return name.toLowerCase().replace(/^_+|_+$/g, '').replaceAll(/_+(\w)/g, (_, letter: string) => letter.toUpperCase());
+  return name
+    .toLowerCase()
+    .replace(/^_+|_+$/g, '')
+    .replaceAll(/_+(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** drop_reason → DropReason. */
@@ -28,7 +31,9 @@ export function shortMember(enumName: string, members: readonly string[], member
 function sharedPrefix(names: readonly string[]): string {
   const [first = ''] = names;
   const ends = [...first.matchAll(/_/g)].map((match) => first.slice(0, match.index + 1)).toReversed();
-  return names.length < 2 ? '' : (ends.find((prefix) => names.every((name) => name.startsWith(prefix) && name.length > prefix.length)) ?? '');
+  return names.length < 2
+    ? ''
+    : (ends.find((prefix) => names.every((name) => name.startsWith(prefix) && name.length > prefix.length)) ?? '');
 }
 
 /** pad, _pad, pad1, padding, __pad_2: bytes that carry nothing. */
@@ -38,9 +43,40 @@ export function isPadding(field: string): boolean {
 
 /** enum bpf_map_type (include/uapi/linux/bpf.h), named as bpftool prints them. */
 const mapTypes = [
-  'unspec', 'hash', 'array', 'prog_array', 'perf_event_array', 'percpu_hash', 'percpu_array', 'stack_trace', 'cgroup_array', 'lru_hash', 'lru_percpu_hash', 'lpm_trie', 'array_of_maps',
-  'hash_of_maps', 'devmap', 'sockmap', 'cpumap', 'xskmap', 'sockhash', 'cgroup_storage', 'reuseport_sockarray', 'percpu_cgroup_storage', 'queue', 'stack', 'sk_storage', 'devmap_hash',
-  'struct_ops', 'ringbuf', 'inode_storage', 'task_storage', 'bloom_filter', 'user_ringbuf', 'cgrp_storage', 'arena',
+  'unspec',
+  'hash',
+  'array',
+  'prog_array',
+  'perf_event_array',
+  'percpu_hash',
+  'percpu_array',
+  'stack_trace',
+  'cgroup_array',
+  'lru_hash',
+  'lru_percpu_hash',
+  'lpm_trie',
+  'array_of_maps',
+  'hash_of_maps',
+  'devmap',
+  'sockmap',
+  'cpumap',
+  'xskmap',
+  'sockhash',
+  'cgroup_storage',
+  'reuseport_sockarray',
+  'percpu_cgroup_storage',
+  'queue',
+  'stack',
+  'sk_storage',
+  'devmap_hash',
+  'struct_ops',
+  'ringbuf',
+  'inode_storage',
+  'task_storage',
+  'bloom_filter',
+  'user_ringbuf',
+  'cgrp_storage',
+  'arena',
 ];
 
 export function mapTypeName(type: number): string {

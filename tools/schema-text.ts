@@ -36,14 +36,25 @@ export function accessOf(layout: Layout, field = ''): Access {
     case 'integer':
       return integerAccess(layout, field);
     case 'enum': {
-      const carrier = integerAccess(plain(layout.size, layout.members.some((member) => member.value < 0)), '');
+      const carrier = integerAccess(
+        plain(
+          layout.size,
+          layout.members.some((member) => member.value < 0),
+        ),
+        '',
+      );
       if (/_flags?$/.test(layout.name)) return carrier;
       const type = pascalCase(layout.name);
       return { ...carrier, type, read: (at) => `${carrier.read(at)} as ${type}`, codec: `${carrier.codec} as Codec<${type}>` };
     }
     case 'struct': {
       const codec = codecName(layout.name);
-      return { type: pascalCase(layout.name), read: (at) => `${codec}.decode(buffer, ${at})`, write: (value, at) => `${codec}.encodeInto(${value}, buffer, ${at})`, codec };
+      return {
+        type: pascalCase(layout.name),
+        read: (at) => `${codec}.decode(buffer, ${at})`,
+        write: (value, at) => `${codec}.encodeInto(${value}, buffer, ${at})`,
+        codec,
+      };
     }
     case 'array':
       return arrayAccess(layout.element, layout.length, field);
@@ -75,7 +86,13 @@ function plain(size: number, signed: boolean): IntegerLayout {
 
 function integerAccess(layout: IntegerLayout, field: string): Access {
   const bits = layout.size * 8;
-  if (layout.bool) return { type: 'boolean', read: (at) => `buffer.readUInt8(${at}) !== 0`, write: (value, at) => `buffer.writeUInt8(${value} ? 1 : 0, ${at})`, codec: 'boolCodec' };
+  if (layout.bool)
+    return {
+      type: 'boolean',
+      read: (at) => `buffer.readUInt8(${at}) !== 0`,
+      write: (value, at) => `buffer.writeUInt8(${value} ? 1 : 0, ${at})`,
+      codec: 'boolCodec',
+    };
   if (layout.size === 8) return wideAccess(layout, field);
   const suffix = layout.size === 1 ? '' : layout.bigEndian ? 'BE' : 'LE';
   const name = `${layout.signed ? 'Int' : 'UInt'}${bits}${suffix}`;
@@ -88,17 +105,32 @@ function wideAccess(layout: IntegerLayout, field: string): Access {
   if (layout.bigEndian || layout.signed || /cookie|hash/.test(layout.typedef) || /cookie|hash/.test(field)) {
     const name = `Big${layout.signed ? 'Int' : 'UInt'}64${order}`;
     const codec = layout.bigEndian || layout.signed ? undefined : 'id64Codec';
-    return { type: 'bigint', read: (at) => `buffer.read${name}(${at})`, write: (value, at) => `buffer.write${name}(${value}, ${at})`, codec };
+    return {
+      type: 'bigint',
+      read: (at) => `buffer.read${name}(${at})`,
+      write: (value, at) => `buffer.write${name}(${value}, ${at})`,
+      codec,
+    };
   }
   return simple('number', 'readU64', 'writeU64', 'u64Codec');
 }
 
 function arrayAccess(element: Layout, length: number, field: string): Access {
   if (element.kind === 'integer' && element.char) {
-    return { type: 'string', read: (at) => `readText(buffer, ${at}, ${length})`, write: (value, at) => `writeText(${value}, buffer, { offset: ${at}, length: ${length} })`, codec: undefined };
+    return {
+      type: 'string',
+      read: (at) => `readText(buffer, ${at}, ${length})`,
+      write: (value, at) => `writeText(${value}, buffer, { offset: ${at}, length: ${length} })`,
+      codec: undefined,
+    };
   }
   if (isByte(element)) {
-    return { type: 'Uint8Array', read: (at) => `readBytes(buffer, ${at}, ${length})`, write: (value, at) => `writeBytes(${value}, buffer, { offset: ${at}, length: ${length} })`, codec: undefined };
+    return {
+      type: 'Uint8Array',
+      read: (at) => `readBytes(buffer, ${at}, ${length})`,
+      write: (value, at) => `writeBytes(${value}, buffer, { offset: ${at}, length: ${length} })`,
+      codec: undefined,
+    };
   }
   const each = accessOf(element, field);
   const place = (at: string): string => (element.size === 1 ? `${at} + index` : `${at} + index * ${element.size}`);
@@ -123,7 +155,9 @@ export function structText(struct: StructLayout, kind: string | undefined): stri
   const codec = codecName(struct.name);
   const narrowed = (name: string, access: Access): string => (kind !== undefined && name === 'kind' ? kind : access.type);
   const rows = accesses.map(({ name, access }) => `readonly ${name}: ${narrowed(name, access)};`);
-  const reads = accesses.map(({ field, name, access }) => `${name}: ${narrowRead(access.read(place(field.offset)), narrowed(name, access), access.type)},`);
+  const reads = accesses.map(
+    ({ field, name, access }) => `${name}: ${narrowRead(access.read(place(field.offset)), narrowed(name, access), access.type)},`,
+  );
   const writes = accesses.map(({ field, name, access }) => `${access.write(`row.${name}`, place(field.offset))};`);
   const gaps = gapsOf(struct, fields).map(([from, to]) => `buffer.fill(0, ${place(from)}, ${place(to)});`);
   return [

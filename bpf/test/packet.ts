@@ -192,7 +192,7 @@ export function packetOf(bytes: Buffer): Packet {
 }
 
 /** The same for a packet without its Ethernet header. */
-export function ipPacketOf(bytes: Buffer): Omit<Packet, 'from' | 'to'> {
+function ipPacketOf(bytes: Buffer): Omit<Packet, 'from' | 'to'> {
   return (bytes[0] ?? 0) >> 4 === 4 ? ipv4PacketOf(bytes) : ipv6PacketOf(bytes);
 }
 

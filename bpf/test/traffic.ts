@@ -123,7 +123,7 @@ export function entryFrom(node: LoadedNode, source: string): ConntrackRow {
 }
 
 /** The reverse of what the packets of an entry leave as: the key of the other direction. */
-export function oppositeKey({ key, value }: ConntrackRow): Flow {
+function oppositeKey({ key, value }: ConntrackRow): Flow {
   return {
     source: value.destination,
     destination: value.source,

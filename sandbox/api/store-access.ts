@@ -56,7 +56,13 @@ export const createStore = (storage: Storage, registry: Registry, writes: Writes
       if (!resource.status) throw new ApiError(404, 'NotFound', `${id} has no status subresource`, {});
       return writes.modify(resource, key, (copy) => mergePatched(copy, { status }), { ...STRICT, subresource: 'status' });
     },
-    force: (id, object) => storage.put(id, keyFor(id, object.metadata), { apiVersion: apiVersionOf(known(registry, id)), kind: known(registry, id).kind, ...object, metadata: { uid: crypto.randomUUID(), ...object.metadata } }),
+    force: (id, object) =>
+      storage.put(id, keyFor(id, object.metadata), {
+        apiVersion: apiVersionOf(known(registry, id)),
+        kind: known(registry, id).kind,
+        ...object,
+        metadata: { uid: crypto.randomUUID(), ...object.metadata },
+      }),
     delete: (id, key, options) => writes.remove(known(registry, id), key, options).object,
   };
 };

@@ -143,7 +143,7 @@ export const serveReview = async ({ request, response, resource, info, user }: C
   sendJson(response, 201, {
     kind: resource.kind,
     apiVersion: `${resource.group}/${info.version}`,
-    metadata: { creationTimestamp: null },
+    metadata: { creationTimestamp: null }, // as the Kubernetes API writes it
     ...(body['spec'] && { spec: body['spec'] }),
     status,
   }); // null: as the real server writes it

@@ -28,7 +28,8 @@ export const deploymentController = (store: Store): Controller => ({
     const sets = setsOf(store, deployment);
     if (sets.some((set) => set['status']?.observedGeneration !== set.metadata.generation))
       return reportStatus(store, deployment, sets, current);
-    if (deployment.spec['paused' as 'replicas'] === undefined) scale(store, deployment, sets, current);
+    if (deployment.spec['paused' as 'replicas' /* a field that the type leaves out */] === undefined)
+      scale(store, deployment, sets, current);
     prune(store, sets, current);
     return reportStatus(store, deployment, setsOf(store, deployment), current);
   },

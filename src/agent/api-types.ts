@@ -10,7 +10,11 @@ export const API_SOCKET = '/var/run/cilium/cilium.sock';
 /** `message` says why when `ok` is false, and what (a version, a path) when it is true. */
 export type Health = { readonly ok: boolean; readonly message: string };
 
-export type DeviceRow = { readonly name: string; readonly addresses: readonly string[]; /** Reaches the other nodes. */ readonly directRouting: boolean };
+export type DeviceRow = {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Reaches the other nodes. */ readonly directRouting: boolean;
+};
 export type IpamRange = { readonly prefix: string; readonly allocated: number; readonly capacity: number };
 export type AllocationRow = { readonly address: string; readonly owner: string };
 /** A source or a reconciler. `failures` counts those since the last success. */
@@ -45,7 +49,11 @@ export type StatusReport = {
 
 /** A word of the list of states that users know. */
 export type BackendState = 'active' | 'terminating' | 'terminating-not-serving' | 'quarantined' | 'maintenance';
-export type BackendRow = { readonly slot: number; /** '10.244.1.5:8080/TCP', '[fd00::5]:8080/TCP'. */ readonly address: string; readonly state: BackendState };
+export type BackendRow = {
+  readonly slot: number;
+  /** '10.244.1.5:8080/TCP', '[fd00::5]:8080/TCP'. */ readonly address: string;
+  readonly state: BackendState;
+};
 export type ServiceRow = {
   readonly id: number;
   /** 'namespace/name'. */
@@ -90,7 +98,11 @@ export type IpRow = {
 
 export type TraceAnswer = { readonly kind: 'trace'; readonly trace: Trace } | { readonly kind: 'misunderstood'; readonly message: string };
 
-export type TableSummary = { readonly name: string; readonly rows: number; /** False while its source has not finished its first list. */ readonly complete: boolean };
+export type TableSummary = {
+  readonly name: string;
+  readonly rows: number;
+  /** False while its source has not finished its first list. */ readonly complete: boolean;
+};
 export type TableRow = { readonly key: string; readonly row: unknown };
 /** An entry that a target has and should not, or should have and has not, or has with another value. */
 export type DifferenceRow = {

@@ -18,7 +18,9 @@ export type ApiOptions = { readonly path: string; readonly providers: Providers 
 /** Serves until disposed. Throws SocketError when it cannot listen. */
 export async function serveApi({ path, providers }: ApiOptions): Promise<AsyncDisposable> {
   const server = createServer((request, response) => {
-    answer(request, response, providers).catch((error: unknown) => refuse(response, 500, `Cannot answer ${request.url}: ${messageOf(error)}`));
+    answer(request, response, providers).catch((error: unknown) =>
+      refuse(response, 500, `Cannot answer ${request.url}: ${messageOf(error)}`),
+    );
   });
   await listenOnSocket(server, path);
   return {
@@ -53,7 +55,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, provid
   if (name === undefined) return refuse(response, 404, `Cannot find ${url.pathname}, wanted one of ${Object.keys(routes).join(', ')}`);
   const rows = providers.table(decodeURIComponent(name));
   if (rows) return send(response, 200, rows);
-  return refuse(response, 404, `Cannot find the table ${decodeURIComponent(name)}, wanted one of ${providers.tables().map((table) => table.name).join(', ')}`);
+  return refuse(
+    response,
+    404,
+    `Cannot find the table ${decodeURIComponent(name)}, wanted one of ${providers
+      .tables()
+      .map((table) => table.name)
+      .join(', ')}`,
+  );
 }
 
 function questionIn(query: URLSearchParams): Question {

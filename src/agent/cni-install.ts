@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSy
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 
-export const PLUGIN = 'cilium-cni';
+const PLUGIN = 'cilium-cni';
 export const CONFLIST = '05-cilium.conflist';
 
 /**

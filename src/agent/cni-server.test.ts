@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import { cidr, ip, parseMac } from '../base/ip.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { CniCode, failed } from '../endpoints/cni-reply.ts';
-import { CNI_SOCKET, serveCni, type CniServerOptions } from './cni-server.ts';
+import { CNI_SOCKET, serveCni } from './cni-server.ts';
+import type { CniServerOptions } from './cni-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'stentor-cni-'));
 const plugin = fileURLToPath(new URL('../../build/cni/cilium-cni', import.meta.url));
@@ -73,7 +74,17 @@ test('ADD reaches the handler and its result the runtime', async () => {
   assert.equal(code, 0);
   assert.equal(JSON.parse(stdout).ips[0].address, '10.244.1.5/32');
   assert.deepEqual(seen, [
-    { kind: 'add', cniVersion: '1.0.0', containerId: 'a3f1', netns: '/var/run/netns/x', ifName: 'eth0', namespace: 'shop', pod: 'cart-0', uid: undefined, network: 'cilium' },
+    {
+      kind: 'add',
+      cniVersion: '1.0.0',
+      containerId: 'a3f1',
+      netns: '/var/run/netns/x',
+      ifName: 'eth0',
+      namespace: 'shop',
+      pod: 'cart-0',
+      uid: undefined,
+      network: 'cilium',
+    },
   ]);
 });
 
@@ -92,7 +103,7 @@ test('VERSION is the same with an agent and without', async () => {
 test('fifty at once, answered out of order, each get their own reply', async () => {
   const handle: CniServerOptions['handle'] = async (request) => {
     const host = request.kind === 'add' ? Number(request.pod.slice(1)) : 0;
-    await new Promise((resolve) => setTimeout(resolve, (host % 5) * 10));
+    await new Promise((resolve) => setTimeout(resolve, (host % 5) * 10)); // so that replies overtake each other
     return added(host);
   };
   await serving({ handle }, async (socket) => {
@@ -102,8 +113,20 @@ test('fifty at once, answered out of order, each get their own reply', async () 
 });
 
 const failures: readonly [name: string, options: Partial<CniServerOptions>, input: Partial<Input>, code: number, says: RegExp][] = [
-  ['a handler that fails', { handle: () => Promise.resolve(failed(CniCode.noAddressLeft, 'Cannot find a free address')) }, {}, 101, /free address/],
-  ['a handler that throws', { handle: () => Promise.reject(new Error('netlink RTM_NEWLINK: EPERM')) }, {}, 100, /shop\/cart-0: netlink RTM_NEWLINK: EPERM/],
+  [
+    'a handler that fails',
+    { handle: () => Promise.resolve(failed(CniCode.noAddressLeft, 'Cannot find a free address')) },
+    {},
+    101,
+    /free address/,
+  ],
+  [
+    'a handler that throws',
+    { handle: () => Promise.reject(new Error('netlink RTM_NEWLINK: EPERM')) },
+    {},
+    100,
+    /shop\/cart-0: netlink RTM_NEWLINK: EPERM/,
+  ],
   ['a handler that never ends', { handle: () => new Promise(() => undefined), timeoutMs: 50 }, {}, 11, /no reply within 50 ms/],
   ['CHECK', {}, { command: 'CHECK' }, 4, /not supported yet/],
   ['no JSON', {}, { stdin: 'x' }, 6, /wanted a JSON object/],

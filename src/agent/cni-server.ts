@@ -5,7 +5,8 @@
 //
 // Every connection is answered: a request that is too long, too slow, or whose handler throws gets an error in CNI's shape.
 
-import { createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
 import type { AddRequest, CniRequest, DelRequest } from '../endpoints/cni-protocol.ts';
 import { cniRequest, standingReply } from '../endpoints/cni-protocol.ts';
@@ -84,7 +85,11 @@ function abandoned(signal: AbortSignal): Promise<string> {
 
 /** Reads to the end of the stream, of LIMIT bytes, or of patience. */
 function requestFrom(socket: Socket, signal: AbortSignal): Promise<CniRequest> {
-  const refused = (code: CniCode, message: string): CniRequest => ({ kind: 'refused', cniVersion: FALLBACK_VERSION, failure: { code, message } });
+  const refused = (code: CniCode, message: string): CniRequest => ({
+    kind: 'refused',
+    cniVersion: FALLBACK_VERSION,
+    failure: { code, message },
+  });
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;

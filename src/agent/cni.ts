@@ -41,7 +41,11 @@ async function add(request: AddRequest, options: CniOptions, cursor: Map<string,
   const { endpoints, engine } = options;
   const key = hostInterfaceOf(request);
   const wrong = netnsTrouble(request.netns);
-  if (wrong !== undefined) return failed(CniCode.invalidEnvironment, `Cannot use CNI_NETNS=${request.netns}: ${wrong}, wanted the path of a pod's network namespace`);
+  if (wrong !== undefined)
+    return failed(
+      CniCode.invalidEnvironment,
+      `Cannot use CNI_NETNS=${request.netns}: ${wrong}, wanted the path of a pod's network namespace`,
+    );
   const present = endpoints.table.get(key);
   const endpoint = present?.netns === request.netns ? present : newEndpoint(request, options, cursor);
   if ('kind' in endpoint) return endpoint;
@@ -77,9 +81,23 @@ function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions
   }
   for (const [i, range] of usable.entries()) cursor.set(cidrText(range), addresses[i] ?? range.ip);
   const id = freeId(rows);
-  if (id === undefined) return failed(CniCode.noAddressLeft, `Cannot number another endpoint: all of ${FIRST_ENDPOINT_ID} to ${LAST_ENDPOINT_ID} are in use`);
+  if (id === undefined)
+    return failed(CniCode.noAddressLeft, `Cannot number another endpoint: all of ${FIRST_ENDPOINT_ID} to ${LAST_ENDPOINT_ID} are in use`);
   const { containerId, ifName, netns, namespace, pod, uid } = request;
-  return { hostInterface, id, interfaceIndex: interfaceIndexOf(id), containerId, interfaceName: ifName, netns, namespace, pod, uid: uid ?? '', addresses, mac: randomMac(), mtu: mtu() };
+  return {
+    hostInterface,
+    id,
+    interfaceIndex: interfaceIndexOf(id),
+    containerId,
+    interfaceName: ifName,
+    netns,
+    namespace,
+    pod,
+    uid: uid ?? '',
+    addresses,
+    mac: randomMac(),
+    mtu: mtu(),
+  };
 }
 
 function freeId(rows: readonly EndpointRow[]): number | undefined {
@@ -125,7 +143,14 @@ function randomMac(): Mac {
   return macFromBytes(bytes);
 }
 
-function attachmentOf({ hostInterface, interfaceName, netns, mac, mtu, addresses }: EndpointRow): Extract<CniReply, { kind: 'added' }>['attachment'] {
+function attachmentOf({
+  hostInterface,
+  interfaceName,
+  netns,
+  mac,
+  mtu,
+  addresses,
+}: EndpointRow): Extract<CniReply, { kind: 'added' }>['attachment'] {
   return {
     interfaces: [
       { name: hostInterface, mac: GATEWAY_MAC },

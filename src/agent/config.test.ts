@@ -22,7 +22,13 @@ function mistakesIn(text: string): readonly string[] {
 test("the seed's values are read unmodified, without a warning", () => {
   const { config, warnings, planned } = configOf(seed, 'values.yaml');
   assert.deepEqual(warnings, []);
-  assert.deepEqual(planned, ['loadBalancer.algorithm', 'loadBalancer.mode', 'l2announcements.enabled', 'localRedirectPolicy', 'hubble.metrics.enabled']);
+  assert.deepEqual(planned, [
+    'loadBalancer.algorithm',
+    'loadBalancer.mode',
+    'l2announcements.enabled',
+    'localRedirectPolicy',
+    'hubble.metrics.enabled',
+  ]);
   assert.deepEqual(config, {
     clusterName: 'home-ops',
     clusterId: 1,
@@ -43,7 +49,14 @@ test("the seed's values are read unmodified, without a warning", () => {
     kubeProxyReplacement: true,
     healthzBindAddress: { host: ip('0.0.0.0'), port: 10256 },
     socketLbHostOnly: false,
-    loadBalancer: { algorithm: 'maglev', mode: 'dsr', serviceTopology: false, noBackendResponse: 'reject', externalClusterIp: false, maglevSeed: '' },
+    loadBalancer: {
+      algorithm: 'maglev',
+      mode: 'dsr',
+      serviceTopology: false,
+      noBackendResponse: 'reject',
+      externalClusterIp: false,
+      maglevSeed: '',
+    },
     nodePort: { first: 30000, last: 32767, addresses: [], bindProtection: true, protectRange: true, healthCheck: true },
     l2announcements: true,
     localRedirectPolicy: true,
@@ -74,7 +87,10 @@ test('an empty file, and keys without a value, are defaults', () => {
 
 const unknown: readonly [yaml: string, mistake: string][] = [
   ['hubble:\n  metric:\n    enabled: [dns]', 'hubble.metric.enabled (line 3) is no known key, did you mean hubble.metrics.enabled'],
-  ['hubble:\n  serviceMonitors:\n    enabled: true', 'hubble.serviceMonitors.enabled (line 3) is no known key, did you mean hubble.serviceMonitor.enabled'],
+  [
+    'hubble:\n  serviceMonitors:\n    enabled: true',
+    'hubble.serviceMonitors.enabled (line 3) is no known key, did you mean hubble.serviceMonitor.enabled',
+  ],
   ['hubble:\n  dashboard:\n    enabled: true', 'hubble.dashboard.enabled (line 3) is no known key, did you mean hubble.dashboards.enabled'],
   ['relay:\n  enabled: true', 'relay.enabled (line 2) is no known key, did you mean hubble.relay.enabled'],
   ['ui:\n  rollOutPods: true', 'ui.rollOutPods (line 2) is no known key, did you mean hubble.ui.rollOutPods'],
@@ -83,30 +99,54 @@ const unknown: readonly [yaml: string, mistake: string][] = [
   ['l2Announcements:\n  enabled: true', 'l2Announcements.enabled (line 2) is no known key, did you mean l2announcements.enabled'],
   ['bpf:\n  masquarade: true', 'bpf.masquarade (line 2) is no known key, did you mean bpf.masquerade'],
   ['masquerade: true', 'masquerade (line 1) is no known key, did you mean bpf.masquerade'],
-  ['loadBalancer:\n  l2announcements:\n    enabled: true', 'loadBalancer.l2announcements.enabled (line 3) is no known key, did you mean l2announcements.enabled'],
+  [
+    'loadBalancer:\n  l2announcements:\n    enabled: true',
+    'loadBalancer.l2announcements.enabled (line 3) is no known key, did you mean l2announcements.enabled',
+  ],
   ['ipv4:\n  nativeRoutingCIDR: 10.0.0.0/8', 'ipv4.nativeRoutingCIDR (line 2) is no known key, did you mean ipv4NativeRoutingCIDR'],
   ['cgroup:\n  hostroot: /x', 'cgroup.hostroot (line 2) is no known key, did you mean cgroup.hostRoot'],
   ['zebra: {}', 'zebra (line 1) is no known key'],
   ['zebra:\n  stripes: 40', 'zebra.stripes (line 2) is no known key'],
 ];
-const sampleOf: Readonly<Record<string, unknown>> = { boolean: true, switch: false, text: 'x', number: 7, port: 7, cidr: '10.0.0.0/8', cidrs: ['10.0.0.0/8'], 'address:port': '127.0.0.1:1', texts: ['x'] };
+const sampleOf: Readonly<Record<string, unknown>> = {
+  boolean: true,
+  switch: false,
+  text: 'x',
+  number: 7,
+  port: 7,
+  cidr: '10.0.0.0/8',
+  cidrs: ['10.0.0.0/8'],
+  'address:port': '127.0.0.1:1',
+  texts: ['x'],
+};
 const sampleAt: Readonly<Record<string, unknown>> = { ipv6NativeRoutingCIDR: 'fd00::/8', 'nodePort.range': '31000,32000' };
 
 test('every value that is said to drive the agent changes its configuration, or is refused or warned of', () => {
   const byDefault = configOf('', 'v').config;
   for (const [path, type, standard, , drives] of valueRows) {
     if (drives !== 'agent' || type === 'any' || (typeof type !== 'string' && type.length === 1)) continue;
-    const usual = typeof type === 'string' ? (typeof standard === 'string' && standard.startsWith('/') ? '/x' : sampleOf[type]) : type.find((word) => word !== standard);
+    const usual =
+      typeof type === 'string'
+        ? typeof standard === 'string' && standard.startsWith('/')
+          ? '/x'
+          : sampleOf[type]
+        : type.find((word) => word !== standard);
     const value = sampleAt[path] ?? (typeof standard === 'boolean' ? !standard : usual);
     const nested = path.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
     const whole: object = { ...(nested as object), ...companyOf(path) }; // a path has a name at least
     try {
-      const { config, warnings } = configOf(JSON.stringify(path === 'prometheus.port' ? { prometheus: { enabled: true, port: value } } : whole), 'v');
+      const { config, warnings } = configOf(
+        JSON.stringify(path === 'prometheus.port' ? { prometheus: { enabled: true, port: value } } : whole),
+        'v',
+      );
       const unlike = path === 'prometheus.port' ? configOf('prometheus: {enabled: true}', 'v').config : byDefault;
       assert.ok(warnings.length > 0 || JSON.stringify(config) !== JSON.stringify(unlike), `${path} changes nothing`);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      assert.ok(valueNotes.some(([noted]) => noted === path), error.message);
+      assert.ok(
+        valueNotes.some(([noted]) => noted === path),
+        error.message,
+      );
     }
   }
 });
@@ -133,10 +173,16 @@ const wrong: readonly [yaml: string, mistake: string][] = [
   ['ipv4NativeRoutingCIDR: fd00::/8', 'ipv4NativeRoutingCIDR (line 1) is "fd00::/8", wanted an IPv4 prefix'],
   ['k8sServiceHost: a\nk8sServicePort: 99999', 'k8sServicePort (line 2) is 99999, wanted a port from 1 to 65535'],
   ['k8sServiceHost: a', 'k8sServicePort is not set, wanted the port of k8sServiceHost'],
-  ['kubeProxyReplacementHealthzBindAddr: :10256', 'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256'],
+  [
+    'kubeProxyReplacementHealthzBindAddr: :10256',
+    'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256',
+  ],
   ['hubble:\n  metrics:\n    enabled: {dns: true}', 'hubble.metrics.enabled (line 3) is {"dns":true}, wanted a list of texts'],
   ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767'],
-  ['kubeProxyReplacement: false\nl2announcements:\n  enabled: true', 'kubeProxyReplacement (line 1) is false, wanted true, as l2announcements.enabled is true'],
+  [
+    'kubeProxyReplacement: false\nl2announcements:\n  enabled: true',
+    'kubeProxyReplacement (line 1) is false, wanted true, as l2announcements.enabled is true',
+  ],
   ['cgroup:\n  hostRoot: sys/fs/cgroup', 'cgroup.hostRoot (line 2) is "sys/fs/cgroup", wanted an absolute path'],
   ['- a\n- b', 'the file is ["a","b"], wanted one of 68 keys under it'],
 ];
@@ -150,11 +196,17 @@ for (const [yaml, mistake] of wrong)
 
 test('a value whose meaning cannot be honoured is refused with the reason', () => {
   assert.match(mistakesIn('routingMode: tunnel')[0] ?? '', /^routingMode \(line 1\) is "tunnel": this version does not encapsulate/);
-  assert.match(mistakesIn('encryption:\n  enabled: true')[0] ?? '', /^encryption\.enabled \(line 2\) is true: traffic between nodes would go in clear/);
+  assert.match(
+    mistakesIn('encryption:\n  enabled: true')[0] ?? '',
+    /^encryption\.enabled \(line 2\) is true: traffic between nodes would go in clear/,
+  );
 });
 
 test('a known value without effect gives a warning that names it, unless it is the default', () => {
-  const { warnings } = configOf('bpf:\n  ctTcpMax: 1000\n  ctAnyMax: 262144\n  masquerade: false\nhubble:\n  redact: {enabled: true}\n', 'values.yaml');
+  const { warnings } = configOf(
+    'bpf:\n  ctTcpMax: 1000\n  ctAnyMax: 262144\n  masquerade: false\nhubble:\n  redact: {enabled: true}\n',
+    'values.yaml',
+  );
   assert.deepEqual(
     warnings.map(({ object, message }) => [object, message.split(';')[0]]),
     [
@@ -166,24 +218,36 @@ test('a known value without effect gives a warning that names it, unless it is t
 });
 
 test('every mistake is found at once, and the message names the file', () => {
-  assert.throws(() => configOf('cluster:\n  id: -1\nMtu: 1500\nroutingMode: tunnel\n', 'my/values.yaml'), (error: unknown) => {
-    assert.ok(error instanceof ConfigError);
-    assert.equal(error.code, 'InvalidConfig');
-    assert.match(error.message, /^Cannot use my\/values\.yaml: 3 mistakes\n  cluster\.id .*\n  Mtu \(line 3\) is no known key, did you mean MTU\n  routingMode/);
-    return true;
-  });
+  assert.throws(
+    () => configOf('cluster:\n  id: -1\nMtu: 1500\nroutingMode: tunnel\n', 'my/values.yaml'),
+    (error: unknown) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.code, 'InvalidConfig');
+      assert.match(
+        error.message,
+        /^Cannot use my\/values\.yaml: 3 mistakes\n  cluster\.id .*\n  Mtu \(line 3\) is no known key, did you mean MTU\n  routingMode/,
+      );
+      return true;
+    },
+  );
 });
 
 test('what is no YAML, or too much of it, is one mistake', () => {
-  for (const text of ['a: b: c', 'hubble: {', '"', 'cluster:\n  id: 1\n  id: 2']) assert.match(mistakesIn(text)[0] ?? 'none', /^is no YAML: .*line \d/);
-  const bomb = ['a: &a [x, x, x, x, x, x, x, x, x]', ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefg'[i]}`).join(', ')}]`)].join('\n');
+  for (const text of ['a: b: c', 'hubble: {', '"', 'cluster:\n  id: 1\n  id: 2'])
+    assert.match(mistakesIn(text)[0] ?? 'none', /^is no YAML: .*line \d/);
+  const bomb = [
+    'a: &a [x, x, x, x, x, x, x, x, x]',
+    ...'bcdefgh'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefg'[i]}`).join(', ')}]`),
+  ].join('\n');
   assert.match(mistakesIn(bomb)[0] ?? 'none', /Excessive alias count/);
 });
 
 test('anchors and merges are read, as Helm reads them', () => {
   const { config } = configOf('cluster: &c\n  name: a\n  id: 7\n', 'v');
   assert.equal(config.clusterId, 7);
-  assert.deepEqual(mistakesIn('hubble: &x\n  enabled: true\n  ui: {enabled: true}\noperator:\n  <<: *x\n'), ['operator.ui.enabled is no known key, did you mean hubble.ui.enabled']);
+  assert.deepEqual(mistakesIn('hubble: &x\n  enabled: true\n  ui: {enabled: true}\noperator:\n  <<: *x\n'), [
+    'operator.ui.enabled is no known key, did you mean hubble.ui.enabled',
+  ]);
 });
 
 test('the table of values is in itself consistent', () => {
@@ -191,7 +255,8 @@ test('the table of values is in itself consistent', () => {
   assert.equal(new Set(paths).size, paths.length);
   for (const path of paths) assert.ok(!paths.some((other) => other.startsWith(`${path}.`)), `${path} is a key and a folder`);
   for (const [path, type, byDefault, state, drives, meaning] of valueRows) {
-    if (type !== 'any' && byDefault !== undefined && byDefault !== '') assert.deepEqual(readValue(type, byDefault), { value: byDefault }, path);
+    if (type !== 'any' && byDefault !== undefined && byDefault !== '')
+      assert.deepEqual(readValue(type, byDefault), { value: byDefault }, path);
     assert.equal(state === 'acts', drives !== 'none', path);
     assert.match(meaning, /^\S.*[^.]$/, path);
   }

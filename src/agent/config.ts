@@ -3,9 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { messageOf, StentorError } from '../base/errors.ts';
-import { familyOf, parseCidr, port, type Cidr, type Family, type Ip, type Port } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
-import { hostPort, valuesIn, type Value, type Values } from './values.ts';
+import { familyOf, parseCidr, port } from '../base/ip.ts';
+import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import { hostPort, valuesIn } from './values.ts';
+import type { Value, Values } from './values.ts';
 
 /** 'auto': as the podCIDRs of the nodes say. */
 export type FamilySwitch = 'auto' | boolean;
@@ -53,7 +56,15 @@ export type Config = {
   readonly l2announcements: boolean;
   readonly localRedirectPolicy: boolean;
   readonly cni: { readonly install: boolean; readonly exclusive: boolean; readonly binPath: string; readonly confPath: string };
-  readonly hubble: { readonly enabled: boolean; readonly metrics: readonly string[]; readonly metricsPort: Port; readonly socketPath: string; readonly listenAddress: string; readonly capacity: number; readonly tls: boolean };
+  readonly hubble: {
+    readonly enabled: boolean;
+    readonly metrics: readonly string[];
+    readonly metricsPort: Port;
+    readonly socketPath: string;
+    readonly listenAddress: string;
+    readonly capacity: number;
+    readonly tls: boolean;
+  };
   readonly healthPort: Port;
   readonly prometheus: { readonly port: Port } | undefined;
   readonly debug: boolean;
@@ -63,7 +74,10 @@ export type Config = {
 export class ConfigError extends StentorError {
   readonly mistakes: readonly string[];
   constructor(file: string, mistakes: readonly string[]) {
-    super('InvalidConfig', `Cannot use ${file}: ${mistakes.length === 1 ? 'one mistake' : `${mistakes.length} mistakes`}\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`);
+    super(
+      'InvalidConfig',
+      `Cannot use ${file}: ${mistakes.length === 1 ? 'one mistake' : `${mistakes.length} mistakes`}\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`,
+    );
     this.mistakes = mistakes;
   }
 }
@@ -99,7 +113,12 @@ export function configOf(text: string, file: string): ConfigAndWarnings {
   );
   if (mistakes.length > 0) throw new ConfigError(file, mistakes);
   const warnings = values.warnings.map(({ path, message }) =>
-    problem({ object: `Config ${path}`, reason: 'ValueWithoutEffect', message, advice: `Remove ${path} from the values, or accept that it does nothing` }),
+    problem({
+      object: `Config ${path}`,
+      reason: 'ValueWithoutEffect',
+      message,
+      advice: `Remove ${path} from the values, or accept that it does nothing`,
+    }),
   );
   return { config, warnings, planned: values.planned };
 }
@@ -110,7 +129,8 @@ function configFrom(values: Values, complain: Complain): Config {
   const flag = (path: string) => values.get(path) === true;
   const text = (path: string) => String(values.get(path) ?? '');
   const listenAt = hostPort(text('kubeProxyReplacementHealthzBindAddr'));
-  if (flag('l2announcements.enabled') && !flag('kubeProxyReplacement')) complain('kubeProxyReplacement', 'true, as l2announcements.enabled is true');
+  if (flag('l2announcements.enabled') && !flag('kubeProxyReplacement'))
+    complain('kubeProxyReplacement', 'true, as l2announcements.enabled is true');
   return {
     ...clusterFrom(values, complain),
     serviceProxyName: text('k8s.serviceProxyName'),
@@ -133,7 +153,12 @@ function configFrom(values: Values, complain: Complain): Config {
     nodePort: nodePortsFrom(values, complain),
     l2announcements: flag('l2announcements.enabled'),
     localRedirectPolicy: flag('localRedirectPolicy') || flag('localRedirectPolicies.enabled'),
-    cni: { install: flag('cni.install'), exclusive: flag('cni.exclusive'), binPath: absolute(values, 'cni.binPath', complain), confPath: absolute(values, 'cni.confPath', complain) },
+    cni: {
+      install: flag('cni.install'),
+      exclusive: flag('cni.exclusive'),
+      binPath: absolute(values, 'cni.binPath', complain),
+      confPath: absolute(values, 'cni.confPath', complain),
+    },
     hubble: hubbleFrom(values, complain),
     healthPort: portAt(values, 'healthPort'),
     prometheus: flag('prometheus.enabled') ? { port: portAt(values, 'prometheus.port') } : undefined,
@@ -166,7 +191,8 @@ function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
 
 function clusterFrom(values: Values, complain: Complain): Pick<Config, 'clusterName' | 'clusterId' | 'kubernetes'> {
   const clusterName = String(values.get('cluster.name'));
-  if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(clusterName)) complain('cluster.name', 'lower-case letters, digits and hyphens, at most 32');
+  if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(clusterName))
+    complain('cluster.name', 'lower-case letters, digits and hyphens, at most 32');
   const clusterId = Number(values.get('cluster.id'));
   if (!Number.isInteger(clusterId) || clusterId > 255) complain('cluster.id', 'a whole number from 0 to 255');
   const host = String(values.get('k8sServiceHost'));

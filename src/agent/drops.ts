@@ -5,11 +5,17 @@ import type { Clock } from '../base/clock.ts';
 import type { Table } from '../base/table.ts';
 import { eventCodec } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { dropOf, type Drop } from '../flows/drop-event.ts';
+import { dropOf } from '../flows/drop-event.ts';
+import type { Drop } from '../flows/drop-event.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { recordsIn, RingBuffer } from '../kernel/ringbuf.ts';
 
-export type DropsOptions = { readonly events: BpfMap; readonly endpoints: Table<string, EndpointRow>; readonly clock: Clock; readonly signal: AbortSignal };
+export type DropsOptions = {
+  readonly events: BpfMap;
+  readonly endpoints: Table<string, EndpointRow>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+};
 
 export type Drops = {
   /** Oldest first. */

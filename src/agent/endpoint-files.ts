@@ -68,7 +68,9 @@ export function readEndpoints(directory: string): { readonly rows: readonly Endp
 }
 
 function filesIn(directory: string): string[] {
-  return readdirSync(directory).filter((file) => file.endsWith(SUFFIX) && !file.startsWith('.')).map((name) => join(directory, name));
+  return readdirSync(directory)
+    .filter((file) => file.endsWith(SUFFIX) && !file.startsWith('.'))
+    .map((name) => join(directory, name));
 }
 
 function endpointIn(path: string): EndpointRow | string {

@@ -5,11 +5,18 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { codeOf, messageOf } from '../base/errors.ts';
 import { createServer } from '../base/node-http.ts';
-import { addressPort, ip, type Ip, type Port } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { addressPort, ip } from '../base/ip.ts';
+import type { Ip, Port } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 
 /** Times are milliseconds since the Unix epoch. `reason` says why it is not healthy. */
-export type AgentHealth = { readonly healthy: boolean; /** When the service maps were last made equal to the tables. */ readonly lastUpdated: number; readonly currentTime: number; readonly reason: string | undefined };
+export type AgentHealth = {
+  readonly healthy: boolean;
+  /** When the service maps were last made equal to the tables. */ readonly lastUpdated: number;
+  readonly currentTime: number;
+  readonly reason: string | undefined;
+};
 
 export type HealthOptions = {
   /** Port of the agent's own /healthz on 127.0.0.1 and ::1. */
@@ -23,14 +30,30 @@ export type HealthOptions = {
   readonly retryMs?: number;
 };
 
-type Listener = { readonly host: Ip; readonly port: Port; readonly setting: string; readonly contentType: string; readonly answer: (path: string, health: AgentHealth) => Answer };
+type Listener = {
+  readonly host: Ip;
+  readonly port: Port;
+  readonly setting: string;
+  readonly contentType: string;
+  readonly answer: (path: string, health: AgentHealth) => Answer;
+};
 type Started = { readonly kind: 'serves'; readonly server: Server } | { readonly kind: 'problem'; readonly problem: Problem };
 type Answer = { readonly status: number; readonly body: string };
 
 /** Serves until disposed. Does not throw: what cannot be served is reported, and tried again. */
 export async function serveHealth({ healthPort, proxy, health, report, retryMs = 10_000 }: HealthOptions): Promise<AsyncDisposable> {
-  const loopback = (host: Ip): Listener => ({ host, port: healthPort, setting: 'healthPort', contentType: 'text/plain; charset=utf-8', answer: agentAnswer });
-  const listeners = [loopback(ip('127.0.0.1')), loopback(ip('::1')), ...(proxy ? [{ ...proxy, setting: 'kubeProxyReplacementHealthzBindAddr', contentType: 'application/json', answer: proxyAnswer }] : [])];
+  const loopback = (host: Ip): Listener => ({
+    host,
+    port: healthPort,
+    setting: 'healthPort',
+    contentType: 'text/plain; charset=utf-8',
+    answer: agentAnswer,
+  });
+  const listeners = [
+    loopback(ip('127.0.0.1')),
+    loopback(ip('::1')),
+    ...(proxy ? [{ ...proxy, setting: 'kubeProxyReplacementHealthzBindAddr', contentType: 'application/json', answer: proxyAnswer }] : []),
+  ];
   const started = new Map<Listener, Started>();
   let retry: NodeJS.Timeout | undefined;
   const startMissing = async () => {
@@ -38,7 +61,11 @@ export async function serveHealth({ healthPort, proxy, health, report, retryMs =
     for (const listener of missing) started.set(listener, await start(listener, health));
     const problems = [...started.values()].flatMap((result) => (result.kind === 'problem' ? [result.problem] : []));
     report(problems);
-    if (problems.length > 0) retry = setTimeout(() => (running = startMissing()), retryMs).unref();
+    if (problems.length === 0) return;
+    const again = () => {
+      running = startMissing();
+    };
+    retry = setTimeout(again, retryMs).unref();
   };
   let running = startMissing();
   await running;
@@ -46,7 +73,7 @@ export async function serveHealth({ healthPort, proxy, health, report, retryMs =
     async [Symbol.asyncDispose]() {
       await running;
       clearTimeout(retry);
-      await Promise.all([...started.values()].map((result) => (result.kind === 'serves' ? stop(result.server) : undefined)));
+      await Promise.all([...started.values()].flatMap((result) => (result.kind === 'serves' ? [stop(result.server)] : [])));
     },
   };
 }
@@ -61,7 +88,10 @@ function agentAnswer(path: string, { healthy, reason }: AgentHealth): Answer {
 export function proxyAnswer(path: string, { healthy, lastUpdated, currentTime }: AgentHealth): Answer {
   if (path !== '/healthz' && path !== '/livez') return { status: 404, body: '' };
   const updated = healthy ? currentTime : lastUpdated;
-  return { status: healthy ? 200 : 503, body: `{"lastUpdated": ${JSON.stringify(goTime(updated))},"currentTime": ${JSON.stringify(goTime(currentTime))}}` };
+  return {
+    status: healthy ? 200 : 503,
+    body: `{"lastUpdated": ${JSON.stringify(goTime(updated))},"currentTime": ${JSON.stringify(goTime(currentTime))}}`,
+  };
 }
 
 /** Go's time.Time.String() in UTC: '2025-09-10 12:00:00.5 +0000 UTC'. */
@@ -84,7 +114,9 @@ async function start(listener: Listener, health: () => AgentHealth): Promise<Sta
   } catch (error) {
     // A node without IPv6 has no ::1, and nobody there can ask at it.
     const absent = codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'EAFNOSUPPORT';
-    return absent && listener.setting === 'healthPort' && listener.host === '::1' ? { kind: 'serves', server } : { kind: 'problem', problem: cannotListen(listener, error) };
+    return absent && listener.setting === 'healthPort' && listener.host === '::1'
+      ? { kind: 'serves', server }
+      : { kind: 'problem', problem: cannotListen(listener, error) };
   }
 }
 
@@ -94,7 +126,9 @@ function cannotListen({ host, port, setting }: Listener, error: unknown): Proble
     object: `Config ${setting}`,
     reason: inUse ? 'PortInUse' : 'CannotListen',
     message: `Cannot serve /healthz at ${addressPort(host, port)}: ${messageOf(error)}`,
-    advice: inUse ? `Find who listens there with 'ss -ltnp sport = ${port}' (a kube-proxy that still runs, perhaps), or choose another port in ${setting}` : `Choose an address of this node in ${setting}`,
+    advice: inUse
+      ? `Find who listens there with 'ss -ltnp sport = ${port}' (a kube-proxy that still runs, perhaps), or choose another port in ${setting}`
+      : `Choose an address of this node in ${setting}`,
   });
 }
 

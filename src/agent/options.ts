@@ -28,7 +28,8 @@ export function agentOptions(args: readonly string[]): AgentOptions {
   const { values } = parsed(args);
   const { refresh, kubeconfig, ...rest } = values;
   const seconds = Number(refresh);
-  if (!(seconds >= 1 && seconds <= 86_400)) throw new StentorError('BadOption', `Cannot start the agent with --refresh ${refresh}, wanted seconds from 1 to 86400`);
+  if (!(seconds >= 1 && seconds <= 86_400))
+    throw new StentorError('BadOption', `Cannot start the agent with --refresh ${refresh}, wanted seconds from 1 to 86400`);
   return { ...rest, kubeconfig, refreshMs: seconds * 1000 };
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What new pods get: their ranges and their MTU.
 
-import { familyOf, type Cidr } from '../base/ip.ts';
+import { familyOf } from '../base/ip.ts';
+import type { Cidr } from '../base/ip.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Config } from './config.ts';
 
@@ -15,7 +16,9 @@ export function podRanges(nodes: NodeTables, self: string, config: Pick<Config, 
   const ranges = node.podCidrs.filter((range) => wanted[familyOf(range.ip)] !== false);
   const missing = ([4, 6] as const).find((family) => wanted[family] === true && !ranges.some((range) => familyOf(range.ip) === family));
   if (missing !== undefined) return `Node ${self} has no IPv${missing} range in spec.podCIDRs, and ipv${missing}.enabled wants one`;
-  return ranges.length > 0 ? ranges : `Node ${self} has no range in spec.podCIDRs, wanted one that kube-controller-manager assigns (--allocate-node-cidrs)`;
+  return ranges.length > 0
+    ? ranges
+    : `Node ${self} has no range in spec.podCIDRs, wanted one that kube-controller-manager assigns (--allocate-node-cidrs)`;
 }
 
 /** The smallest of the uplinks', so that a pod's packet fits whichever way it leaves. */

@@ -65,17 +65,25 @@ export function providersOf(insides: Insides): Providers {
     ips: () => ipList(insides),
     trace: (question) => traceAnswer(question, insides),
     tables: () => tables.map(({ name, size, complete }) => ({ name, rows: size, complete })),
-    table: (name) => tables.find((one) => one.name === name) && Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
-    differences: () => reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),
-    problems: () => Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
+    table: (name) =>
+      tables.find((one) => one.name === name) &&
+      Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
+    differences: () =>
+      reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),
+    problems: () =>
+      Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
     drops: () => drops.recent().map((drop) => ({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) })),
-    followDrops: (listener, signal) => drops.follow((drop) => listener({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) }), signal),
+    followDrops: (listener, signal) =>
+      drops.follow((drop) => listener({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) }), signal),
   };
 }
 
 function tablesOf({ services, nodes, endpoints, identities, problems }: Insides): readonly Table<string, unknown>[] {
-  const groups = [services, nodes, endpoints, identities].flatMap((group) => Object.values(group));
-  const found = groups.filter((value): value is Table<string, unknown> => typeof value === 'object' && 'entries' in value && 'complete' in value && 'size' in value);
+  const groups = [services, nodes, endpoints, identities].flatMap((group): unknown[] => Object.values(group));
+  const found = groups.filter(
+    (value): value is Table<string, unknown> =>
+      typeof value === 'object' && value !== null && 'entries' in value && 'complete' in value && 'size' in value,
+  );
   return [...found, nodes.hooks.table, problems.table].toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -90,10 +98,16 @@ function serviceRows({ frontends, slots, sets, backends, backendIds }: ServiceTa
   const byId = new Map(Array.from(backendIds.entries(), ([key, { id }]) => [id, key]));
   return Array.from(frontends.entries(), ([key, frontend]) => {
     const row = slots.get(frontend.set);
-    const states = new Map(sets.get(frontend.set)?.backends.map((backend) => [`${addressPort(backend.address, backend.port)}/${backend.protocol}`, backend.state]));
+    const states = new Map(
+      sets
+        .get(frontend.set)
+        ?.backends.map((backend) => [`${addressPort(backend.address, backend.port)}/${backend.protocol}`, backend.state]),
+    );
     const rows = (row?.backends ?? []).flatMap((id, slot) => {
       const address = byId.get(id);
-      return address !== undefined && backends.has(address) ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }] : [];
+      return address !== undefined && backends.has(address)
+        ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }]
+        : [];
     });
     return { id: row?.id ?? 0, service: frontend.service, frontend: key, type: frontend.type, backends: rows };
   }).toSorted((a, b) => a.id - b.id);
@@ -113,14 +127,22 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
     kubernetes: await insides.kubernetes(),
     cni: insides.cni(),
     kubeProxyReplacement: config.kubeProxyReplacement,
-    devices: Array.from(nodes.uplinks.entries(), ([, { name, ipv4, ipv6, directRouting }]) => ({ name, addresses: [ipv4, ipv6].filter((address) => address !== undefined), directRouting })),
+    devices: Array.from(nodes.uplinks.entries(), ([, { name, ipv4, ipv6, directRouting }]) => ({
+      name,
+      addresses: [ipv4, ipv6].filter((address) => address !== undefined),
+      directRouting,
+    })),
     ipam: (nodes.nodes.get(self)?.podCidrs ?? []).map((range) => ({
       prefix: cidrText(range),
       allocated: addresses.filter(({ address }) => cidrContains(range, address)).length,
       capacity: usableSize(range),
     })),
     allocations: addresses,
-    masquerade: { ipv4: config.masquerade.ipv4, ipv6: config.masquerade.ipv6, except: config.nativeRoutingCidrs.length > 0 ? config.nativeRoutingCidrs.map(cidrText) : [...new Set(native.map(cidrText))] },
+    masquerade: {
+      ipv4: config.masquerade.ipv4,
+      ipv6: config.masquerade.ipv6,
+      except: config.nativeRoutingCidrs.length > 0 ? config.nativeRoutingCidrs.map(cidrText) : [...new Set(native.map(cidrText))],
+    },
     controllers: controllersOf(insides),
     maps: mapRows(insides),
     problems: problems.table.size,
@@ -130,9 +152,21 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
 function controllersOf({ sources, reconcilers, slow }: Insides): ControllerRow[] {
   const reconciled = ({ name, failures, error, refused }: ReconcilerStatus): ControllerRow => {
     const message = error ?? refused.values().next().value;
-    return { name: `reconcile-${name}`, lastSuccess: undefined, lastError: undefined, failures: message === undefined ? 0 : failures, message };
+    return {
+      name: `reconcile-${name}`,
+      lastSuccess: undefined,
+      lastError: undefined,
+      failures: message === undefined ? 0 : failures,
+      message,
+    };
   };
-  const watched = sources.map(({ status: { name, failures, error, lastSuccess, lastError } }) => ({ name: `watch-${name}`, lastSuccess, lastError, failures: error === undefined ? 0 : failures, message: error }));
+  const watched = sources.map(({ status: { name, failures, error, lastSuccess, lastError } }) => ({
+    name: `watch-${name}`,
+    lastSuccess,
+    lastError,
+    failures: error === undefined ? 0 : failures,
+    message: error,
+  }));
   return [...watched, ...[...reconcilers, ...slow].map((one) => reconciled(one.status))];
 }
 

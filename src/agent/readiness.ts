@@ -41,7 +41,9 @@ const VERSION_DEADLINE_MS = 3000;
 
 export function readinessOf(options: ReadinessOptions): Readiness {
   const { config, log } = options;
-  let cni: Health = config.cni.install ? { ok: false, message: 'not installed yet' } : { ok: true, message: 'not installed, as cni.install says' };
+  let cni: Health = config.cni.install
+    ? { ok: false, message: 'not installed yet' }
+    : { ok: true, message: 'not installed, as cni.install says' };
   let lastUpdated = 0;
   const health = (): AgentHealth => {
     const reason = missing(options) ?? (cni.ok ? undefined : `CNI: ${cni.message}`);
@@ -68,7 +70,8 @@ export function readinessOf(options: ReadinessOptions): Readiness {
 /** What is missing before pods can be served, or what fails. */
 function missing({ sources, walks, attachments, nodes, self, config }: ReadinessOptions): string | undefined {
   const unsynced = sources.find((source) => !source.status.synced);
-  if (unsynced) return `${unsynced.name} of the Kubernetes API are not known yet${unsynced.status.error === undefined ? '' : `: ${unsynced.status.error}`}`;
+  if (unsynced)
+    return `${unsynced.name} of the Kubernetes API are not known yet${unsynced.status.error === undefined ? '' : `: ${unsynced.status.error}`}`;
   const ranges = podRanges(nodes, self, config);
   if (typeof ranges === 'string') return ranges;
   if (nodes.uplinks.size === 0) return `No interface has an address of Node ${self} or a default route, wanted an uplink`;
@@ -93,7 +96,10 @@ function install({ config, build }: ReadinessOptions): Health {
 /** '1.33 (v1.33.1) [linux/amd64]'. */
 async function versionOf(client: KubeClient): Promise<Health> {
   try {
-    const found = await client.get<{ major?: string; minor?: string; gitVersion?: string; platform?: string }>('/version', AbortSignal.timeout(VERSION_DEADLINE_MS));
+    const found = await client.get<{ major?: string; minor?: string; gitVersion?: string; platform?: string }>(
+      '/version',
+      AbortSignal.timeout(VERSION_DEADLINE_MS),
+    );
     return { ok: true, message: `${found.major}.${found.minor} (${found.gitVersion}) [${found.platform}]` };
   } catch (error) {
     return { ok: false, message: messageOf(error) };

@@ -46,11 +46,17 @@ export type Everything = {
 };
 
 export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, state, links }: Everything): Reconcilers {
-  const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) => reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
+  const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
+    reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state));
   const podLinks = reconciler(endpoints.podLinks, podLinkTarget(netlink), { same: samePodLink, waitsFor: (key) => files.trouble(key) });
-  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs), { waitsFor: (key) => podLinks.trouble(key) });
-  const podOf = (address: string) => [...endpoints.endpoints.by('address', address)].map((endpoint) => podFilters.trouble(endpoint.hostInterface)).find((trouble) => trouble !== undefined);
+  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs), {
+    waitsFor: (key) => podLinks.trouble(key),
+  });
+  const podOf = (address: string) =>
+    [...endpoints.endpoints.by('address', address)]
+      .map((endpoint) => podFilters.trouble(endpoint.hostInterface))
+      .find((trouble) => trouble !== undefined);
   const entries = map(endpoints.entries, mapKinds.endpoints, { waitsFor: podOf });
   const routes = reconciler(nodes.routes, routeTarget(netlink));
   return {
@@ -59,18 +65,30 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
       [files, podLinks, podFilters, entries],
       [routes],
       [map(nodes.ipcache, mapKinds.ipcache), map(nodes.deviceEntries, mapKinds.devices)],
-      [map(services.lbBackends, mapKinds.lbBackends), map(services.lbSlots, mapKinds.lbSlots), map(services.lbServices, mapKinds.lbServices), map(services.lbAddresses, mapKinds.lbAddresses)],
+      [
+        map(services.lbBackends, mapKinds.lbBackends),
+        map(services.lbSlots, mapKinds.lbSlots),
+        map(services.lbServices, mapKinds.lbServices),
+        map(services.lbAddresses, mapKinds.lbAddresses),
+      ],
     ],
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     needs: [
-      ...[files, podLinks, podFilters].map((one) => ({ reconciler: one, keysOf: ({ hostInterface }: { readonly hostInterface: string }) => [hostInterface] })),
+      ...[files, podLinks, podFilters].map((one) => ({
+        reconciler: one,
+        keysOf: ({ hostInterface }: { readonly hostInterface: string }) => [hostInterface],
+      })),
       { reconciler: entries, keysOf: ({ addresses }) => addresses },
     ],
   };
 }
 
-type Losers = Pick<Everything, 'endpoints' | 'nodes'> & { readonly routes: Reconciler; readonly podLinks: Reconciler; readonly podFilters: Reconciler };
+type Losers = Pick<Everything, 'endpoints' | 'nodes'> & {
+  readonly routes: Reconciler;
+  readonly podLinks: Reconciler;
+  readonly podFilters: Reconciler;
+};
 
 /** What is wanted and yet gone is written again; what we removed ourselves is not wanted by then. */
 function doubtLost(loss: Loss, { endpoints, nodes, routes, podLinks, podFilters }: Losers): void {

@@ -32,5 +32,8 @@ test('everything that is missing is named at once', () => {
 });
 
 test('without socket programs no cgroup is asked for', () => {
-  assert.throws(() => requireNode({ bpfRoot: '/proc', cgroupRoot: '/nowhere', kubeProxyReplacement: false }), (error: Error) => !error.message.includes('cgroup'));
+  assert.throws(
+    () => requireNode({ bpfRoot: '/proc', cgroupRoot: '/nowhere', kubeProxyReplacement: false }),
+    (error: Error) => !error.message.includes('cgroup'),
+  );
 });

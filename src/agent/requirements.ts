@@ -21,16 +21,28 @@ type Needs = Pick<Config, 'bpfRoot' | 'cgroupRoot' | 'kubeProxyReplacement'>;
 
 /** Throws MissingRequirement. */
 export function requireNode(config: Needs): void {
-  const missing = [missingCapabilities(readFileSync('/proc/self/status', 'utf8')), ...missingMounts(config)].filter((sentence) => sentence !== undefined);
+  const missing = [missingCapabilities(readFileSync('/proc/self/status', 'utf8')), ...missingMounts(config)].filter(
+    (sentence) => sentence !== undefined,
+  );
   if (missing.length > 0) throw new MissingRequirement(missing);
 }
 
 /** A sentence for each filesystem that is not where the values say. */
 export function missingMounts({ bpfRoot, cgroupRoot, kubeProxyReplacement }: Needs): string[] {
   const wanted = [
-    unlessOn('bpf', bpfRoot, `Cannot keep the data plane in ${bpfRoot}`, `mount a bpf filesystem there (mount -t bpf bpf ${bpfRoot}), or name one in bpf.root`),
+    unlessOn(
+      'bpf',
+      bpfRoot,
+      `Cannot keep the data plane in ${bpfRoot}`,
+      `mount a bpf filesystem there (mount -t bpf bpf ${bpfRoot}), or name one in bpf.root`,
+    ),
     kubeProxyReplacement
-      ? unlessOn('cgroup2', cgroupRoot, `Cannot attach the socket programs to ${cgroupRoot}`, `mount cgroup2 there (mount -t cgroup2 cgroup2 ${cgroupRoot}), or name its root in cgroup.hostRoot`)
+      ? unlessOn(
+          'cgroup2',
+          cgroupRoot,
+          `Cannot attach the socket programs to ${cgroupRoot}`,
+          `mount cgroup2 there (mount -t cgroup2 cgroup2 ${cgroupRoot}), or name its root in cgroup.hostRoot`,
+        )
       : undefined,
   ];
   return wanted.filter((sentence) => sentence !== undefined);

@@ -12,9 +12,29 @@ import { troublesOf } from './troubles.ts';
 function setup() {
   const endpoints = table<string, EndpointRow>('endpoints');
   const mac = parseMac('02:00:00:00:00:01') ?? assert.fail();
-  endpoints.writer('test').put('lxc1', { hostInterface: 'lxc1', id: 1, interfaceIndex: 1, containerId: 'c', interfaceName: 'eth0', netns: '/x', namespace: 'shop', pod: 'cart', uid: '', addresses: [], mac, mtu: 1500 });
+  endpoints.writer('test').put('lxc1', {
+    hostInterface: 'lxc1',
+    id: 1,
+    interfaceIndex: 1,
+    containerId: 'c',
+    interfaceName: 'eth0',
+    netns: '/x',
+    namespace: 'shop',
+    pod: 'cart',
+    uid: '',
+    addresses: [],
+    mac,
+    mtu: 1500,
+  });
   const refused = new Map<string, string>();
-  const status: { -readonly [name in keyof ReconcilerStatus]: ReconcilerStatus[name] } = { name: 'pod_links', entries: 0, pending: 0, failures: 0, error: undefined, refused };
+  const status: { -readonly [name in keyof ReconcilerStatus]: ReconcilerStatus[name] } = {
+    name: 'pod_links',
+    entries: 0,
+    pending: 0,
+    failures: 0,
+    error: undefined,
+    refused,
+  };
   let now = 0;
   const troubles = troublesOf({ reconcilers: [{ status }], endpoints, clock: { now: () => 0, monotonic: () => now } });
   const at = (ms: number) => {
@@ -32,7 +52,10 @@ test('what lasts for two seconds is told, and only for as long as it lasts', () 
   assert.deepEqual(at(1000), []);
   refused.set('lxc1', 'no namespace').set('lxc2', 'no device');
   assert.deepEqual(at(2000), [], 'it was over in between');
-  assert.deepEqual(at(4000), ['Pod shop/cart CannotProgram: pod_links lxc1: no namespace', 'Target pod_links lxc2 CannotProgram: pod_links lxc2: no device']);
+  assert.deepEqual(at(4000), [
+    'Pod shop/cart CannotProgram: pod_links lxc1: no namespace',
+    'Target pod_links lxc2 CannotProgram: pod_links lxc2: no device',
+  ]);
   refused.delete('lxc1');
   assert.deepEqual(at(4100), ['Target pod_links lxc2 CannotProgram: pod_links lxc2: no device']);
 });

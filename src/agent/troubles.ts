@@ -33,9 +33,22 @@ function problemsIn({ name, error, refused }: ReconcilerStatus, endpoints: Table
   const single = Array.from(refused, ([key, message]) => {
     const endpoint = endpoints.get(key);
     const object = endpoint ? `Pod ${endpoint.namespace}/${endpoint.pod}` : `Target ${name} ${key}`;
-    const advice = endpoint ? 'Delete the pod if it does not end by itself; the agent tries again until then' : 'Correct what the message names; the agent tries again';
+    const advice = endpoint
+      ? 'Delete the pod if it does not end by itself; the agent tries again until then'
+      : 'Correct what the message names; the agent tries again';
     return { key: `${name} ${key}`, problem: problem({ object, reason: 'CannotProgram', message: `${name} ${key}: ${message}`, advice }) };
   });
   if (error === undefined) return single;
-  return [...single, { key: name, problem: problem({ object: `Target ${name}`, reason: 'CannotProgram', message: error, advice: 'Correct what the message names; the agent tries again' }) }];
+  return [
+    ...single,
+    {
+      key: name,
+      problem: problem({
+        object: `Target ${name}`,
+        reason: 'CannotProgram',
+        message: error,
+        advice: 'Correct what the message names; the agent tries again',
+      }),
+    },
+  ];
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a file of Helm values against the table of known ones. Everything wrong is found at once, each with its line.
 
-import { isAlias, isMap, isScalar, LineCounter, parseDocument, type Document } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { Document } from 'yaml';
 import { messageOf } from '../base/errors.ts';
-import { parseCidr, parseIp, type Ip } from '../base/ip.ts';
+import { parseCidr, parseIp } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import { nearestPath } from './nearest.ts';
-import { plannedValues, valueNotes, valueRows, type ValueRow, type ValueType } from './values-schema.ts';
+import { plannedValues, valueNotes, valueRows } from './values-schema.ts';
+import type { ValueRow, ValueType } from './values-schema.ts';
 
 export type Value = boolean | number | string | readonly string[];
 export type Warning = { readonly path: string; readonly message: string };
@@ -67,7 +70,12 @@ function* findingsIn(value: unknown, path: string): Iterable<Finding> {
   const row = rowByPath.get(path);
   if (value === undefined || (value === null && (row || folders.has(path)))) return;
   if (row) yield* findingsAt(row, value);
-  else if (!isFolder(value)) yield { kind: 'mistake', path, message: folders.has(path) ? `is ${shown(value)}, wanted ${childrenOf(path)} under it` : unknownMessage(path) };
+  else if (!isFolder(value))
+    yield {
+      kind: 'mistake',
+      path,
+      message: folders.has(path) ? `is ${shown(value)}, wanted ${childrenOf(path)} under it` : unknownMessage(path),
+    };
   else if (Object.keys(value).length === 0 && !folders.has(path)) yield { kind: 'mistake', path, message: unknownMessage(path) };
   else for (const [name, child] of Object.entries(value)) yield* findingsIn(child, path === '' ? name : `${path}.${name}`);
 }
@@ -86,7 +94,8 @@ function* findingsAt([path, type, byDefault, state]: ValueRow, raw: unknown): It
   const note = valueNotes.find(([notePath, noteValue]) => notePath === path && noteValue === value);
   if (note?.[2] === 'refused') yield { kind: 'mistake', path, message: `is ${shown(value)}: ${note[3]}` };
   else if (note) yield { kind: 'warning', path, message: `is ${shown(value)}: ${note[3]}` };
-  else if (state === 'accepted' && shown(value) !== shown(byDefault)) yield { kind: 'warning', path, message: `is ${shown(value)}, which has no effect in this version` };
+  else if (state === 'accepted' && shown(value) !== shown(byDefault))
+    yield { kind: 'warning', path, message: `is ${shown(value)}, which has no effect in this version` };
   yield { kind: 'value', path, value };
 }
 
@@ -94,12 +103,17 @@ type Read = { readonly value: Value } | { readonly wanted: string };
 
 /** `raw` as a value of `type`, or what was wanted. */
 export function readValue(type: Exclude<ValueType, 'any'>, raw: unknown): Read {
-  if (typeof type !== 'string') return type.includes(String(raw)) ? { value: String(raw) } : { wanted: type.map((word) => word || '""').join(', ') };
+  if (typeof type !== 'string')
+    return type.includes(String(raw)) ? { value: String(raw) } : { wanted: type.map((word) => word || '""').join(', ') };
   switch (type) {
     case 'boolean':
       return typeof raw === 'boolean' ? { value: raw } : { wanted: 'true or false' };
     case 'switch':
-      return raw === true || raw === 'true' ? { value: true } : raw === false || raw === 'false' ? { value: false } : { wanted: 'true or false' };
+      return raw === true || raw === 'true'
+        ? { value: true }
+        : raw === false || raw === 'false'
+          ? { value: false }
+          : { wanted: 'true or false' };
     case 'text':
       return typeof raw === 'string' || typeof raw === 'number' ? { value: String(raw) } : { wanted: 'text' };
     case 'number':
@@ -107,7 +121,9 @@ export function readValue(type: Exclude<ValueType, 'any'>, raw: unknown): Read {
     case 'port':
       return portOf(raw) === undefined ? { wanted: 'a port from 1 to 65535' } : { value: Number(raw) };
     case 'duration':
-      return typeof raw === 'string' && /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(raw) ? { value: raw } : { wanted: 'a duration such as 15s' };
+      return typeof raw === 'string' && /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(raw)
+        ? { value: raw }
+        : { wanted: 'a duration such as 15s' };
     case 'cidr':
       return typeof raw === 'string' && raw.includes('/') && parseCidr(raw) ? { value: raw } : { wanted: 'a prefix such as 10.244.0.0/16' };
     case 'address:port':
@@ -115,7 +131,11 @@ export function readValue(type: Exclude<ValueType, 'any'>, raw: unknown): Read {
     case 'cidrs':
       return isTexts(raw) && raw.every((text) => parseCidr(text)) ? { value: raw } : { wanted: 'a list of prefixes' };
     case 'texts': // Cilium's chart takes a lone text for a list of one
-      return isTexts(raw) ? { value: raw } : typeof raw === 'string' ? { value: raw.split(/\s+/).filter(Boolean) } : { wanted: 'a list of texts' };
+      return isTexts(raw)
+        ? { value: raw }
+        : typeof raw === 'string'
+          ? { value: raw.split(/\s+/).filter(Boolean) }
+          : { wanted: 'a list of texts' };
   }
 }
 
@@ -147,7 +167,9 @@ function unknownMessage(path: string): string {
 
 function childrenOf(folder: string): string {
   const depth = folder === '' ? 0 : folder.split('.').length;
-  const names = new Set(valueRows.filter(([path]) => folder === '' || path.startsWith(`${folder}.`)).map(([path]) => path.split('.')[depth] ?? ''));
+  const names = new Set(
+    valueRows.filter(([path]) => folder === '' || path.startsWith(`${folder}.`)).map(([path]) => path.split('.')[depth] ?? ''),
+  );
   return names.size > 8 ? `one of ${names.size} keys` : [...names].join(', ');
 }
 

@@ -10,14 +10,27 @@ import { problemBook } from './problem.ts';
 import { randomFrom, seedOfRun } from './random.ts';
 import { table } from './table.ts';
 
-const cases: readonly { what: string; previous: Record<string, number>; wanted: string[]; free: number[]; out: Record<string, number> }[] = [
-  { what: 'new keys take free numbers in order', previous: {}, wanted: ['a', 'b'], free: [3, 4, 5], out: { a: 3, b: 4 } },
-  { what: 'a number that is still valid stays, also when an earlier key is new', previous: { b: 3 }, wanted: ['a', 'b'], free: [3, 4], out: { a: 4, b: 3 } },
-  { what: 'of two keys with one number the earlier keeps it', previous: { a: 3, b: 3 }, wanted: ['a', 'b'], free: [3, 4], out: { a: 3, b: 4 } },
-  { what: 'keys for which none is left have none', previous: {}, wanted: ['a', 'b'], free: [3], out: { a: 3 } },
-  { what: 'a number offered twice is given once', previous: {}, wanted: ['a', 'b'], free: [3, 3, 4], out: { a: 3, b: 4 } },
-  { what: 'a key wanted twice does not move', previous: { a: 3 }, wanted: ['a', 'a'], free: [4], out: { a: 3 } },
-];
+const cases: readonly { what: string; previous: Record<string, number>; wanted: string[]; free: number[]; out: Record<string, number> }[] =
+  [
+    { what: 'new keys take free numbers in order', previous: {}, wanted: ['a', 'b'], free: [3, 4, 5], out: { a: 3, b: 4 } },
+    {
+      what: 'a number that is still valid stays, also when an earlier key is new',
+      previous: { b: 3 },
+      wanted: ['a', 'b'],
+      free: [3, 4],
+      out: { a: 4, b: 3 },
+    },
+    {
+      what: 'of two keys with one number the earlier keeps it',
+      previous: { a: 3, b: 3 },
+      wanted: ['a', 'b'],
+      free: [3, 4],
+      out: { a: 3, b: 4 },
+    },
+    { what: 'keys for which none is left have none', previous: {}, wanted: ['a', 'b'], free: [3], out: { a: 3 } },
+    { what: 'a number offered twice is given once', previous: {}, wanted: ['a', 'b'], free: [3, 3, 4], out: { a: 3, b: 4 } },
+    { what: 'a key wanted twice does not move', previous: { a: 3 }, wanted: ['a', 'a'], free: [4], out: { a: 3 } },
+  ];
 for (const { what, previous, wanted, free, out } of cases) {
   test(`invariant 6: ${what}`, () => {
     assert.deepEqual(Object.fromEntries(assign((key) => previous[key], wanted, free)), out);
@@ -31,7 +44,11 @@ test('invariant 6: whatever comes and goes, a number still valid never moves and
   let before = new Map<string, number>();
   for (let step = 0; step < 500; step++) {
     const wanted = Array.from({ length: random.below(30) }, () => `k${random.below(40)}`);
-    const after = assign((key) => before.get(key), wanted, Array.from({ length: 25 }, (_, i) => i));
+    const after = assign(
+      (key) => before.get(key),
+      wanted,
+      Array.from({ length: 25 }, (_, i) => i),
+    );
     assert.equal(new Set(after.values()).size, after.size);
     for (const [key, id] of after) if (before.has(key)) assert.equal(id, before.get(key));
     assert.equal(after.size, Math.min(25, new Set(wanted).size));
@@ -55,8 +72,14 @@ test('invariant 6: slots are 0 to n - 1 and a key moves only when its slot is be
 
 test('one backend of a hundred goes: one other moves', () => {
   const before = Array.from({ length: 100 }, (_, i) => i);
-  const after = assignSlots(before, before.filter((key) => key !== 10));
-  assert.deepEqual(after.filter((key, slot) => before[slot] !== key), [99]);
+  const after = assignSlots(
+    before,
+    before.filter((key) => key !== 10),
+  );
+  assert.deepEqual(
+    after.filter((key, slot) => before[slot] !== key),
+    [99],
+  );
 });
 
 function numbering(range: readonly [number, number], durable: Record<string, number> = {}) {
@@ -120,7 +143,10 @@ test('invariant 2: when no number is left that is a Problem, and the row gets th
   services.complete();
   for (const key of ['a', 'b', 'c']) services.put(key, '');
   assert.deepEqual(now(), { a: 1, b: 2 });
-  assert.deepEqual([...book.table.entries()].map(([, row]) => row.message), ['1 rows of services have no number: all of 1 to 2 are in use']);
+  assert.deepEqual(
+    [...book.table.entries()].map(([, row]) => row.message),
+    ['1 rows of services have no number: all of 1 to 2 are in use'],
+  );
   services.delete('a');
   assert.deepEqual(now(), { b: 2, c: 1 });
   assert.equal(book.table.size, 0);

@@ -7,10 +7,19 @@ import { test } from 'node:test';
 import { backoff, systemClock } from './clock.ts';
 
 test('backoff doubles up to its limit, with at most a fifth of jitter either way', () => {
-  const cases: readonly (readonly [number, number])[] = [[0, 100], [1, 200], [5, 3200], [9, 30_000], [1e6, 30_000]];
+  const cases: readonly (readonly [number, number])[] = [
+    [0, 100],
+    [1, 200],
+    [5, 3200],
+    [9, 30_000],
+    [1e6, 30_000],
+  ];
   for (const [attempt, middle] of cases) {
     const values = Array.from({ length: 200 }, () => backoff(attempt, 100, 30_000));
-    assert.ok(values.every((ms) => ms >= middle * 0.8 && ms <= middle * 1.2), `attempt ${attempt}`);
+    assert.ok(
+      values.every((ms) => ms >= middle * 0.8 && ms <= middle * 1.2),
+      `attempt ${attempt}`,
+    );
     assert.ok(new Set(values).size > 100, 'two that fail together do not come back together');
   }
 });

@@ -39,8 +39,18 @@ function setup(stepMs = 0) {
   const machine = engine({
     clock,
     derivations: [
-      derive<string, string, number>({ name: 'points', inputs: [from(source)], out: points.writer('points'), compute: (key) => (source.has(key) ? [[`p${source.get(key)}`, 1]] : []) }),
-      derive<string, string, string>({ name: 'lines', inputs: [from(source)], out: lines.writer('lines'), compute: (key) => (source.has(key) ? [[key, `p${source.get(key)}`]] : []) }),
+      derive<string, string, number>({
+        name: 'points',
+        inputs: [from(source)],
+        out: points.writer('points'),
+        compute: (key) => (source.has(key) ? [[`p${source.get(key)}`, 1]] : []),
+      }),
+      derive<string, string, string>({
+        name: 'lines',
+        inputs: [from(source)],
+        out: lines.writer('lines'),
+        compute: (key) => (source.has(key) ? [[key, `p${source.get(key)}`]] : []),
+      }),
     ],
     walks: [[reconciler(points, target('points', held.points)), reconciler(lines, target('lines', held.lines))]],
     afterwards: () => seen.afterwards++,

@@ -32,11 +32,15 @@ function claims(disputed: boolean): Claims {
     problems: book,
     *compute(key) {
       for (const [want, value] of Object.entries(inputs.get(key) ?? {})) {
-        if (value === '!') yield problem({ object: `Input ${key}`, reason: 'BadValue', message: `${want} is bad`, advice: 'Write another' });
+        if (value === '!')
+          yield problem({ object: `Input ${key}`, reason: 'BadValue', message: `${want} is bad`, advice: 'Write another' });
         else yield [want, `${key}=${value}`];
       }
     },
-    ...(disputed && { conflict: (key, winner, loser) => problem({ object: `Input ${loser}`, reason: 'Taken', message: `${winner} has ${key}`, advice: 'Take another' }) }),
+    ...(disputed && {
+      conflict: (key, winner, loser) =>
+        problem({ object: `Input ${loser}`, reason: 'Taken', message: `${winner} has ${key}`, advice: 'Take another' }),
+    }),
   });
   return { wants: inputs.writer('test'), rows, book, derivation };
 }
@@ -93,7 +97,7 @@ test('of two inputs that want one row the first keeps it, the second has a Probl
   assert.deepEqual(messages(book), ['Input c: b has vip']);
 });
 
-test('a row that is shared is its first owner\'s, and stays until the last one lets go', () => {
+test("a row that is shared is its first owner's, and stays until the last one lets go", () => {
   const { wants, rows, derivation } = claims(false);
   wants.put('a', { x: '1' });
   wants.put('b', { x: '1' });
@@ -173,8 +177,15 @@ test('after any history every row is that of one of those who want it now, and n
     derivation.run(random.below(3));
     if (random.chance(0.8)) continue;
     derivation.run();
-    const wanted = Map.groupBy([...now].flatMap(([input, rowsOfInput]) => Object.entries(rowsOfInput).map(([row, value]) => ({ row, text: `${input}=${value}` }))), (one) => one.row);
+    const wanted = Map.groupBy(
+      [...now].flatMap(([input, rowsOfInput]) => Object.entries(rowsOfInput).map(([row, value]) => ({ row, text: `${input}=${value}` }))),
+      (one) => one.row,
+    );
     assert.deepEqual(new Set([...rows.entries()].map(([row]) => row)), new Set(wanted.keys()));
-    for (const [row, text] of rows.entries()) assert.ok(wanted.get(row)?.some((one) => one.text === text), `${row} is ${text}`);
+    for (const [row, text] of rows.entries())
+      assert.ok(
+        wanted.get(row)?.some((one) => one.text === text),
+        `${row} is ${text}`,
+      );
   }
 });

@@ -176,7 +176,8 @@ function flaky(name: keyof Maps, { random, maps, findings }: Round, heardAll: ()
     const part = fails ? random.below(2) * random.below(entries.length + 1) : entries.length;
     for (const [key, value] of entries.slice(0, part)) {
       write(key, value);
-      for (const hosts of maps.services.values()) if (hosts !== '' && !hosts.split(',').every((host) => maps.backends.has(host))) findings.dangling++;
+      for (const hosts of maps.services.values())
+        if (hosts !== '' && !hosts.split(',').every((host) => maps.backends.has(host))) findings.dangling++;
     }
     if (fails) throw new Error(`Cannot write ${entries.length} entries of ${name}: ENOMEM`);
   };
@@ -235,10 +236,28 @@ function reconcilerThatForgets(desired: Table<string, string>, target: Target<st
     target.remove(keys.map((key) => [key, actual.get(key) ?? '']));
     for (const key of keys) actual.delete(key);
   };
-  const status = () => ({ name, entries: actual.size, pending: dirty.size + changes.pending, failures: 0, refused: new Map<string, string>(), error });
+  const status = () => ({
+    name,
+    entries: actual.size,
+    pending: dirty.size + changes.pending,
+    failures: 0,
+    refused: new Map<string, string>(),
+    error,
+  });
   // No look() and no doubt(): what it learned at the start is all that it knows.
   return Object.defineProperties(
-    { name, pending: 0, status: status(), upserts: step((key) => desired.has(key), put), deletes: step((key) => !desired.has(key), remove), refresh: () => void (listed = false), look: () => true, doubt: () => {}, differences: () => [], trouble: () => error },
+    {
+      name,
+      pending: 0,
+      status: status(),
+      upserts: step((key) => desired.has(key), put),
+      deletes: step((key) => !desired.has(key), remove),
+      refresh: () => void (listed = false),
+      look: () => true,
+      doubt: () => {},
+      differences: () => [],
+      trouble: () => error,
+    },
     { pending: { get: () => status().pending }, status: { get: status } },
   );
 }
@@ -265,7 +284,8 @@ function turn(): Promise<void> {
 if (import.meta.main) {
   const [given, flag, what] = process.argv.slice(2);
   const broken = flag === '--break' ? Object.values(Break).find((one) => one === what) : undefined;
-  if (flag !== undefined && broken === undefined) throw new RangeError(`Cannot run with '${flag} ${what}', wanted --break ${Object.values(Break).join('|')}`);
+  if (flag !== undefined && broken === undefined)
+    throw new RangeError(`Cannot run with '${flag} ${what}', wanted --break ${Object.values(Break).join('|')}`);
   const seed = given === undefined ? seedOfRun() : Number(given);
   const findings = await findingsOf(seed, broken);
   console.log(`seed ${seed}, ${broken === undefined ? 'nothing broken' : `broken: ${broken}`}, ${ROUNDS} rounds:`, findings);

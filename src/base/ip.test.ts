@@ -9,7 +9,22 @@ import * as address from './ip.ts';
 import { randomFrom, seedOfRun } from './random.ts';
 import type { Random } from './random.ts';
 
-const { cidr, cidrAddress, cidrContains, cidrIndex, cidrOf, cidrSize, cidrText, ip, ipFromBytes, ipFromWire, ipToBytes, ipToWire, parseCidr, parseIp } = address;
+const {
+  cidr,
+  cidrAddress,
+  cidrContains,
+  cidrIndex,
+  cidrOf,
+  cidrSize,
+  cidrText,
+  ip,
+  ipFromBytes,
+  ipFromWire,
+  ipToBytes,
+  ipToWire,
+  parseCidr,
+  parseIp,
+} = address;
 
 const readable: readonly (readonly [string, string])[] = [
   ['10.0.0.1', '10.0.0.1'],
@@ -30,7 +45,30 @@ for (const [text, canonical] of readable) {
   });
 }
 
-const unreadable = ['', '10.0.0', '10.0.0.256', '10.0.0.01', '10.0.0.1 ', '0x0a.0.0.1', '1e1.0.0.1', ':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8::', '::g', '::12345', ':1', '1:', 'fe80::1%eth0', '::1.2.3', '::1.2.3.4:1', '[::1]', '::ffff:10.0.0.256'];
+const unreadable = [
+  '',
+  '10.0.0',
+  '10.0.0.256',
+  '10.0.0.01',
+  '10.0.0.1 ',
+  '0x0a.0.0.1',
+  '1e1.0.0.1',
+  ':',
+  ':::',
+  '1::2::3',
+  '1:2:3:4:5:6:7',
+  '1:2:3:4:5:6:7:8:9',
+  '1:2:3:4:5:6:7:8::',
+  '::g',
+  '::12345',
+  ':1',
+  '1:',
+  'fe80::1%eth0',
+  '::1.2.3',
+  '::1.2.3.4:1',
+  '[::1]',
+  '::ffff:10.0.0.256',
+];
 for (const text of unreadable) {
   test(`'${text}' is no address`, () => {
     assert.equal(isIP(text.replace(/%.*/, '%')), 0);
@@ -74,7 +112,7 @@ test('whatever the text, it is an address here when it is one for Node, and the 
   assert.ok(good > 1000, `${good} addresses`);
 });
 
-test('bytes and text of every address are each other\'s image', (context) => {
+test("bytes and text of every address are each other's image", (context) => {
   const seed = seedOfRun();
   context.diagnostic(`SEED=${seed}`);
   const random = randomFrom(seed);
@@ -173,7 +211,8 @@ test('a MAC is read in any case and written in lower case, and its bytes are six
   assert.ok(mac);
   assert.deepEqual(address.macToBytes(mac), Buffer.from('0a1b2c3d4e5f', 'hex'));
   assert.equal(address.macFromBytes(Buffer.from('ff0a1b2c3d4e5f', 'hex'), 1), mac);
-  for (const text of ['', '0a:1b:2c:3d:4e', '0a-1b-2c-3d-4e-5f', '0a:1b:2c:3d:4e:5g', '0a:1b:2c:3d:4e:5f:60']) assert.equal(address.parseMac(text), undefined);
+  for (const text of ['', '0a:1b:2c:3d:4e', '0a-1b-2c-3d-4e-5f', '0a:1b:2c:3d:4e:5g', '0a:1b:2c:3d:4e:5f:60'])
+    assert.equal(address.parseMac(text), undefined);
 });
 
 test('an address with a port has IPv6 in brackets', () => {

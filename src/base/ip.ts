@@ -129,7 +129,8 @@ export function cidrSize(prefix: Cidr): bigint {
 
 /** The address `index` places after the prefix's first one. Throws RangeError outside the prefix. */
 export function cidrAddress(prefix: Cidr, index: bigint): Ip {
-  if (index < 0n || index >= cidrSize(prefix)) throw new RangeError(`Cannot take address ${index} of ${cidrText(prefix)}, which holds ${cidrSize(prefix)}`);
+  if (index < 0n || index >= cidrSize(prefix))
+    throw new RangeError(`Cannot take address ${index} of ${cidrText(prefix)}, which holds ${cidrSize(prefix)}`);
   return ipFromNumber(numberOf(prefix.ip) + index, familyOf(prefix.ip));
 }
 

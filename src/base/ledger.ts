@@ -59,7 +59,12 @@ export function forEachEntry<K extends string, V>(entries: Entries<K, V>, write:
 }
 
 /** What one call to a target writes; `waiting` keys were left out; `more` when there are keys that it did not look at. */
-export type Batch<K, V> = { readonly kind: 'put' | 'remove'; readonly entries: Entries<K, V>; readonly waiting: number; readonly more: boolean };
+export type Batch<K, V> = {
+  readonly kind: 'put' | 'remove';
+  readonly entries: Entries<K, V>;
+  readonly waiting: number;
+  readonly more: boolean;
+};
 
 export type Ledger<K extends string, V> = {
   readonly pending: number;
@@ -91,7 +96,16 @@ type State<K, V> = {
 
 export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string, options: ReconcilerOptions<V>): Ledger<K, V> {
   const { same = sameRow, withdrawalsAlwaysSafe = false, waitsFor = () => undefined } = options;
-  const state: State<K, V> = { actual: new Map(), dirty: new Set(), doomed: new Set(), unsure: new Set(), refused: new Map(), met: undefined, failures: 0, error: undefined };
+  const state: State<K, V> = {
+    actual: new Map(),
+    dirty: new Set(),
+    doomed: new Set(),
+    unsure: new Set(),
+    refused: new Map(),
+    met: undefined,
+    failures: 0,
+    error: undefined,
+  };
   const { actual, dirty, doomed, unsure, refused } = state;
   const changes = desired.changes();
   const agrees = (key: K, want: V) => {
@@ -171,7 +185,12 @@ function observe<K, V>(state: State<K, V>, found: Iterable<readonly [K, V]>): vo
   state.error = undefined;
 }
 
-type Comparison<K, V> = { readonly state: State<K, V>; readonly found: Iterator<readonly [K, V]>; readonly same: (a: V, b: V) => boolean; readonly enough: () => boolean };
+type Comparison<K, V> = {
+  readonly state: State<K, V>;
+  readonly found: Iterator<readonly [K, V]>;
+  readonly same: (a: V, b: V) => boolean;
+  readonly enough: () => boolean;
+};
 
 function compare<K, V>({ state, found, same, enough }: Comparison<K, V>): boolean {
   const { actual, dirty } = state;
@@ -195,7 +214,11 @@ function compare<K, V>({ state, found, same, enough }: Comparison<K, V>): boolea
   return true;
 }
 
-function settle<K, V>({ actual, dirty, doomed, unsure, refused, met }: State<K, V>, kind: 'put' | 'remove', [key, value]: readonly [K, V]): void {
+function settle<K, V>(
+  { actual, dirty, doomed, unsure, refused, met }: State<K, V>,
+  kind: 'put' | 'remove',
+  [key, value]: readonly [K, V],
+): void {
   if (kind === 'put') actual.set(key, value);
   else actual.delete(key);
   (kind === 'put' ? dirty : doomed).delete(key); // what changed since is among the changes

@@ -13,9 +13,11 @@ export type Log = {
 
 /** A log that writes lines to `write`, each with `base` in it. */
 export function logTo(write: (line: string) => void, base: Fields = {}): Log {
-  const at = (level: Level) => (message: string, fields: Fields = {}) => {
-    write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...base, ...fields }, loggable)}\n`);
-  };
+  const at =
+    (level: Level) =>
+    (message: string, fields: Fields = {}) => {
+      write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...base, ...fields }, loggable)}\n`);
+    };
   return { info: at('info'), warn: at('warn'), error: at('error') };
 }
 

@@ -29,11 +29,17 @@ function setup(context: TestContext, held: Record<string, number> = {}) {
       return [...map];
     },
     async put(entries) {
-      await act('put', entries.map(([key]) => key));
+      await act(
+        'put',
+        entries.map(([key]) => key),
+      );
       for (const [key, value] of entries) map.set(key, value);
     },
     async remove(entries) {
-      await act('remove', entries.map(([key]) => key));
+      await act(
+        'remove',
+        entries.map(([key]) => key),
+      );
       for (const [key] of entries) map.delete(key);
     },
   };

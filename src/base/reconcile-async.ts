@@ -30,7 +30,11 @@ export type AsyncReconciler = {
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 30_000;
 
-export function asyncReconciler<K extends string, V>(desired: Table<K, V>, target: AsyncTarget<K, V>, options: ReconcilerOptions<V> = {}): AsyncReconciler {
+export function asyncReconciler<K extends string, V>(
+  desired: Table<K, V>,
+  target: AsyncTarget<K, V>,
+  options: ReconcilerOptions<V> = {},
+): AsyncReconciler {
   takeTarget(target);
   const ledger = ledgerOf(desired, target.name, options);
   let ring: () => void = () => {};

@@ -38,7 +38,12 @@ test('invariant 5: where one entry fails, what points at it waits and the rest o
       }),
     remove: () => {},
   };
-  const pointerTarget: Target<string, number> = { name: 'pointers', list: () => [], put: (entries) => void held.push(...entries.map(([key]) => key)), remove: () => {} };
+  const pointerTarget: Target<string, number> = {
+    name: 'pointers',
+    list: () => [],
+    put: (entries) => void held.push(...entries.map(([key]) => key)),
+    remove: () => {},
+  };
   const linkWriter = links.writer('test');
   const pointerWriter = pointers.writer('test');
   for (const key of ['a', 'b', 'c']) {
@@ -47,13 +52,23 @@ test('invariant 5: where one entry fails, what points at it waits and the rest o
   }
   const first = reconciler(links, linkTarget);
   const second = reconciler(pointers, pointerTarget, { waitsFor: (key) => first.trouble(key) });
-  assert.equal(walkUntil([first, second], () => false), 'partly');
+  assert.equal(
+    walkUntil([first, second], () => false),
+    'partly',
+  );
   assert.deepEqual([held, first.status.error], [['a', 'c'], undefined]);
   assert.deepEqual([...first.status.refused], [['b', 'Cannot make b']]);
   assert.deepEqual([first.trouble('a'), first.trouble('b'), second.trouble('b')], [undefined, 'Cannot make b', 'Cannot make b']);
-  assert.equal(walkUntil([first, second], () => false), 'partly', 'and again, without end');
+  assert.equal(
+    walkUntil([first, second], () => false),
+    'partly',
+    'and again, without end',
+  );
   broken.clear();
-  assert.equal(walkUntil([first, second], () => false), 'done');
+  assert.equal(
+    walkUntil([first, second], () => false),
+    'done',
+  );
   assert.deepEqual([held, first.status.refused.size], [['a', 'c', 'b'], 0]);
 });
 
@@ -74,7 +89,11 @@ test('invariant 5: many entries that fail do not keep those behind them waiting'
     remove: () => {},
   };
   const one = reconciler(desired, target);
-  for (let walks = 0; walks < 6; walks++) assert.equal(walkUntil([one], () => false), 'partly');
+  for (let walks = 0; walks < 6; walks++)
+    assert.equal(
+      walkUntil([one], () => false),
+      'partly',
+    );
   assert.deepEqual([written, one.pending, one.status.refused.size], [1000, 2000, 2000]);
 });
 
@@ -83,7 +102,10 @@ test('a look in parts finds what others changed, and not what was written meanwh
   writer.complete();
   walk([one]);
   held.set('a', 9).set('stray', 1).delete('c');
-  assert.equal(one.look(() => true), false);
+  assert.equal(
+    one.look(() => true),
+    false,
+  );
   writer.put('b', 4);
   walk([one]);
   writer.put('b', 2);
@@ -91,7 +113,10 @@ test('a look in parts finds what others changed, and not what was written meanwh
   while (!one.look(() => true));
   walk([one]);
   assert.deepEqual(Object.fromEntries(held), { a: 1, b: 2, c: 3 });
-  assert.equal(one.look(() => false), true);
+  assert.equal(
+    one.look(() => false),
+    true,
+  );
   assert.equal(one.pending, 0);
 });
 
@@ -114,6 +139,12 @@ test('a key that no walk has come to yet is in trouble, also where the walk ende
     throw new Error('Cannot list');
   };
   const first = reconciler(desired, { name: 'first', list: fail, put: () => {}, remove: () => {} });
-  assert.equal(walkUntil([first, second], () => false), 'failed');
-  assert.deepEqual([first.trouble('a'), second.trouble('a'), second.trouble('nobody')], ['Cannot list', 'place has not been reached yet', undefined]);
+  assert.equal(
+    walkUntil([first, second], () => false),
+    'failed',
+  );
+  assert.deepEqual(
+    [first.trouble('a'), second.trouble('a'), second.trouble('nobody')],
+    ['Cannot list', 'place has not been reached yet', undefined],
+  );
 });

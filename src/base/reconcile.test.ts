@@ -13,7 +13,12 @@ import type { Writer } from './table.ts';
 
 type Call = { readonly call: 'list' | 'put' | 'remove'; readonly keys: readonly string[] };
 /** A target in memory; `next` says what happens to the calls to come: 'fails' before or 'breaks' after doing half of the work. */
-type Place = { readonly held: Map<string, number>; readonly calls: Call[]; next: ('fails' | 'breaks' | 'works')[]; readonly target: Target<string, number> };
+type Place = {
+  readonly held: Map<string, number>;
+  readonly calls: Call[];
+  next: ('fails' | 'breaks' | 'works')[];
+  readonly target: Target<string, number>;
+};
 
 function place(name = 'place', held = new Map<string, number>(), seen: (name: string, call: Call) => void = () => {}): Place {
   const calls: Call[] = [];
@@ -168,7 +173,10 @@ test('invariant 4: when a call says which keys are left, only those are unsure',
   assert.equal(walk([one]), false);
   assert.deepEqual([one.trouble('a'), one.trouble('b')], [undefined, 'Cannot put b']);
   assert.equal(walk([one]), true);
-  assert.deepEqual(there.calls.slice(1), [{ call: 'put', keys: ['a'] }, { call: 'put', keys: ['b'] }]);
+  assert.deepEqual(there.calls.slice(1), [
+    { call: 'put', keys: ['a'] },
+    { call: 'put', keys: ['b'] },
+  ]);
 });
 
 test('what somebody else did to the target is repaired after a refresh, also when the target could not be listed at first', () => {
@@ -195,7 +203,10 @@ test('invariant 5: upserts walk the targets in order, deletes backwards', () => 
     return reconciler(desired, place(name, new Map([['old', 1]]), (_, call) => log.push(`${call.call} ${name}`)).target);
   });
   walk(made);
-  assert.deepEqual(log.filter((line) => !line.startsWith('list')), ['put backends', 'put services', 'put frontends', 'remove frontends', 'remove services', 'remove backends']);
+  assert.deepEqual(
+    log.filter((line) => !line.startsWith('list')),
+    ['put backends', 'put services', 'put frontends', 'remove frontends', 'remove services', 'remove backends'],
+  );
 });
 
 /** Two targets with something to put and something to remove in each; the second points at the first. */
@@ -216,7 +227,12 @@ const failures: readonly (readonly [string, 'first' | 'second', ('works' | 'fail
   ['listing the first target', 'first', ['fails'], ['list first']],
   ['putting into the first target', 'first', ['works', 'fails'], ['list first', 'put first']],
   ['listing the second target', 'second', ['fails'], ['list first', 'put first', 'list second']],
-  ['removing from the second target', 'second', ['works', 'works', 'fails'], ['list first', 'put first', 'list second', 'put second', 'remove second']],
+  [
+    'removing from the second target',
+    'second',
+    ['works', 'works', 'fails'],
+    ['list first', 'put first', 'list second', 'put second', 'remove second'],
+  ],
 ];
 for (const [what, where, fates, expected] of failures) {
   test(`invariant 5: a failure in ${what} ends the walk, and the next walk completes it`, () => {
@@ -236,7 +252,10 @@ test('invariant 5: a walk that is cut short after every step keeps the order and
   const { first, second } = pair(log);
   let walks = 1;
   while (walks < 9 && walkUntil([first.one, second.one], () => true) === 'more') walks++;
-  assert.deepEqual(log.filter((line) => !line.startsWith('list')), ['put first', 'put second', 'remove second', 'remove first']);
+  assert.deepEqual(
+    log.filter((line) => !line.startsWith('list')),
+    ['put first', 'put second', 'remove second', 'remove first'],
+  );
   assert.ok(walks > 1 && walks < 9, `${walks} walks`);
 });
 
@@ -248,7 +267,10 @@ test('a large table is written in batches, and no key is written twice', () => {
   assert.equal(there.held.size, 5000);
   const sizes = there.calls.filter(({ call }) => call === 'put').map(({ keys }) => keys.length);
   assert.ok(sizes.length > 1 && Math.max(...sizes) <= 1024);
-  assert.equal(sizes.reduce((a, b) => a + b), 5000);
+  assert.equal(
+    sizes.reduce((a, b) => a + b),
+    5000,
+  );
 });
 
 test('a walk over keys that all go can be cut short before the first is removed', () => {
@@ -257,7 +279,10 @@ test('a walk over keys that all go can be cut short before the first is removed'
   writer.complete();
   walk([one]);
   for (let i = 0; i < 5000; i++) writer.delete(`${i}`);
-  assert.equal(walkUntil([one], () => true), 'more');
+  assert.equal(
+    walkUntil([one], () => true),
+    'more',
+  );
   assert.equal(there.held.size, 5000);
   let walks = 1;
   while (walks < 20 && walkUntil([one], () => true) === 'more') walks++;

@@ -61,7 +61,11 @@ export function takeTarget(target: { readonly name: string }): void {
   targetsInUse.add(target);
 }
 
-export function reconciler<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, options: ReconcilerOptions<V> = {}): Reconciler {
+export function reconciler<K extends string, V>(
+  desired: Table<K, V>,
+  target: Target<K, V>,
+  options: ReconcilerOptions<V> = {},
+): Reconciler {
   takeTarget(target);
   const ledger = ledgerOf(desired, target.name, options);
   let listed = false;
@@ -161,7 +165,11 @@ export function walk(reconcilers: readonly Reconciler[]): boolean {
 }
 
 function differencesBetween<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, same: (a: V, b: V) => boolean): Difference[] {
-  if (!desired.complete) throw new StentorError('INCOMPLETE', `Cannot compare ${target.name} with table ${desired.name}, which has not heard from all its sources yet`);
+  if (!desired.complete)
+    throw new StentorError(
+      'INCOMPLETE',
+      `Cannot compare ${target.name} with table ${desired.name}, which has not heard from all its sources yet`,
+    );
   const found = new Map(target.list());
   const out: Difference[] = [];
   for (const [key, want] of desired.entries()) {

@@ -33,6 +33,9 @@ test('a part ends when its share of the loop is used up', async () => {
     stop.abort();
     return false;
   };
-  await refreshInTurn({ reconcilers: [{ pending: 0, look }], changed: () => {}, clock: { now: () => now, monotonic: () => now }, roundMs: 1 }, stop.signal);
+  await refreshInTurn(
+    { reconcilers: [{ pending: 0, look }], changed: () => {}, clock: { now: () => now, monotonic: () => now }, roundMs: 1 },
+    stop.signal,
+  );
   assert.ok(steps > 2 && steps <= 10, `${steps} ms`);
 });

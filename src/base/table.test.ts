@@ -43,7 +43,13 @@ test('a reader that takes a few changes gets the oldest, and the rest later', ()
   for (const key of ['a', 'b', 'c']) writer.put(key, 1);
   assert.deepEqual([...changes.take(2).keys()], ['a', 'b']);
   writer.put('a', 2);
-  assert.deepEqual([...changes.take(2)], [['c', undefined], ['a', 1]]);
+  assert.deepEqual(
+    [...changes.take(2)],
+    [
+      ['c', undefined],
+      ['a', 1],
+    ],
+  );
   assert.equal(changes.take(0).size, 0);
 });
 

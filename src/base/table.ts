@@ -82,7 +82,8 @@ export function table<K extends string, R>(name: string, options: TableOptions<R
     entries: () => rows.entries(),
     *by(indexName, value) {
       const found = index.get(indexName);
-      if (!found) throw new RangeError(`Cannot look up index '${indexName}' of table ${name}, wanted one of: ${[...index.keys()].join(', ')}`);
+      if (!found)
+        throw new RangeError(`Cannot look up index '${indexName}' of table ${name}, wanted one of: ${[...index.keys()].join(', ')}`);
       for (const key of found.keys.get(value) ?? []) {
         const row = rows.get(key);
         if (row !== undefined) yield row;

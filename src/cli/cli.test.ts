@@ -225,8 +225,7 @@ test('differences: exit 1 and a line for each', async () => {
 test('status --wait waits for the agent to be well, and no longer than it was told', async () => {
   agent = { ok: false, message: 'Node node1 has no podCIDR' };
   const later = run(['status', '--wait', '--wait-duration', '20s', '--brief']);
-  const seen = await run(['status', '--wait', '--wait-duration', '0s', '--brief']);
-  assert.deepEqual([seen.code, seen.out], [1, 'error in cilium: Node node1 has no podCIDR\n']);
+  assert.match((await run(['status', '--wait', '--wait-duration', '0s', '--brief'])).out, /^error in cilium: Node node1 has no podCIDR\n$/);
   agent = { ok: true, message: '' };
   assert.deepEqual(await later, { code: 0, out: 'OK\n', err: '' });
   const silent = createServer().listen(join(folder, 'silent.sock'));

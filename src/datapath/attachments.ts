@@ -6,7 +6,8 @@ import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AsyncTarget } from '../base/reconcile-async.ts';
 import { isKernelError } from '../kernel/errors.ts';
-import { attachCgroup, attachTcx, BpfLink, type AttachType } from '../kernel/link.ts';
+import { attachCgroup, attachTcx, BpfLink } from '../kernel/link.ts';
+import type { AttachType } from '../kernel/link.ts';
 import type { BpfProgram } from '../kernel/program.ts';
 
 export type Attachment =
@@ -32,7 +33,9 @@ export function attachmentTarget(directory: string, programs: readonly BpfProgra
   const attach = async (attachment: Attachment): Promise<BpfLink> => {
     if (attachment.kind === 'found') throw new TypeError('Cannot attach what was only found');
     const program = programOf(attachment.program);
-    return attachment.kind === 'tcx' ? attachTcx(program, attachment.index, { direction: attachment.direction }) : attachCgroup(program, attachment.path, attachment.type);
+    return attachment.kind === 'tcx'
+      ? attachTcx(program, attachment.index, { direction: attachment.direction })
+      : attachCgroup(program, attachment.path, attachment.type);
   };
   const put = async (key: string, attachment: Attachment) => {
     const path = join(directory, key);

@@ -2,7 +2,8 @@
 // BPF maps as Targets: a table of desired entries on one side, a map on the other. Every map that the agent writes is named here
 // once, with the text of its keys.
 
-import { addressPort, type Ip } from '../base/ip.ts';
+import { addressPort } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import type { Entries } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import type { Codec } from '../kernel/codec.ts';
@@ -45,7 +46,12 @@ export const mapKinds = {
     text: ({ address, port, protocol }: { address: Ip; port: number; protocol: number }) =>
       `${addressPort(address, port)}/${protocols[protocol] ?? protocol}`,
   },
-  lbSlots: { name: 'lb_slots', key: lbSlotCodec, value: lbSlotValueCodec, text: ({ service, slot }: { service: number; slot: number }) => `${service}/${slot}` },
+  lbSlots: {
+    name: 'lb_slots',
+    key: lbSlotCodec,
+    value: lbSlotValueCodec,
+    text: ({ service, slot }: { service: number; slot: number }) => `${service}/${slot}`,
+  },
   lbBackends: { name: 'lb_backends', key: lbBackendKeyCodec, value: lbBackendCodec, text: ({ id }: { id: number }) => String(id) },
   lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
 } as const;

@@ -37,7 +37,10 @@ export type NetworkSourceOptions = {
 };
 
 /** Of a route of ours by its destination, of a pod's interface, of a program on a pod's interface; 'anything': the kernel does not say what. */
-export type Loss = { readonly kind: 'route'; readonly destination: Cidr } | { readonly kind: 'pod link' | 'pod filter'; readonly link: number } | { readonly kind: 'anything' };
+export type Loss =
+  | { readonly kind: 'route'; readonly destination: Cidr }
+  | { readonly kind: 'pod link' | 'pod filter'; readonly link: number }
+  | { readonly kind: 'anything' };
 
 /** Writes the table now and whenever the kernel tells of a change, until the signal aborts. */
 export function watchNetwork({ socket, writer, changed, lost, signal }: NetworkSourceOptions): void {
@@ -86,7 +89,11 @@ function lossOf(change: NetworkChange): Loss | undefined {
 /** What the table would hold now. */
 export function interfaces(socket: NetlinkSocket): InterfaceRow[] {
   const addresses = listAddresses(socket).filter((address) => address.scope === RouteScope.universe);
-  const defaults = new Set(listRoutes(socket, { table: RouteTable.main }).filter((route) => route.destination.bits === 0).map((route) => route.link));
+  const defaults = new Set(
+    listRoutes(socket, { table: RouteTable.main })
+      .filter((route) => route.destination.bits === 0)
+      .map((route) => route.link),
+  );
   return listLinks(socket)
     .filter((link) => !isPodLink(link.index) && link.index !== 1)
     .map(({ index, name, kind, mac, mtu, up }) => {

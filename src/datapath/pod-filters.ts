@@ -4,7 +4,8 @@
 
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
-import { deleteClsact, ensureClsact, FilterHook, listFilters, putFilter, type FilterPlace } from '../kernel/netlink-filter.ts';
+import { deleteClsact, ensureClsact, FilterHook, listFilters, putFilter } from '../kernel/netlink-filter.ts';
+import type { FilterPlace } from '../kernel/netlink-filter.ts';
 import { listLinks } from '../kernel/netlink-link.ts';
 import type { BpfProgram } from '../kernel/program.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
@@ -49,5 +50,7 @@ export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfPro
 }
 
 function programAt(socket: NetlinkSocket, link: number, hook: FilterHook): number {
-  return listFilters(socket, link, hook).find(({ priority, handle }) => priority === PLACE.priority && handle === PLACE.handle)?.programId ?? 0;
+  return (
+    listFilters(socket, link, hook).find(({ priority, handle }) => priority === PLACE.priority && handle === PLACE.handle)?.programId ?? 0
+  );
 }

@@ -7,7 +7,8 @@
 //                                                           default via 169.254.1.1, fe80::1
 
 import { writeFileSync } from 'node:fs';
-import { cidr, familyOf, ip, type Ip, type Mac } from '../base/ip.ts';
+import { cidr, familyOf, ip } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { isKernelError } from '../kernel/errors.ts';

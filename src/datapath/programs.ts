@@ -62,7 +62,10 @@ export async function loadDatapath({ objectDirectory, pinDirectory, config, maxE
     const path = join(objectDirectory, `${name}.bpf.o`);
     const { btfHash } = objectAt(path);
     if (btfHash !== objects[name].btfHash)
-      throw new StentorError('SCHEMA', `Cannot use ${path}: its types are ${btfHash}, wanted ${objects[name].btfHash} (build the objects and the schema from the same sources)`);
+      throw new StentorError(
+        'SCHEMA',
+        `Cannot use ${path}: its types are ${btfHash}, wanted ${objects[name].btfHash} (build the objects and the schema from the same sources)`,
+      );
     const spec = { path, config: encodeConfig(config, name), pinDirectory: join(pinDirectory, schemaHash), maxEntries: { ...maxEntries } };
     loaded.push(await loadObject(spec));
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes of the main table as a Target. Ours carry a routing protocol number of our own: all others are never touched.
 
-import { cidrText, type Cidr, type Ip } from '../base/ip.ts';
+import { cidrText } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
-import { deleteRoute, listRoutes, putRoute, RouteTable, type NewRoute, type Route } from '../kernel/netlink-route.ts';
+import { deleteRoute, listRoutes, putRoute, RouteTable } from '../kernel/netlink-route.ts';
+import type { NewRoute, Route } from '../kernel/netlink-route.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
 
 /** RTPROT_*: numbers from 192 on are free for anybody; shown as `proto 205` by ip-route(8). */

@@ -4,7 +4,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
-import { table, type Table } from '../base/table.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
 
 /**
  * What the data plane relies on. Forwarding: the route lookup of the programs answers only for forwarding interfaces. rp_filter: replies may

@@ -2,7 +2,8 @@
 // From an endpoint to what it needs on the node: a veth pair, entries in the map of endpoints, and the two programs of its interface.
 
 import type { Ip } from '../base/ip.ts';
-import { mapEntry, mapKinds, type MapEntry } from '../datapath/maps.ts';
+import { mapEntry, mapKinds } from '../datapath/maps.ts';
+import type { MapEntry } from '../datapath/maps.ts';
 import type { PodFilter } from '../datapath/pod-filters.ts';
 import type { PodLink } from '../datapath/pod-links.ts';
 import type { Endpoint } from '../datapath/schema.gen.ts';
@@ -15,7 +16,10 @@ export function* podLinksFor(endpoint: EndpointRow | undefined): Iterable<readon
 }
 
 /** `programs`: ids of the loaded pod_from and pod_to; a new load is a new row, and so an atomic replacement. */
-export function* podFiltersFor(endpoint: EndpointRow | undefined, programs: { readonly from: number; readonly to: number }): Iterable<readonly [string, PodFilter]> {
+export function* podFiltersFor(
+  endpoint: EndpointRow | undefined,
+  programs: { readonly from: number; readonly to: number },
+): Iterable<readonly [string, PodFilter]> {
   if (endpoint) yield [endpoint.hostInterface, { link: endpoint.interfaceIndex, from: programs.from, to: programs.to }];
 }
 

@@ -38,7 +38,9 @@ test('an ADD as a runtime sends it', () => {
 });
 
 test('a DEL needs neither a network namespace nor the name of a pod, and may carry the earlier result', () => {
-  const request = cniRequest(message({ CNI_COMMAND: 'DEL', CNI_NETNS: '', CNI_ARGS: undefined }, { ...CONFIG, prevResult: { cniVersion: '1.0.0' } }));
+  const request = cniRequest(
+    message({ CNI_COMMAND: 'DEL', CNI_NETNS: '', CNI_ARGS: undefined }, { ...CONFIG, prevResult: { cniVersion: '1.0.0' } }),
+  );
   const args = { namespace: undefined, pod: undefined, uid: undefined };
   assert.deepEqual(request, { kind: 'del', cniVersion: '1.0.0', containerId: CONTAINER, ifName: 'eth0', netns: undefined, args });
 });
@@ -61,7 +63,9 @@ for (const command of ['CHECK', 'STATUS', 'GC'])
     const request = cniRequest(message({ CNI_COMMAND: command }));
     assert.equal(request.kind, command.toLowerCase());
     const reply = standingReply(request);
-    assert.ok(reply?.kind === 'failed' && reply.failure.code === 4 && reply.failure.message.includes(`CNI_COMMAND=${command}: not supported yet`));
+    assert.ok(
+      reply?.kind === 'failed' && reply.failure.code === 4 && reply.failure.message.includes(`CNI_COMMAND=${command}: not supported yet`),
+    );
   });
 
 const refusals: readonly [name: string, request: Uint8Array, code: number, says: RegExp][] = [

@@ -52,7 +52,10 @@ export function standingReply(request: CniRequest): CniReply | undefined {
     case 'check':
     case 'status':
     case 'gc':
-      return failed(CniCode.invalidEnvironment, `Cannot run CNI_COMMAND=${request.kind.toUpperCase()}: not supported yet, wanted ADD, DEL or VERSION`);
+      return failed(
+        CniCode.invalidEnvironment,
+        `Cannot run CNI_COMMAND=${request.kind.toUpperCase()}: not supported yet, wanted ADD, DEL or VERSION`,
+      );
   }
 }
 
@@ -71,7 +74,12 @@ export function cniRequest(message: Uint8Array): CniRequest {
 type Variables = ReadonlyMap<string, string>;
 type NetworkConfig = { readonly cniVersion: CniVersion; readonly network: string; readonly chained: boolean };
 
-function requestOf(command: string | undefined, variables: Variables, { cniVersion, network, chained }: NetworkConfig): CniRequest | CniFailure {
+function requestOf(
+  command: string | undefined,
+  variables: Variables,
+  { cniVersion, network, chained }: NetworkConfig,
+): CniRequest | CniFailure {
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- a command is any text
   switch (command) {
     case 'VERSION':
       return { kind: 'version', cniVersion };
@@ -83,7 +91,10 @@ function requestOf(command: string | undefined, variables: Variables, { cniVersi
       return { kind: 'gc', cniVersion };
     case 'ADD':
       if (chained)
-        return { code: CniCode.invalidConfig, message: `Cannot run ADD in network ${network}: found a prevResult, wanted to be the first plugin of the list` };
+        return {
+          code: CniCode.invalidConfig,
+          message: `Cannot run ADD in network ${network}: found a prevResult, wanted to be the first plugin of the list`,
+        };
       return addRequest(variables, cniVersion, network);
     case 'DEL':
       return delRequest(variables, cniVersion);
@@ -163,13 +174,15 @@ function argsOf(text: string): CniArgs | CniFailure {
 /** The environment up to the empty string, and the bytes after it. */
 function framesOf(message: Uint8Array): { readonly variables: Variables; readonly stdin: Uint8Array } | CniFailure {
   const variables = new Map<string, string>();
-  for (let at = 0; ; ) {
+  for (let at = 0; ;) {
     const end = message.indexOf(0, at);
-    if (end < 0) return { code: CniCode.undecodable, message: `Cannot read a request of ${message.length} bytes: its environment has no end` };
+    if (end < 0)
+      return { code: CniCode.undecodable, message: `Cannot read a request of ${message.length} bytes: its environment has no end` };
     if (end === at) return { variables, stdin: message.subarray(at + 1) };
     const text = utf8(message.subarray(at, end));
     const equals = text?.indexOf('=') ?? -1;
-    if (text === undefined || equals < 1) return { code: CniCode.invalidEnvironment, message: `Cannot read environment variable ${shown(text)}, wanted NAME=value in UTF-8` };
+    if (text === undefined || equals < 1)
+      return { code: CniCode.invalidEnvironment, message: `Cannot read environment variable ${shown(text)}, wanted NAME=value in UTF-8` };
     const name = text.slice(0, equals);
     if (variables.has(name)) return wrong(name, text.slice(equals + 1), 'it once');
     variables.set(name, text.slice(equals + 1));
@@ -181,13 +194,18 @@ function framesOf(message: Uint8Array): { readonly variables: Variables; readonl
 function configOf(stdin: Uint8Array, isVersion: boolean): NetworkConfig | CniFailure {
   if (isVersion && stdin.length === 0) return { cniVersion: FALLBACK_VERSION, network: '', chained: false };
   const text = utf8(stdin);
-  if (text === undefined) return { code: CniCode.undecodable, message: `Cannot read a network configuration of ${stdin.length} bytes, wanted UTF-8` };
+  if (text === undefined)
+    return { code: CniCode.undecodable, message: `Cannot read a network configuration of ${stdin.length} bytes, wanted UTF-8` };
   const config = jsonObject(text);
-  if (config === undefined) return { code: CniCode.undecodable, message: `Cannot read the network configuration ${shown(text)}, wanted a JSON object` };
+  if (config === undefined)
+    return { code: CniCode.undecodable, message: `Cannot read the network configuration ${shown(text)}, wanted a JSON object` };
   const cniVersion = CNI_VERSIONS.find((version) => version === config['cniVersion']);
   if (isVersion) return { cniVersion: cniVersion ?? FALLBACK_VERSION, network: '', chained: false };
   if (cniVersion === undefined)
-    return { code: CniCode.incompatibleVersion, message: `Cannot serve cniVersion ${shown(config['cniVersion'])}, wanted ${CNI_VERSIONS.join(', ')}` };
+    return {
+      code: CniCode.incompatibleVersion,
+      message: `Cannot serve cniVersion ${shown(config['cniVersion'])}, wanted ${CNI_VERSIONS.join(', ')}`,
+    };
   const network = config['name'];
   if (typeof network !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,255}$/.test(network))
     return { code: CniCode.invalidConfig, message: `Cannot use network name ${shown(network)}, wanted ${CONTAINER_ID.wanted}` };
@@ -222,7 +240,7 @@ function hasControl(text: string): boolean {
 
 /** A value as a message may carry it: quoted, without control characters, at most 80 characters. */
 function shown(value: unknown): string {
+  const text = JSON.stringify(value); // undefined for undefined, whatever its type says
   if (value === undefined) return '(not set)';
-  const text = JSON.stringify(value) ?? String(value);
   return text.length > 80 ? `${text.slice(0, 80)}… (${text.length} characters)` : text;
 }

@@ -55,7 +55,12 @@ test('a DEL prints nothing and exits 0', () => {
 test('a failure exits 1 and has code, msg and, when there are any, details', () => {
   const reply = replyBytes('0.4.0', failed(CniCode.tryAgainLater, 'Cannot set up the pod', 'no podCIDR yet'));
   assert.equal(reply[0], 1);
-  assert.deepEqual(JSON.parse(reply.toString('utf8', 1)), { cniVersion: '0.4.0', code: 11, msg: 'Cannot set up the pod', details: 'no podCIDR yet' });
+  assert.deepEqual(JSON.parse(reply.toString('utf8', 1)), {
+    cniVersion: '0.4.0',
+    code: 11,
+    msg: 'Cannot set up the pod',
+    details: 'no podCIDR yet',
+  });
   assert.equal('details' in JSON.parse(replyBytes('0.4.0', failed(CniCode.internal, 'x')).toString('utf8', 1)), false);
 });
 

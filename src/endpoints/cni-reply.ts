@@ -28,10 +28,19 @@ export type CniCode = (typeof CniCode)[keyof typeof CniCode];
 
 export type CniFailure = { readonly code: CniCode; readonly message: string; readonly details?: string };
 
-export type CniInterface = { readonly name: string; readonly mac: Mac; readonly mtu?: number; /** Absent on the host. */ readonly sandbox?: string };
+export type CniInterface = {
+  readonly name: string;
+  readonly mac: Mac;
+  readonly mtu?: number;
+  /** Absent on the host. */ readonly sandbox?: string;
+};
 export type CniAddress = { readonly address: Cidr; readonly gateway?: Ip; /** Index in `interfaces`. */ readonly interface: number };
 export type CniRoute = { readonly destination: Cidr; readonly gateway?: Ip; readonly mtu?: number };
-export type Attachment = { readonly interfaces: readonly CniInterface[]; readonly ips: readonly CniAddress[]; readonly routes: readonly CniRoute[] };
+export type Attachment = {
+  readonly interfaces: readonly CniInterface[];
+  readonly ips: readonly CniAddress[];
+  readonly routes: readonly CniRoute[];
+};
 
 export type CniReply =
   | { readonly kind: 'added'; readonly attachment: Attachment }

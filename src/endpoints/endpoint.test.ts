@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { ip, parseMac } from '../base/ip.ts';
 import { table } from '../base/table.ts';
 import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
-import { endpointOf, type EndpointRow } from './endpoint.ts';
+import { endpointOf } from './endpoint.ts';
+import type { EndpointRow } from './endpoint.ts';
 import { endpointTables } from './tables.ts';
 
 const row: EndpointRow = {
@@ -65,5 +66,6 @@ describe('an endpoint', () => {
     { name: 'a wrong MAC', value: { ...row, mac: 'x' }, says: /mac is "x"/ },
   ];
   for (const { name, value, says } of damaged)
-    it(`a file with ${name} is refused with the reason`, () => assert.match(String(endpointOf(value)), says));
+    it(`a file with ${name} is refused with the reason`, () =>
+      assert.match(JSON.stringify(endpointOf(value)).replaceAll('\\"', '"'), says));
 });

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // An endpoint: one network interface of one pod on this node. A row is made by CNI ADD, ended by CNI DEL, and durable as a file.
 
-import { parseIp, parseMac, type Ip, type Mac } from '../base/ip.ts';
+import { parseIp, parseMac } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 
 export type EndpointRow = {
   /** Name of the host side of its veth pair, and the row's key: `lxc` and 12 hex digits. */
@@ -35,8 +36,10 @@ export function endpointOf(value: unknown): EndpointRow | string {
   if (typeof value !== 'object' || value === null) return 'it is no object';
   const fields = value as Record<string, unknown>; // an object, checked above
   for (const name of texts) if (typeof fields[name] !== 'string') return `${name} is ${JSON.stringify(fields[name])}, wanted text`;
-  for (const name of numbers) if (!Number.isInteger(fields[name])) return `${name} is ${JSON.stringify(fields[name])}, wanted a whole number`;
-  if (typeof fields['mac'] !== 'string' || parseMac(fields['mac']) === undefined) return `mac is ${JSON.stringify(fields['mac'])}, wanted a MAC`;
+  for (const name of numbers)
+    if (!Number.isInteger(fields[name])) return `${name} is ${JSON.stringify(fields[name])}, wanted a whole number`;
+  if (typeof fields['mac'] !== 'string' || parseMac(fields['mac']) === undefined)
+    return `mac is ${JSON.stringify(fields['mac'])}, wanted a MAC`;
   const addresses = fields['addresses'];
   if (!Array.isArray(addresses) || addresses.some((address) => typeof address !== 'string' || parseIp(address) === undefined))
     return `addresses is ${JSON.stringify(addresses)}, wanted a list of IP addresses`;

@@ -5,10 +5,12 @@
 //                     ├─▶ pod_filters  pod_from and pod_to on each
 //   identities ───────┴─▶ endpoints    the map by address
 
-import { derive, from, type Derivation, type Input } from '../base/derive.ts';
+import { derive, from } from '../base/derive.ts';
+import type { Derivation, Input } from '../base/derive.ts';
 import type { Ip } from '../base/ip.ts';
 import { sameRow } from '../base/same.ts';
-import { table, type Table } from '../base/table.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { PodFilter } from '../datapath/pod-filters.ts';
 import type { PodLink } from '../datapath/pod-links.ts';
@@ -34,15 +36,34 @@ export type Identities = Table<string, { readonly identity: number }>;
 export function endpointTables(programs: { readonly from: number; readonly to: number }, identities: Identities): EndpointTables {
   const endpoints = table<string, EndpointRow>('endpoints', {
     same: sameRow,
-    indexes: { address: ({ addresses }) => addresses, container: ({ containerId }) => [containerId], pod: ({ namespace, pod }) => [`${namespace}/${pod}`] },
+    indexes: {
+      address: ({ addresses }) => addresses,
+      container: ({ containerId }) => [containerId],
+      pod: ({ namespace, pod }) => [`${namespace}/${pod}`],
+    },
   });
   const podLinks = table<string, PodLink>('pod_links', { same: sameRow });
   const podFilters = table<string, PodFilter>('pod_filters', { same: sameRow });
   const entries = table<string, MapEntry<Ip, Endpoint>>('endpoint_entries', { same: sameRow });
   const derivations = [
-    derive({ name: 'pod_links', inputs: [from(endpoints)], out: podLinks.writer('pod_links'), compute: (key) => podLinksFor(endpoints.get(key)) }),
-    derive({ name: 'pod_filters', inputs: [from(endpoints)], out: podFilters.writer('pod_filters'), compute: (key) => podFiltersFor(endpoints.get(key), programs) }),
-    derive({ name: 'endpoint_entries', inputs: [from(endpoints), unhurried(from(identities))], out: entries.writer('endpoint_entries'), compute: (key: string) => endpointEntries(endpoints.get(key), identities.get(key)?.identity ?? UNKNOWN) }),
+    derive({
+      name: 'pod_links',
+      inputs: [from(endpoints)],
+      out: podLinks.writer('pod_links'),
+      compute: (key) => podLinksFor(endpoints.get(key)),
+    }),
+    derive({
+      name: 'pod_filters',
+      inputs: [from(endpoints)],
+      out: podFilters.writer('pod_filters'),
+      compute: (key) => podFiltersFor(endpoints.get(key), programs),
+    }),
+    derive({
+      name: 'endpoint_entries',
+      inputs: [from(endpoints), unhurried(from(identities))],
+      out: entries.writer('endpoint_entries'),
+      compute: (key: string) => endpointEntries(endpoints.get(key), identities.get(key)?.identity ?? UNKNOWN),
+    }),
   ];
   return { endpoints, podLinks, podFilters, entries, derivations };
 }

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ip } from '../base/ip.ts';
 import { table } from '../base/table.ts';
-import { DropReason, eventCodec, EventKind, Hook, type Event } from '../datapath/schema.gen.ts';
+import { DropReason, eventCodec, EventKind, Hook } from '../datapath/schema.gen.ts';
+import type { Event } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { dropOf } from './drop-event.ts';
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a record of the ring buffer to a drop that people can read.
 
-import { addressPort, familyOf, type Ip } from '../base/ip.ts';
+import { addressPort, familyOf } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
-import { dropReasonNames, hookNames, type Event } from '../datapath/schema.gen.ts';
+import { dropReasonNames, hookNames } from '../datapath/schema.gen.ts';
+import type { Event } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 
 export type Drop = {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cidr, cidrAddress, cidrContains, ip, type Ip } from '../base/ip.ts';
+import { cidr, cidrAddress, cidrContains, ip } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import { randomFrom } from '../base/random.ts';
 import { addressFor, usableSize } from './addresses.ts';
 
@@ -10,10 +11,28 @@ const small = cidr('10.244.1.0/29');
 describe('addresses of pods', () => {
   const cases: readonly { name: string; range: string; used: Record<string, string>; last?: string; wanted: string }[] = [
     { name: 'the network address is never handed out', range: '10.244.1.0/24', used: {}, wanted: '10.244.1.1' },
-    { name: 'the next one after the last is taken', range: '10.244.1.0/24', used: { '10.244.1.7': 'a' }, last: '10.244.1.7', wanted: '10.244.1.8' },
-    { name: 'one that was given back waits until all others were used', range: '10.244.1.0/29', used: { '10.244.1.2': 'a' }, last: '10.244.1.2', wanted: '10.244.1.3' },
+    {
+      name: 'the next one after the last is taken',
+      range: '10.244.1.0/24',
+      used: { '10.244.1.7': 'a' },
+      last: '10.244.1.7',
+      wanted: '10.244.1.8',
+    },
+    {
+      name: 'one that was given back waits until all others were used',
+      range: '10.244.1.0/29',
+      used: { '10.244.1.2': 'a' },
+      last: '10.244.1.2',
+      wanted: '10.244.1.3',
+    },
     { name: 'the broadcast address is never handed out', range: '10.244.1.0/29', used: {}, last: '10.244.1.6', wanted: '10.244.1.1' },
-    { name: 'whoever has one keeps it', range: '10.244.1.0/24', used: { '10.244.1.9': 'me', '10.244.1.1': 'a' }, last: '10.244.1.20', wanted: '10.244.1.9' },
+    {
+      name: 'whoever has one keeps it',
+      range: '10.244.1.0/24',
+      used: { '10.244.1.9': 'me', '10.244.1.1': 'a' },
+      last: '10.244.1.20',
+      wanted: '10.244.1.9',
+    },
     { name: 'IPv6 begins after the first address', range: 'fd00:10:244:1::/64', used: {}, wanted: 'fd00:10:244:1::1' },
     { name: 'addresses of other ranges do not count', range: '10.244.1.0/24', used: { '10.244.2.1': 'me' }, wanted: '10.244.1.1' },
   ];
@@ -26,7 +45,10 @@ describe('addresses of pods', () => {
 
   it('a full range says which one and how many use it', () => {
     const used = new Map(Array.from({ length: 6 }, (_, i) => [cidrAddress(small, BigInt(i + 1)), `pod${i}`] as const));
-    assert.deepEqual(addressFor('me', small, used, undefined), { kind: 'full', message: 'Range is full: all 6 addresses of 10.244.1.0/29 are in use, by 6 pods' });
+    assert.deepEqual(addressFor('me', small, used, undefined), {
+      kind: 'full',
+      message: 'Range is full: all 6 addresses of 10.244.1.0/29 are in use, by 6 pods',
+    });
   });
 
   it('in a random life of pods no address has two owners and none is left unused while somebody waits', (context) => {

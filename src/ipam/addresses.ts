@@ -5,7 +5,8 @@
 // given back is given again as late as possible, so that nobody's old connections find a new pod behind it.
 
 import { assign } from '../base/assign.ts';
-import { cidrAddress, cidrIndex, cidrSize, cidrText, familyOf, type Cidr, type Ip } from '../base/ip.ts';
+import { cidrAddress, cidrIndex, cidrSize, cidrText, familyOf } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
 
 /** No address is left. The message names the range and how many of it are in use. */
 export type RangeFull = { readonly kind: 'full'; readonly message: string };
@@ -27,7 +28,10 @@ export function addressFor(owner: string, range: Cidr, used: ReadonlyMap<Ip, str
   const wanted = new Set([...before.keys(), owner]);
   const index = assign((holder) => before.get(holder), wanted, indexesAfter(Number(start ?? 0n), range)).get(owner);
   if (index !== undefined) return cidrAddress(range, BigInt(index));
-  return { kind: 'full', message: `Range is full: all ${usableSize(range)} addresses of ${cidrText(range)} are in use, by ${before.size} pods` };
+  return {
+    kind: 'full',
+    message: `Range is full: all ${usableSize(range)} addresses of ${cidrText(range)} are in use, by ${before.size} pods`,
+  };
 }
 
 /** How many addresses of the range can be handed out. */

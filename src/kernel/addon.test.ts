@@ -8,7 +8,8 @@ import { setFlagsFromString } from 'node:v8';
 import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
-import { native, type Addon } from './addon.ts';
+import { native } from './addon.ts';
+import type { Addon } from './addon.ts';
 import { HandleClosedError } from './errors.ts';
 import { MapType } from './map.ts';
 import { bpfMissing, compiled, eventually, kernelError, netnsMissing, openDescriptors, temporaryNetns } from './testdata/harness.ts';
@@ -76,7 +77,8 @@ describe('the addon', { skip: bpfMissing || netnsMissing }, () => {
         if (other === kind || (name === 'pollStart' && other === 'socket')) continue;
         assert.throws(() => misused()[name](handle, ...more), TypeError, `${name} took a ${other}`);
       }
-      for (const stranger of strangers) assert.throws(() => misused()[name](stranger, ...more), TypeError, `${name} took ${inspect(stranger)}`);
+      for (const stranger of strangers)
+        assert.throws(() => misused()[name](stranger, ...more), TypeError, `${name} took ${inspect(stranger)}`);
       assert.throws(() => misused()[name](), TypeError, `${name} took nothing`);
     }
     for (const handle of Object.values(handles)) misused().close(handle);
@@ -91,13 +93,30 @@ describe('the addon', { skip: bpfMissing || netnsMissing }, () => {
       assert.equal(misused().isClosed(handle), true);
     }
     for (const { name, kind, more } of calls) assert.throws(() => misused()[name](handles[kind], ...more), HandleClosedError, name);
-    for (const name of ['descriptor', 'pin'] as const) assert.throws(() => misused()[name](handles['map'], '/nonexistent'), HandleClosedError);
+    for (const name of ['descriptor', 'pin'] as const)
+      assert.throws(() => misused()[name](handles['map'], '/nonexistent'), HandleClosedError);
   });
 
   it('refuses arguments of other types in place of good ones', async () => {
     using netns = temporaryNetns();
     const handles = await oneOfEach(netns.path);
-    const wrong = [undefined, null, Symbol('x'), 1n, -1, 0.5, Number.NaN, Infinity, 2 ** 53, 'a\0b', 'x'.repeat(5000), new Float64Array(8), new DataView(new ArrayBuffer(8)), [], {}];
+    const wrong = [
+      undefined,
+      null,
+      Symbol('x'),
+      1n,
+      -1,
+      0.5,
+      Number.NaN,
+      Infinity,
+      2 ** 53,
+      'a\0b',
+      'x'.repeat(5000),
+      new Float64Array(8),
+      new DataView(new ArrayBuffer(8)),
+      [],
+      {},
+    ];
     for (const { name, kind, more } of calls) {
       for (const at of more.keys()) {
         for (const value of wrong) {
@@ -180,7 +199,9 @@ describe('the addon', { skip: bpfMissing || netnsMissing }, () => {
     using netns = temporaryNetns();
     const before = openDescriptors();
     for (const delayMs of [0, 0, 1, 5, 20]) {
-      const worker = new Worker(new URL('testdata/busy-worker.ts', import.meta.url), { workerData: { netns: netns.path, object: compiled('handles') } });
+      const worker = new Worker(new URL('testdata/busy-worker.ts', import.meta.url), {
+        workerData: { netns: netns.path, object: compiled('handles') },
+      });
       await once(worker, 'message');
       await new Promise((resolve) => setTimeout(resolve, delayMs));
       assert.equal(await worker.terminate(), 1);

@@ -167,13 +167,16 @@ export type Addon = {
   programOpenById(id: number): ProgramHandle;
   programInfo(program: ProgramHandle): ProgramInfo;
   /** BPF_PROG_TEST_RUN; empty buffers stand for absent ones. */
-  programTestRun(program: ProgramHandle, run: {
-    readonly data: Uint8Array;
-    readonly dataOut: Uint8Array;
-    readonly context: Uint8Array;
-    readonly contextOut: Uint8Array;
-    readonly repeat: number;
-  }): TestRunResult;
+  programTestRun(
+    program: ProgramHandle,
+    run: {
+      readonly data: Uint8Array;
+      readonly dataOut: Uint8Array;
+      readonly context: Uint8Array;
+      readonly contextOut: Uint8Array;
+      readonly repeat: number;
+    },
+  ): TestRunResult;
   /** BPF_PROG_QUERY. Arguments as in LinkRequest. */
   programQuery(attachType: number, target: number | string, netns: string | undefined): readonly AttachedProgram[];
 

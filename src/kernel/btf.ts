@@ -18,7 +18,14 @@ type BtfVariable = { readonly type: TypeId; readonly offset: number; readonly si
 
 export type BtfType =
   | { readonly kind: 'void' }
-  | { readonly kind: 'int'; readonly name: string; readonly size: number; readonly signed: boolean; readonly bool: boolean; readonly char: boolean }
+  | {
+      readonly kind: 'int';
+      readonly name: string;
+      readonly size: number;
+      readonly signed: boolean;
+      readonly bool: boolean;
+      readonly char: boolean;
+    }
   | { readonly kind: 'pointer' | 'volatile' | 'const' | 'restrict'; readonly type: TypeId }
   | { readonly kind: 'array'; readonly element: TypeId; readonly length: number }
   | { readonly kind: 'struct' | 'union'; readonly name: string; readonly size: number; readonly members: readonly BtfMember[] }
@@ -38,9 +45,15 @@ export type BtfStruct = Extract<BtfType, { kind: 'struct' | 'union' }>;
 /** Parses a .BTF section. Throws ObjectFormatError. */
 export function readBtf(section: Uint8Array): Btf {
   const bytes = Buffer.from(section.buffer, section.byteOffset, section.byteLength);
-  if (bytes.length < 24 || bytes.readUInt16LE(0) !== 0xeb9f) throw new ObjectFormatError('Cannot read the BTF section, wanted the little-endian magic 0xeb9f');
+  if (bytes.length < 24 || bytes.readUInt16LE(0) !== 0xeb9f)
+    throw new ObjectFormatError('Cannot read the BTF section, wanted the little-endian magic 0xeb9f');
   const header = bytes.readUInt32LE(4);
-  const [typesAt, typesSize, stringsAt, stringsSize] = [8, 12, 16, 20].map((at) => bytes.readUInt32LE(at)) as [number, number, number, number]; // four in, four out
+  const [typesAt, typesSize, stringsAt, stringsSize] = [8, 12, 16, 20].map((at) => bytes.readUInt32LE(at)) as [
+    number,
+    number,
+    number,
+    number,
+  ]; // four in, four out
   const reader = {
     bytes: bytes.subarray(header + typesAt, header + typesAt + typesSize),
     strings: bytes.subarray(header + stringsAt, header + stringsAt + stringsSize),
@@ -50,7 +63,8 @@ export function readBtf(section: Uint8Array): Btf {
   try {
     while (reader.at < reader.bytes.length) types.push(nextType(reader));
   } catch (error) {
-    if (error instanceof RangeError) throw new ObjectFormatError(`Cannot read BTF type ${types.length}, it points outside the section`, { cause: error });
+    if (error instanceof RangeError)
+      throw new ObjectFormatError(`Cannot read BTF type ${types.length}, it points outside the section`, { cause: error });
     throw error;
   }
   return { types };
@@ -83,7 +97,12 @@ const kinds: readonly ((head: Head, reader: Reader) => BtfType)[] = [
   (_, reader) => arrayOf(reader),
   (head, reader) => ({ kind: 'struct', name: head.name, size: head.sizeOrType, members: membersOf(head, reader) }),
   (head, reader) => ({ kind: 'union', name: head.name, size: head.sizeOrType, members: membersOf(head, reader) }),
-  (head, reader) => ({ kind: 'enum', name: head.name, size: head.sizeOrType, members: times(head.count, () => enumeratorOf(reader, head.flag)) }),
+  (head, reader) => ({
+    kind: 'enum',
+    name: head.name,
+    size: head.sizeOrType,
+    members: times(head.count, () => enumeratorOf(reader, head.flag)),
+  }),
   ({ name }) => ({ kind: 'forward', name }),
   ({ name, sizeOrType }) => ({ kind: 'typedef', name, type: sizeOrType }),
   ({ sizeOrType }) => ({ kind: 'volatile', type: sizeOrType }),
@@ -92,11 +111,20 @@ const kinds: readonly ((head: Head, reader: Reader) => BtfType)[] = [
   ({ name, sizeOrType }) => ({ kind: 'function', name, type: sizeOrType }),
   ({ count, sizeOrType }, reader) => ({ kind: 'prototype', result: sizeOrType, parameters: times(count, () => parameterOf(reader)) }),
   ({ name, sizeOrType }, reader) => ({ kind: 'variable', name, type: sizeOrType, global: word(reader) === 1 }),
-  ({ name, count }, reader) => ({ kind: 'section', name, variables: times(count, () => ({ type: word(reader), offset: word(reader), size: word(reader) })) }),
+  ({ name, count }, reader) => ({
+    kind: 'section',
+    name,
+    variables: times(count, () => ({ type: word(reader), offset: word(reader), size: word(reader) })),
+  }),
   ({ name, sizeOrType }) => ({ kind: 'float', name, size: sizeOrType }),
   ({ name, sizeOrType }, reader) => tagOf(name, sizeOrType, word(reader)),
   ({ name, sizeOrType }) => ({ kind: 'typeTag', name, type: sizeOrType }),
-  (head, reader) => ({ kind: 'enum', name: head.name, size: head.sizeOrType, members: times(head.count, () => wideEnumeratorOf(reader, head.flag)) }),
+  (head, reader) => ({
+    kind: 'enum',
+    name: head.name,
+    size: head.sizeOrType,
+    members: times(head.count, () => wideEnumeratorOf(reader, head.flag)),
+  }),
 ];
 
 function nextType(reader: Reader): BtfType {
@@ -189,6 +217,7 @@ export function typedefNames(btf: Btf, id: TypeId): readonly string[] {
 /** Bytes that a value of the type takes. Throws ObjectFormatError for functions, sections and forward declarations. */
 export function sizeOf(btf: Btf, id: TypeId): number {
   const type = plainType(btf, id);
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- all other kinds of types have no size
   switch (type.kind) {
     case 'int':
     case 'struct':

@@ -3,7 +3,8 @@
 // What is marked public is there for the generator to pick from, whether or not the schema of the day needs it.
 // Numbers are in host order on this side, whatever order the kernel keeps them in.
 
-import { ipFromBytes, macFromBytes, macToBytes, writeIp, type Ip, type Mac } from '../base/ip.ts';
+import { ipFromBytes, macFromBytes, macToBytes, writeIp } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 
 /** Turns rows into the kernel's bytes and back. Both directions throw RangeError for values or buffers that do not fit. */
 export type Codec<Row> = {
@@ -66,7 +67,11 @@ export function configPatches<ObjectName extends string>(
   });
 }
 
-function codec<Row>(size: number, decode: (buffer: Buffer, offset: number) => Row, encodeInto: (row: Row, buffer: Buffer, offset: number) => void): Codec<Row> {
+function codec<Row>(
+  size: number,
+  decode: (buffer: Buffer, offset: number) => Row,
+  encodeInto: (row: Row, buffer: Buffer, offset: number) => void,
+): Codec<Row> {
   const encode = (row: Row): Buffer => {
     const buffer = Buffer.alloc(size);
     encodeInto(row, buffer, 0);
@@ -76,27 +81,67 @@ function codec<Row>(size: number, decode: (buffer: Buffer, offset: number) => Ro
 }
 
 /** @public */
-export const u8Codec = codec<number>(1, (buffer, at) => buffer.readUInt8(at), (row, buffer, at) => buffer.writeUInt8(row, at));
+export const u8Codec = codec<number>(
+  1,
+  (buffer, at) => buffer.readUInt8(at),
+  (row, buffer, at) => buffer.writeUInt8(row, at),
+);
 /** @public */
-export const u16Codec = codec<number>(2, (buffer, at) => buffer.readUInt16LE(at), (row, buffer, at) => buffer.writeUInt16LE(row, at));
+export const u16Codec = codec<number>(
+  2,
+  (buffer, at) => buffer.readUInt16LE(at),
+  (row, buffer, at) => buffer.writeUInt16LE(row, at),
+);
 /** @public */
-export const u32Codec = codec<number>(4, (buffer, at) => buffer.readUInt32LE(at), (row, buffer, at) => buffer.writeUInt32LE(row, at));
+export const u32Codec = codec<number>(
+  4,
+  (buffer, at) => buffer.readUInt32LE(at),
+  (row, buffer, at) => buffer.writeUInt32LE(row, at),
+);
 /** @public */
 export const u64Codec = codec<number>(8, readU64, (row, buffer, at) => writeU64(row, buffer, at));
 /** @public */
-export const s8Codec = codec<number>(1, (buffer, at) => buffer.readInt8(at), (row, buffer, at) => buffer.writeInt8(row, at));
+export const s8Codec = codec<number>(
+  1,
+  (buffer, at) => buffer.readInt8(at),
+  (row, buffer, at) => buffer.writeInt8(row, at),
+);
 /** @public */
-export const s16Codec = codec<number>(2, (buffer, at) => buffer.readInt16LE(at), (row, buffer, at) => buffer.writeInt16LE(row, at));
+export const s16Codec = codec<number>(
+  2,
+  (buffer, at) => buffer.readInt16LE(at),
+  (row, buffer, at) => buffer.writeInt16LE(row, at),
+);
 /** @public */
-export const s32Codec = codec<number>(4, (buffer, at) => buffer.readInt32LE(at), (row, buffer, at) => buffer.writeInt32LE(row, at));
+export const s32Codec = codec<number>(
+  4,
+  (buffer, at) => buffer.readInt32LE(at),
+  (row, buffer, at) => buffer.writeInt32LE(row, at),
+);
 /** @public */
-export const be16Codec = codec<number>(2, (buffer, at) => buffer.readUInt16BE(at), (row, buffer, at) => buffer.writeUInt16BE(row, at));
+export const be16Codec = codec<number>(
+  2,
+  (buffer, at) => buffer.readUInt16BE(at),
+  (row, buffer, at) => buffer.writeUInt16BE(row, at),
+);
 /** @public */
-export const be32Codec = codec<number>(4, (buffer, at) => buffer.readUInt32BE(at), (row, buffer, at) => buffer.writeUInt32BE(row, at));
+export const be32Codec = codec<number>(
+  4,
+  (buffer, at) => buffer.readUInt32BE(at),
+  (row, buffer, at) => buffer.writeUInt32BE(row, at),
+);
 /** @public */
-export const id64Codec = codec<bigint>(8, (buffer, at) => buffer.readBigUInt64LE(at), (row, buffer, at) => buffer.writeBigUInt64LE(row, at));
+export const id64Codec = codec<bigint>(
+  8,
+  (buffer, at) => buffer.readBigUInt64LE(at),
+  (row, buffer, at) => buffer.writeBigUInt64LE(row, at),
+);
 /** @public */
-export const boolCodec = codec<boolean>(1, (buffer, at) => buffer.readUInt8(at) !== 0, (row, buffer, at) => buffer.writeUInt8(row ? 1 : 0, at));
+export const boolCodec = codec<boolean>(
+  1,
+  (buffer, at) => buffer.readUInt8(at) !== 0,
+  (row, buffer, at) => buffer.writeUInt8(row ? 1 : 0, at),
+);
 /** @public */
 export const ipCodec = codec<Ip>(16, ipFromBytes, writeIp);
 /** @public */
@@ -109,7 +154,8 @@ export function readU64(buffer: Buffer, offset: number): number {
 
 /** @public */
 export function writeU64(value: number, buffer: Buffer, offset: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`Cannot encode ${value} in 64 bits, wanted an integer from 0 to 2^53 - 1`);
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`Cannot encode ${value} in 64 bits, wanted an integer from 0 to 2^53 - 1`);
   buffer.writeUInt32LE(value % 0x1_0000_0000, offset);
   buffer.writeUInt32LE(Math.floor(value / 0x1_0000_0000), offset + 4);
 }
@@ -133,7 +179,11 @@ export function readBytes(buffer: Buffer, offset: number, length: number): Uint8
 }
 
 /** Throws RangeError unless `value` has exactly `length` bytes. @public */
-export function writeBytes(value: Uint8Array, buffer: Buffer, { offset, length }: { readonly offset: number; readonly length: number }): void {
+export function writeBytes(
+  value: Uint8Array,
+  buffer: Buffer,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): void {
   if (value.length !== length) throw new RangeError(`Cannot encode ${value.length} bytes, wanted exactly ${length}`);
   buffer.set(value, offset);
 }

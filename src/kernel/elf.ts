@@ -42,15 +42,18 @@ const EM_BPF = 247;
 /** Reads sections and symbols (System V ABI, chapter 4). Throws ObjectFormatError. */
 export function readElf(bytes: Uint8Array): Elf {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (file.length < 64 || file.readUInt32BE(0) !== 0x7f454c46) throw new ObjectFormatError(`Cannot read ${file.length} bytes as an ELF object, wanted the magic 7f 45 4c 46`);
-  if (file.readUInt8(4) !== 2 || file.readUInt8(5) !== 1) throw new ObjectFormatError('Cannot read the ELF object, wanted 64-bit little-endian');
+  if (file.length < 64 || file.readUInt32BE(0) !== 0x7f454c46)
+    throw new ObjectFormatError(`Cannot read ${file.length} bytes as an ELF object, wanted the magic 7f 45 4c 46`);
+  if (file.readUInt8(4) !== 2 || file.readUInt8(5) !== 1)
+    throw new ObjectFormatError('Cannot read the ELF object, wanted 64-bit little-endian');
   const machine = file.readUInt16LE(18);
   if (machine !== EM_BPF) throw new ObjectFormatError(`Cannot read the ELF object for machine ${machine}, wanted ${EM_BPF} (BPF)`);
   try {
     const headers = sectionHeaders(file);
     return { sections: headers.map(sectionOf), symbols: symbolsOf(headers) };
   } catch (error) {
-    if (error instanceof RangeError) throw new ObjectFormatError('Cannot read the ELF object, a table points outside the file', { cause: error });
+    if (error instanceof RangeError)
+      throw new ObjectFormatError('Cannot read the ELF object, a table points outside the file', { cause: error });
     throw error;
   }
 }
@@ -68,7 +71,8 @@ function sectionHeaders(file: Buffer): Header[] {
   const entrySize = file.readUInt16LE(0x3a); // e_shentsize
   const count = file.readUInt16LE(0x3c); // e_shnum
   const nameSection = file.readUInt16LE(0x3e); // e_shstrndx
-  if (table + count * entrySize > file.length) throw new RangeError(`section headers end at ${table + count * entrySize} of ${file.length}`);
+  if (table + count * entrySize > file.length)
+    throw new RangeError(`section headers end at ${table + count * entrySize} of ${file.length}`);
   const names = contentsAt(file, table + nameSection * entrySize);
   return Array.from({ length: count }, (_, index) => {
     const at = table + index * entrySize;

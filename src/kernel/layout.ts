@@ -2,11 +2,17 @@
 // What bytes mean: the part of a C type that map keys, values, events and knobs can have, with every size and offset resolved.
 // The same C type has the same layout and the same text whichever object it was compiled into.
 
-import { plainType, plainTypeId, sizeOf, tagsOf, typeAt, typedefNames, type Btf, type BtfEnumerator, type BtfStruct, type TypeId } from './btf.ts';
+import { plainType, plainTypeId, sizeOf, tagsOf, typeAt, typedefNames } from './btf.ts';
+import type { Btf, BtfEnumerator, BtfStruct, TypeId } from './btf.ts';
 import { ObjectFormatError } from './elf.ts';
 
 /** An enum stands for its values, whatever integer holds it. */
-export type EnumLayout = { readonly kind: 'enum'; readonly name: string; readonly size: number; readonly members: readonly BtfEnumerator[] };
+export type EnumLayout = {
+  readonly kind: 'enum';
+  readonly name: string;
+  readonly size: number;
+  readonly members: readonly BtfEnumerator[];
+};
 export type StructLayout = { readonly kind: 'struct'; readonly name: string; readonly size: number; readonly fields: readonly Field[] };
 export type IntegerLayout = {
   readonly kind: 'integer';
@@ -34,6 +40,7 @@ export type Field = { readonly name: string; readonly offset: number; readonly l
 /** The layout of a type. Throws ObjectFormatError for what has none: pointers, unions, bit-fields, floats. */
 export function layoutOf(btf: Btf, id: TypeId): Layout {
   const type = plainType(btf, id);
+  // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- all other kinds of types are refused alike
   switch (type.kind) {
     case 'int':
       return integerOf(btf, id, type);
@@ -60,7 +67,8 @@ function structOf(btf: Btf, id: TypeId, typedef: string): StructLayout {
   const type = typeAt(btf, id) as BtfStruct; // the caller has resolved it
   const name = type.name || typedef;
   const fields = type.members.map((member, index) => {
-    if (member.bitSize > 0 || member.offsetBits % 8 !== 0) throw new ObjectFormatError(`Cannot lay out ${name}.${member.name}, a bit-field`);
+    if (member.bitSize > 0 || member.offsetBits % 8 !== 0)
+      throw new ObjectFormatError(`Cannot lay out ${name}.${member.name}, a bit-field`);
     try {
       return { name: member.name, offset: member.offsetBits / 8, layout: taggedLayout(btf, member.type, tagsOf(btf, id, index)) };
     } catch (error) {
@@ -76,7 +84,8 @@ function taggedLayout(btf: Btf, id: TypeId, tags: readonly string[]): Layout {
   const wanted = tags.map((tag) => /^enum (\w+)$/.exec(tag)?.[1]).find((name) => name !== undefined);
   if (wanted === undefined) return layout;
   const type = btf.types.find((candidate) => candidate.kind === 'enum' && candidate.name === wanted);
-  if (type?.kind !== 'enum' || layout.kind !== 'integer') throw new ObjectFormatError(`Cannot apply the tag 'enum ${wanted}', wanted an integer and an enum that the object contains`);
+  if (type?.kind !== 'enum' || layout.kind !== 'integer')
+    throw new ObjectFormatError(`Cannot apply the tag 'enum ${wanted}', wanted an integer and an enum that the object contains`);
   return { kind: 'enum', name: type.name, size: layout.size, members: type.members };
 }
 

@@ -2,9 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { attachCgroup, attachedPrograms, attachTcx, AttachType, BpfLink, LinkChangedError } from './link.ts';
-import { loadObject, type LoadedObject } from './load.ts';
+import { loadObject } from './load.ts';
+import type { LoadedObject } from './load.ts';
 import type { BpfProgram } from './program.ts';
-import { bpfMissing, cgroupMissing, compiled, kernelError, netnsMissing, temporaryBpffs, temporaryCgroup, temporaryNetns } from './testdata/harness.ts';
+import {
+  bpfMissing,
+  cgroupMissing,
+  compiled,
+  kernelError,
+  netnsMissing,
+  temporaryBpffs,
+  temporaryCgroup,
+  temporaryNetns,
+} from './testdata/harness.ts';
 
 const loopback = 1; // the index of lo in every network namespace
 
@@ -37,7 +47,11 @@ describe('a link', { skip: bpfMissing }, () => {
     using netns = temporaryNetns();
     const [one, two] = [programNamed('verdict_of_knob'), programNamed('another_verdict')];
     using first = await attachTcx(one, loopback, { direction: 'egress', netns: netns.path });
-    using _second = await attachTcx(two, loopback, { direction: 'egress', netns: netns.path, place: { kind: 'before', linkId: first.info().id } });
+    using _second = await attachTcx(two, loopback, {
+      direction: 'egress',
+      netns: netns.path,
+      place: { kind: 'before', linkId: first.info().id },
+    });
     const order = attachedPrograms(AttachType.tcxEgress, loopback, netns.path).map(({ programId }) => programId);
     assert.deepEqual(order, [two.id, one.id]);
   });
@@ -48,11 +62,14 @@ describe('a link', { skip: bpfMissing }, () => {
     using link = await attachTcx(one, loopback, { direction: 'ingress', netns: netns.path });
     link.update(two, one);
     assert.equal(link.info().programId, two.id);
-    assert.throws(() => link.update(three, one), (error) => {
-      assert.ok(error instanceof LinkChangedError);
-      assert.deepEqual([error.wantedProgramId, error.foundProgramId], [one.id, two.id]);
-      return true;
-    });
+    assert.throws(
+      () => link.update(three, one),
+      (error) => {
+        assert.ok(error instanceof LinkChangedError);
+        assert.deepEqual([error.wantedProgramId, error.foundProgramId], [one.id, two.id]);
+        return true;
+      },
+    );
     assert.equal(link.info().programId, two.id);
     using current = link.program();
     link.update(three, current);
@@ -91,11 +108,31 @@ describe('a link', { skip: bpfMissing }, () => {
   });
 
   const refusals = [
-    { name: 'a device that does not exist', attach: () => attachTcx(programNamed('verdict_of_knob'), 2 ** 30, { direction: 'ingress' }), code: 'ENODEV' },
-    { name: 'a namespace that does not exist', attach: () => attachTcx(programNamed('verdict_of_knob'), loopback, { direction: 'ingress', netns: '/nonexistent' }), code: 'ENOENT' },
-    { name: 'a file that is no namespace', attach: () => attachTcx(programNamed('verdict_of_knob'), loopback, { direction: 'ingress', netns: '/etc/hostname' }), code: 'EINVAL' },
-    { name: 'a cgroup that does not exist', attach: () => attachCgroup(programNamed('allow_connect'), '/nonexistent', AttachType.cgroupInet4Connect), code: 'ENOENT' },
-    { name: 'a program of another type', attach: () => attachTcx(programNamed('allow_connect'), loopback, { direction: 'ingress' }), code: 'EINVAL' },
+    {
+      name: 'a device that does not exist',
+      attach: () => attachTcx(programNamed('verdict_of_knob'), 2 ** 30, { direction: 'ingress' }),
+      code: 'ENODEV',
+    },
+    {
+      name: 'a namespace that does not exist',
+      attach: () => attachTcx(programNamed('verdict_of_knob'), loopback, { direction: 'ingress', netns: '/nonexistent' }),
+      code: 'ENOENT',
+    },
+    {
+      name: 'a file that is no namespace',
+      attach: () => attachTcx(programNamed('verdict_of_knob'), loopback, { direction: 'ingress', netns: '/etc/hostname' }),
+      code: 'EINVAL',
+    },
+    {
+      name: 'a cgroup that does not exist',
+      attach: () => attachCgroup(programNamed('allow_connect'), '/nonexistent', AttachType.cgroupInet4Connect),
+      code: 'ENOENT',
+    },
+    {
+      name: 'a program of another type',
+      attach: () => attachTcx(programNamed('allow_connect'), loopback, { direction: 'ingress' }),
+      code: 'EINVAL',
+    },
   ];
   for (const { name, attach, code } of refusals) {
     it(`refuses ${name}`, async () => {

@@ -46,7 +46,10 @@ export class LinkChangedError extends StentorError {
   readonly foundProgramId: number;
 
   constructor(linkId: number, wantedProgramId: number, foundProgramId: number) {
-    super('ELINKCHANGED', `Could not replace the program of link ${linkId}: wanted program ${wantedProgramId} attached, found ${foundProgramId}`);
+    super(
+      'ELINKCHANGED',
+      `Could not replace the program of link ${linkId}: wanted program ${wantedProgramId} attached, found ${foundProgramId}`,
+    );
     this.wantedProgramId = wantedProgramId;
     this.foundProgramId = foundProgramId;
   }
@@ -132,7 +135,14 @@ export async function attachTcx(program: BpfProgram, ifindex: number, { directio
 
 /** Attaches to a cgroup2 directory, beside what its parents and others have attached. Throws KernelError (ENOENT; EBADF: not cgroup2). */
 export async function attachCgroup(program: BpfProgram, cgroupPath: string, attachType: AttachType): Promise<BpfLink> {
-  const handle = await native().linkCreate({ program: program.handle, attachType, target: cgroupPath, netns: undefined, flags: 0, relativeId: 0 });
+  const handle = await native().linkCreate({
+    program: program.handle,
+    attachType,
+    target: cgroupPath,
+    netns: undefined,
+    flags: 0,
+    relativeId: 0,
+  });
   return new BpfLink(handle);
 }
 

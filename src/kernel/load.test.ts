@@ -24,7 +24,13 @@ describe('loading an object file', { skip: bpfMissing }, async () => {
   it('gives its maps and programs by name, without the sections', async () => {
     using loaded = await loadObject({ path });
     assert.deepEqual([...loaded.maps.keys()].sort(), ['t_hash', 't_per_cpu', 't_ring']);
-    assert.deepEqual([...loaded.programs.keys()].sort(), ['allow_connect', 'another_verdict', 'emit_records', 'verdict_of_knob', 'wake_reader']);
+    assert.deepEqual([...loaded.programs.keys()].sort(), [
+      'allow_connect',
+      'another_verdict',
+      'emit_records',
+      'verdict_of_knob',
+      'wake_reader',
+    ]);
     assert.equal(loaded.maps.get('t_hash')?.valueSize, 8);
     assert.equal(loaded.programs.get('verdict_of_knob')?.testRun({ data: frame }).verdict, 7);
   });
@@ -97,7 +103,10 @@ describe('loading an object file', { skip: bpfMissing }, async () => {
   });
 
   it('names a file that is missing or no object', async () => {
-    await assert.rejects(loadObject({ path: '/nonexistent.o' }), (error) => kernelError('ENOENT')(error) && String(error).includes('/nonexistent.o'));
+    await assert.rejects(
+      loadObject({ path: '/nonexistent.o' }),
+      (error) => kernelError('ENOENT')(error) && String(error).includes('/nonexistent.o'),
+    );
     const nonsense = `${path}.nonsense`;
     writeFileSync(nonsense, 'not an ELF file');
     await assert.rejects(loadObject({ path: nonsense }), /bpf_object__open on .*nonsense failed: .*format invalid/);

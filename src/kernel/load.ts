@@ -77,7 +77,8 @@ export async function loadObject(load: ObjectLoad): Promise<LoadedObject> {
   try {
     const maps = native().objectMaps(object);
     configure(object, load, maps);
-    const reused = load.pinDirectory === undefined ? new Set<string>() : takeOverPinnedMaps(object, load.pinDirectory, maps, load.maxEntries ?? {});
+    const reused =
+      load.pinDirectory === undefined ? new Set<string>() : takeOverPinnedMaps(object, load.pinDirectory, maps, load.maxEntries ?? {});
     try {
       await native().objectLoad(object);
     } catch (error) {
@@ -100,7 +101,8 @@ function open(path: string): ObjectHandle {
 function configure(object: ObjectHandle, load: ObjectLoad, maps: readonly MapDeclaration[]): void {
   for (const { section, offset, bytes } of load.config ?? []) native().objectSetData(object, section, offset, bytes);
   for (const [name, entries] of Object.entries(load.maxEntries ?? {})) {
-    if (!maps.some((map) => map.name === name)) throw new RangeError(`No map ${name} in ${load.path}: it has ${maps.map((map) => map.name).join(', ')}`);
+    if (!maps.some((map) => map.name === name))
+      throw new RangeError(`No map ${name} in ${load.path}: it has ${maps.map((map) => map.name).join(', ')}`);
     native().objectSetMaxEntries(object, name, entries);
   }
   const wanted = new Set(wantedPrograms(object, load));
@@ -110,7 +112,9 @@ function configure(object: ObjectHandle, load: ObjectLoad, maps: readonly MapDec
 }
 
 function wantedPrograms(object: ObjectHandle, load: ObjectLoad): readonly string[] {
-  const names = native().objectPrograms(object).map((program) => program.name);
+  const names = native()
+    .objectPrograms(object)
+    .map((program) => program.name);
   for (const name of load.programs ?? []) {
     if (!names.includes(name)) throw new RangeError(`No program ${name} in ${load.path}: it has ${names.join(', ')}`);
   }
@@ -143,7 +147,10 @@ const bpfFilesystem = 0xcafe4a11; // BPF_FS_MAGIC
 function makePinDirectory(directory: string): void {
   mkdirSync(directory, { recursive: true });
   if (statfsSync(directory).type !== bpfFilesystem) {
-    throw new StentorError('ENOTBPFFS', `Could not pin maps in ${directory}: wanted a directory on a bpf filesystem (mount -t bpf bpf /sys/fs/bpf)`);
+    throw new StentorError(
+      'ENOTBPFFS',
+      `Could not pin maps in ${directory}: wanted a directory on a bpf filesystem (mount -t bpf bpf /sys/fs/bpf)`,
+    );
   }
 }
 
@@ -203,5 +210,8 @@ function loadFailure(error: unknown): unknown {
 /** The last lines that explain something; the verifier ends with its statistics. */
 function lastWords(log: string): string {
   const lines = log.split('\n').map((line) => line.trim());
-  return lines.filter((line) => line !== '' && !/^(processed|verification time|stack depth) /.test(line)).slice(-3).join(' | ');
+  return lines
+    .filter((line) => line !== '' && !/^(processed|verification time|stack depth) /.test(line))
+    .slice(-3)
+    .join(' | ');
 }

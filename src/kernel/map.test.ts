@@ -85,7 +85,10 @@ describe('a BPF map', { skip: bpfMissing }, () => {
 
   it('says how much of a batch took effect', () => {
     using map = hashMap(4);
-    assert.throws(() => fill(map, 6), (error) => error instanceof KernelError && error.code === 'E2BIG' && error.done === 4);
+    assert.throws(
+      () => fill(map, 6),
+      (error) => error instanceof KernelError && error.code === 'E2BIG' && error.done === 4,
+    );
     assert.deepEqual(keysOf(map), [0, 1, 2, 3]);
   });
 
@@ -108,11 +111,21 @@ describe('a BPF map', { skip: bpfMissing }, () => {
     it(`lists every entry of a larger ${name} exactly once`, () => {
       const isTrie = type === MapType.lpmTrie;
       const count = 40_000;
-      using map = BpfMap.create({ name: 't_list', type, keySize: isTrie ? 8 : 4, valueSize: 8, maxEntries: type === MapType.lruHash ? 2 * count : count, flags });
+      using map = BpfMap.create({
+        name: 't_list',
+        type,
+        keySize: isTrie ? 8 : 4,
+        valueSize: 8,
+        maxEntries: type === MapType.lruHash ? 2 * count : count,
+        flags,
+      });
       const numbers = Array.from({ length: count }, (_, i) => i);
       const keys = Buffer.concat(numbers.map((i) => (isTrie ? Buffer.concat([key32(32), key32(i)]) : key32(i))));
       map.updateBatch(keys, Buffer.concat(numbers.map(value64)), count);
-      const found = Array.from(map.entries(), ([key, value]) => [key.readUInt32LE(isTrie ? 4 : 0), Number(value.readBigUInt64LE())] as const);
+      const found = Array.from(
+        map.entries(),
+        ([key, value]) => [key.readUInt32LE(isTrie ? 4 : 0), Number(value.readBigUInt64LE())] as const,
+      );
       assert.equal(found.length, count);
       assert.ok(found.every(([key, value]) => key === value));
       assert.equal(new Set(found.map(([key]) => key)).size, count);

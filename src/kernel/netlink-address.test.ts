@@ -21,17 +21,35 @@ describe('addresses', { skip: netnsMissing }, () => {
     const [shown] = host.ip('addr', 'show', 'a');
     const infos = (shown?.['addr_info'] ?? []) as { local: string; prefixlen: number; tentative?: boolean }[]; // as: shape of ip's output
     const global = infos.filter((info) => !info.local.startsWith('fe80'));
-    assert.deepEqual(global.map((info) => [info.local, info.prefixlen, info.tentative ?? false]), [['10.0.0.1', 24, false], ['fd00::1', 64, false]]);
+    assert.deepEqual(
+      global.map((info) => [info.local, info.prefixlen, info.tentative ?? false]),
+      [
+        ['10.0.0.1', 24, false],
+        ['fd00::1', 64, false],
+      ],
+    );
 
     const listed = listAddresses(host.socket, link).filter((address) => address.scope === 0);
-    assert.deepEqual(listed.map((address) => [address.link, address.ip, address.bits, (address.flags & AddressFlag.permanent) !== 0]), [[link, '10.0.0.1', 24, true], [link, 'fd00::1', 64, true]]);
-    assert.equal(listed.some((address) => (address.flags & AddressFlag.tentative) !== 0), false);
+    assert.deepEqual(
+      listed.map((address) => [address.link, address.ip, address.bits, (address.flags & AddressFlag.permanent) !== 0]),
+      [
+        [link, '10.0.0.1', 24, true],
+        [link, 'fd00::1', 64, true],
+      ],
+    );
+    assert.equal(
+      listed.some((address) => (address.flags & AddressFlag.tentative) !== 0),
+      false,
+    );
     assert.ok(listAddresses(host.socket).length >= listed.length);
   });
 
   it('are deleted once', () => {
     using host = testNamespace();
-    for (const [text, bits] of [['10.0.0.1', 32], ['fd00::1', 128]] as const) {
+    for (const [text, bits] of [
+      ['10.0.0.1', 32],
+      ['fd00::1', 128],
+    ] as const) {
       const address = { link: 1, ip: ip(text), bits };
       putAddress(host.socket, address);
       assert.equal(deleteAddress(host.socket, address), true);
@@ -42,6 +60,9 @@ describe('addresses', { skip: netnsMissing }, () => {
 
   it('say which address and link the kernel refused', () => {
     using host = testNamespace();
-    assert.throws(() => putAddress(host.socket, { link: 99, ip: ip('10.0.0.1'), bits: 32 }), (error) => isKernelError(error, 'ENODEV') && error.message.includes('RTM_NEWADDR 10.0.0.1/32 of link 99'));
+    assert.throws(
+      () => putAddress(host.socket, { link: 99, ip: ip('10.0.0.1'), bits: 32 }),
+      (error) => isKernelError(error, 'ENODEV') && error.message.includes('RTM_NEWADDR 10.0.0.1/32 of link 99'),
+    );
   });
 });

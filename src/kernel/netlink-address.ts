@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Addresses of interfaces: list, add, delete, for both families by the same calls.
 
-import { familyOf, ipFromWire, ipToWire, type Ip } from '../base/ip.ts';
+import { familyOf, ipFromWire, ipToWire } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFamily, attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
-import { NetlinkFlag, type NetlinkRequest, type NetlinkSocket } from './socket.ts';
+import { NetlinkFlag } from './socket.ts';
+import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type InterfaceAddress = {
   /** Index of the interface. */
@@ -42,7 +44,12 @@ export function putAddress(socket: NetlinkSocket, address: NewAddress): void {
 
 /** The request behind putAddress. */
 export function addressRequest(address: NewAddress): NetlinkRequest {
-  return { type: RouteMessage.newAddress, flags: NetlinkFlag.create | NetlinkFlag.replace, body: addressBody(address), what: `RTM_NEWADDR ${addressText(address)}` };
+  return {
+    type: RouteMessage.newAddress,
+    flags: NetlinkFlag.create | NetlinkFlag.replace,
+    body: addressBody(address),
+    what: `RTM_NEWADDR ${addressText(address)}`,
+  };
 }
 
 /** False when the interface or the address is not there. */

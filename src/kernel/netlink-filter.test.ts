@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { native, type ProgramHandle } from './addon.ts';
+import { native } from './addon.ts';
+import type { ProgramHandle } from './addon.ts';
 import { deleteClsact, deleteFilter, ensureClsact, FilterHook, listFilters, putFilter } from './netlink-filter.ts';
 import { createVeth, findLink } from './netlink-link.ts';
 import { bpfMissing, compiled, netnsMissing } from './testdata/harness.ts';
@@ -31,9 +32,13 @@ describe('tc filters', { skip: netnsMissing || bpfMissing }, () => {
       const place = { link, hook, priority: 40_001, handle: 1 };
       assert.deepEqual(listFilters(host.socket, link, hook), []);
       putFilter(host.socket, place, { name: 'stentor_one', descriptor: native().descriptor(first) });
-      assert.deepEqual(listFilters(host.socket, link, hook), [{ ...place, name: 'stentor_one', programId: native().programInfo(first).id }]);
+      assert.deepEqual(listFilters(host.socket, link, hook), [
+        { ...place, name: 'stentor_one', programId: native().programInfo(first).id },
+      ]);
       putFilter(host.socket, place, { name: 'stentor_two', descriptor: native().descriptor(second) });
-      assert.deepEqual(listFilters(host.socket, link, hook), [{ ...place, name: 'stentor_two', programId: native().programInfo(second).id }]);
+      assert.deepEqual(listFilters(host.socket, link, hook), [
+        { ...place, name: 'stentor_two', programId: native().programInfo(second).id },
+      ]);
       const shown = host.run('tc', 'filter', 'show', 'dev', 'a', hook === FilterHook.ingress ? 'ingress' : 'egress');
       assert.match(shown, /protocol all pref 40001 bpf.*handle 0x1 stentor_two direct-action/);
       assert.equal(deleteFilter(host.socket, place), true);

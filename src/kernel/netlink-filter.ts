@@ -8,7 +8,8 @@
 
 import { isKernelError } from './errors.ts';
 import { attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
-import { NetlinkFlag, type NetlinkMessage, type NetlinkSocket } from './socket.ts';
+import { NetlinkFlag } from './socket.ts';
+import type { NetlinkMessage, NetlinkSocket } from './socket.ts';
 
 /** Parents of clsact's filters (TC_H_MIN_INGRESS, TC_H_MIN_EGRESS). */
 export const FilterHook = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const;
@@ -42,7 +43,12 @@ const allProtocols = 0x0300; // htons(ETH_P_ALL)
 export function ensureClsact(socket: NetlinkSocket, link: number): void {
   const body = Buffer.concat([tcmsg.encode({ link, ...clsact }), put.text(TcAttribute.kind, 'clsact')]);
   try {
-    socket.request({ type: RouteMessage.newQdisc, flags: NetlinkFlag.create | NetlinkFlag.exclusive, body, what: `RTM_NEWQDISC clsact on link ${link}` });
+    socket.request({
+      type: RouteMessage.newQdisc,
+      flags: NetlinkFlag.create | NetlinkFlag.exclusive,
+      body,
+      what: `RTM_NEWQDISC clsact on link ${link}`,
+    });
   } catch (error) {
     if (!isKernelError(error, 'EEXIST')) throw error;
   }
@@ -61,17 +67,36 @@ export function deleteClsact(socket: NetlinkSocket, link: number): boolean {
 }
 
 /** Puts the program of that descriptor at the place, under a name that `tc filter show` prints. The interface has clsact. */
-export function putFilter(socket: NetlinkSocket, place: FilterPlace, { name, descriptor }: { readonly name: string; readonly descriptor: number }): void {
-  const options = put.nested(TcAttribute.options, put.u32(BpfAttribute.descriptor, descriptor), put.text(BpfAttribute.name, name), put.u32(BpfAttribute.flags, directAction));
+export function putFilter(
+  socket: NetlinkSocket,
+  place: FilterPlace,
+  { name, descriptor }: { readonly name: string; readonly descriptor: number },
+): void {
+  const options = put.nested(
+    TcAttribute.options,
+    put.u32(BpfAttribute.descriptor, descriptor),
+    put.text(BpfAttribute.name, name),
+    put.u32(BpfAttribute.flags, directAction),
+  );
   const body = Buffer.concat([placeBytes(place), put.text(TcAttribute.kind, 'bpf'), options]);
-  socket.request({ type: RouteMessage.newFilter, flags: NetlinkFlag.create | NetlinkFlag.replace, body, what: `RTM_NEWTFILTER ${name} on ${placeText(place)}` });
+  socket.request({
+    type: RouteMessage.newFilter,
+    flags: NetlinkFlag.create | NetlinkFlag.replace,
+    body,
+    what: `RTM_NEWTFILTER ${name} on ${placeText(place)}`,
+  });
 }
 
 /** The BPF filters of one hook; none when the interface has no clsact or is gone. */
 export function listFilters(socket: NetlinkSocket, link: number, hook: FilterHook): readonly BpfFilter[] {
   const body = tcmsg.encode({ link, parent: hook });
   try {
-    const messages = socket.request({ type: RouteMessage.getFilter, flags: NetlinkFlag.dump, body, what: `RTM_GETTFILTER of link ${link}` });
+    const messages = socket.request({
+      type: RouteMessage.getFilter,
+      flags: NetlinkFlag.dump,
+      body,
+      what: `RTM_GETTFILTER of link ${link}`,
+    });
     return messages.map(filterOf).filter((filter) => filter !== undefined);
   } catch (error) {
     if (isMissing(error)) return [];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cidr, ip, parseMac, type Mac } from '../base/ip.ts';
+import { cidr, ip, parseMac } from '../base/ip.ts';
+import type { Mac } from '../base/ip.ts';
 import { isKernelError, KernelError } from './errors.ts';
 import { AddressFlag, putAddress } from './netlink-address.ts';
 import { ensureClsact } from './netlink-filter.ts';
@@ -9,7 +10,8 @@ import { changeLink, createBridge, createVeth, deleteLink, findLink, listLinks, 
 import { listRoutes, putRoute } from './netlink-route.ts';
 import { NetlinkSocket } from './socket.ts';
 import { eventually, netnsMissing } from './testdata/harness.ts';
-import { testNamespace, type TestNamespace } from './testdata/netlink-testbed.ts';
+import { testNamespace } from './testdata/netlink-testbed.ts';
+import type { TestNamespace } from './testdata/netlink-testbed.ts';
 
 const mac = (text: string): Mac => parseMac(text) ?? assert.fail(text);
 
@@ -18,19 +20,40 @@ describe('links', { skip: netnsMissing }, () => {
     using host = testNamespace();
     using pod = testNamespace();
     createVeth(host.socket, {
-      name: 'lxc1', index: 4242, mac: mac('02:00:00:00:00:01'), mtu: 1450, txQueueLength: 500, up: true,
+      name: 'lxc1',
+      index: 4242,
+      mac: mac('02:00:00:00:00:01'),
+      mtu: 1450,
+      txQueueLength: 500,
+      up: true,
       peer: { name: 'eth0', mac: mac('02:00:00:00:00:02'), mtu: 1450, netns: pod.path },
     });
     const [outside] = host.ip('link', 'show', 'lxc1');
-    assert.deepEqual([outside?.['ifindex'], outside?.['mtu'], outside?.['txqlen'], outside?.['address']], [4242, 1450, 500, '02:00:00:00:00:01']);
+    assert.deepEqual(
+      [outside?.['ifindex'], outside?.['mtu'], outside?.['txqlen'], outside?.['address']],
+      [4242, 1450, 500, '02:00:00:00:00:01'],
+    );
     const [inside] = pod.ip('link', 'show', 'eth0');
     assert.deepEqual([inside?.['mtu'], inside?.['address']], [1450, '02:00:00:00:00:02']);
 
     const link = findLink(host.socket, 'lxc1');
     // The operational state follows a moment later, off the request's path.
     assert.deepEqual(link && { ...link, flags: 0, peerNetnsId: 0, operationalState: 0 }, {
-      index: 4242, name: 'lxc1', mac: '02:00:00:00:00:01', mtu: 1450, flags: 0, up: true, carrier: false, operationalState: 0, kind: 'veth', master: undefined,
-      peer: inside?.['ifindex'], peerNetnsId: 0, txQueueLength: 500, groMaxSize: 65536, gsoMaxSize: 65536,
+      index: 4242,
+      name: 'lxc1',
+      mac: '02:00:00:00:00:01',
+      mtu: 1450,
+      flags: 0,
+      up: true,
+      carrier: false,
+      operationalState: 0,
+      kind: 'veth',
+      master: undefined,
+      peer: inside?.['ifindex'],
+      peerNetnsId: 0,
+      txQueueLength: 500,
+      groMaxSize: 65536,
+      gsoMaxSize: 65536,
     });
     assert.equal(typeof link?.peerNetnsId, 'number');
     assert.deepEqual(findLink(pod.socket, 'eth0')?.peer, 4242);
@@ -43,8 +66,13 @@ describe('links', { skip: netnsMissing }, () => {
     using host = testNamespace();
     createBridge(host.socket, 'br0');
     createVeth(host.socket, { name: 'a', peer: { name: 'b' } });
-    const wanted = host.ip('link').map((link) => [link['ifindex'], link['ifname'], link['mtu'], (link['linkinfo'] as { info_kind?: string } | undefined)?.info_kind]); // as: shape of ip's output
-    assert.deepEqual(listLinks(host.socket).map((link) => [link.index, link.name, link.mtu, link.kind]), wanted);
+    const wanted = host
+      .ip('link')
+      .map((link) => [link['ifindex'], link['ifname'], link['mtu'], (link['linkinfo'] as { info_kind?: string } | undefined)?.info_kind]); // as: shape of ip's output
+    assert.deepEqual(
+      listLinks(host.socket).map((link) => [link.index, link.name, link.mtu, link.kind]),
+      wanted,
+    );
   });
 
   it('changes up, name, MAC, MTU, bridge, sizes and namespace', () => {
@@ -54,10 +82,21 @@ describe('links', { skip: netnsMissing }, () => {
     createVeth(host.socket, { name: 'a', peer: { name: 'b' } });
     const index = findLink(host.socket, 'a')?.index ?? 0;
     const bridge = findLink(host.socket, 'br0')?.index ?? 0;
-    changeLink(host.socket, index, { name: 'a1', mac: mac('02:00:00:00:00:0a'), mtu: 1300, master: bridge, txQueueLength: 7, groMaxSize: 100_000, gsoMaxSize: 110_000 });
+    changeLink(host.socket, index, {
+      name: 'a1',
+      mac: mac('02:00:00:00:00:0a'),
+      mtu: 1300,
+      master: bridge,
+      txQueueLength: 7,
+      groMaxSize: 100_000,
+      gsoMaxSize: 110_000,
+    });
     changeLink(host.socket, index, { up: true });
     const link = findLink(host.socket, index);
-    assert.deepEqual([link?.name, link?.mac, link?.mtu, link?.master, link?.up, link?.txQueueLength, link?.groMaxSize, link?.gsoMaxSize], ['a1', '02:00:00:00:00:0a', 1300, bridge, true, 7, 100_000, 110_000]);
+    assert.deepEqual(
+      [link?.name, link?.mac, link?.mtu, link?.master, link?.up, link?.txQueueLength, link?.groMaxSize, link?.gsoMaxSize],
+      ['a1', '02:00:00:00:00:0a', 1300, bridge, true, 7, 100_000, 110_000],
+    );
     changeLink(host.socket, index, { up: false, master: 0 });
     assert.deepEqual([findLink(host.socket, index)?.up, findLink(host.socket, index)?.master], [false, undefined]);
     changeLink(host.socket, index, { netns: pod.path, name: 'moved' });
@@ -77,8 +116,14 @@ describe('links', { skip: netnsMissing }, () => {
   it('names operation, object and errno when the kernel refuses', () => {
     using host = testNamespace();
     createVeth(host.socket, { name: 'a', peer: { name: 'b' } });
-    assert.throws(() => createVeth(host.socket, { name: 'a', peer: { name: 'c' } }), (error) => isKernelError(error, 'EEXIST') && /RTM_NEWLINK of veth pair a and c.*EEXIST/.test(error.message));
-    assert.throws(() => changeLink(host.socket, 999, { up: true }), (error) => error instanceof KernelError && /link 999.*ENODEV/.test(error.message));
+    assert.throws(
+      () => createVeth(host.socket, { name: 'a', peer: { name: 'c' } }),
+      (error) => isKernelError(error, 'EEXIST') && /RTM_NEWLINK of veth pair a and c.*EEXIST/.test(error.message),
+    );
+    assert.throws(
+      () => changeLink(host.socket, 999, { up: true }),
+      (error) => error instanceof KernelError && /link 999.*ENODEV/.test(error.message),
+    );
     const index = findLink(host.socket, 'a')?.index ?? 0;
     assert.throws(() => changeLink(host.socket, index, { mtu: 10 }), /mtu less than device minimum/);
   });
@@ -90,7 +135,14 @@ function addPodInterface(host: TestNamespace, pod: TestNamespace, number: number
   const index = 10_000 + number;
   const link = 2; // after lo; nobody else is in there yet
   const hostMac = mac('02:00:00:00:00:01');
-  createVeth(host.socket, { name: `lxc${number}`, index, mac: hostMac, mtu: 1500, up: true, peer: { name: 'eth0', index: link, mtu: 1500, netns: pod.path } });
+  createVeth(host.socket, {
+    name: `lxc${number}`,
+    index,
+    mac: hostMac,
+    mtu: 1500,
+    up: true,
+    peer: { name: 'eth0', index: link, mtu: 1500, netns: pod.path },
+  });
   ensureClsact(host.socket, index);
   using inside = NetlinkSocket.open({ netns: pod.path });
   putAddress(inside, { link, ip: ip(`10.244.0.${number}`), bits: 32 });
@@ -111,7 +163,12 @@ describe('a pod interface end to end', { skip: netnsMissing }, () => {
       using pod = testNamespace();
       const { index, time } = addPodInterface(host, pod, number + 1);
       assert.equal(findLink(host.socket, index)?.carrier, true);
-      assert.deepEqual(listRoutes(host.socket, { protocol: 99 }).map((route) => route.destination.ip).toSorted(), [`10.244.0.${number + 1}`, `fd00::${number + 1}`]);
+      assert.deepEqual(
+        listRoutes(host.socket, { protocol: 99 })
+          .map((route) => route.destination.ip)
+          .toSorted(),
+        [`10.244.0.${number + 1}`, `fd00::${number + 1}`],
+      );
       deleteLink(host.socket, index);
       return time;
     });

@@ -2,10 +2,12 @@
 // Network interfaces: list, find, create veth pairs, change, delete. All in the network namespace of the socket.
 
 import { closeSync, openSync } from 'node:fs';
-import { macFromBytes, macToBytes, type Mac } from '../base/ip.ts';
+import { macFromBytes, macToBytes } from '../base/ip.ts';
+import type { Mac } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
-import { NetlinkFlag, type NetlinkRequest, type NetlinkSocket } from './socket.ts';
+import { NetlinkFlag } from './socket.ts';
+import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type Link = {
   readonly index: number;
@@ -73,8 +75,21 @@ const InterfaceFlag = { up: 0x1, lowerUp: 0x10000 } as const;
 
 /** IFLA_*. */
 const LinkAttribute = {
-  address: 1, name: 3, mtu: 4, link: 5, master: 10, txQueueLength: 13, operationalState: 16, info: 18, netnsFd: 28, extendedMask: 29, linkNetnsId: 37,
-  gsoMaxSize: 41, groMaxSize: 58, gsoIpv4MaxSize: 63, groIpv4MaxSize: 64,
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  txQueueLength: 13,
+  operationalState: 16,
+  info: 18,
+  netnsFd: 28,
+  extendedMask: 29,
+  linkNetnsId: 37,
+  gsoMaxSize: 41,
+  groMaxSize: 58,
+  gsoIpv4MaxSize: 63,
+  groIpv4MaxSize: 64,
 } as const;
 const InfoAttribute = { kind: 1, data: 2 } as const;
 const vethPeer = 1; // VETH_INFO_PEER: an ifinfomsg with attributes of its own
@@ -83,14 +98,20 @@ const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: a third of the bytes of ea
 /** All interfaces. */
 export function listLinks(socket: NetlinkSocket): readonly Link[] {
   const body = Buffer.concat([ifinfomsg.encode({}), put.u32(LinkAttribute.extendedMask, skipStatistics)]);
-  return socket.request({ type: RouteMessage.getLink, flags: NetlinkFlag.dump, body, what: 'RTM_GETLINK of all links' }).map((message) => linkOf(message.body));
+  return socket
+    .request({ type: RouteMessage.getLink, flags: NetlinkFlag.dump, body, what: 'RTM_GETLINK of all links' })
+    .map((message) => linkOf(message.body));
 }
 
 /** The interface of that index or name, or undefined. */
 export function findLink(socket: NetlinkSocket, wanted: number | string): Link | undefined {
   const named = typeof wanted === 'string';
   const header = ifinfomsg.encode({ index: named ? 0 : wanted });
-  const body = Buffer.concat([header, put.u32(LinkAttribute.extendedMask, skipStatistics), put.text(LinkAttribute.name, named ? wanted : undefined)]);
+  const body = Buffer.concat([
+    header,
+    put.u32(LinkAttribute.extendedMask, skipStatistics),
+    put.text(LinkAttribute.name, named ? wanted : undefined),
+  ]);
   try {
     const [message] = socket.request({ type: RouteMessage.getLink, body, what: `RTM_GETLINK ${wanted}` });
     return message && linkOf(message.body);
@@ -115,16 +136,30 @@ export function vethRequest(pair: VethPair, netns?: number): NetlinkRequest {
     put.u32(LinkAttribute.txQueueLength, side.txQueueLength),
   ];
   const peer = Buffer.concat([ifinfomsg.encode({ index: pair.peer.index }), ...end(pair.peer), put.u32(LinkAttribute.netnsFd, netns)]);
-  const info = put.nested(LinkAttribute.info, put.text(InfoAttribute.kind, 'veth'), put.nested(InfoAttribute.data, put.bytes(vethPeer, peer)));
+  const info = put.nested(
+    LinkAttribute.info,
+    put.text(InfoAttribute.kind, 'veth'),
+    put.nested(InfoAttribute.data, put.bytes(vethPeer, peer)),
+  );
   const body = Buffer.concat([ifinfomsg.encode({ index: pair.index, flags, change: flags }), ...end(pair), info]);
-  return { type: RouteMessage.newLink, flags: NetlinkFlag.create | NetlinkFlag.exclusive, body, what: `RTM_NEWLINK of veth pair ${pair.name} and ${pair.peer.name}` };
+  return {
+    type: RouteMessage.newLink,
+    flags: NetlinkFlag.create | NetlinkFlag.exclusive,
+    body,
+    what: `RTM_NEWLINK of veth pair ${pair.name} and ${pair.peer.name}`,
+  };
 }
 
 /** Creates a bridge. */
 export function createBridge(socket: NetlinkSocket, name: string): void {
   const info = put.nested(LinkAttribute.info, put.text(InfoAttribute.kind, 'bridge'));
   const body = Buffer.concat([ifinfomsg.encode({}), put.text(LinkAttribute.name, name), info]);
-  socket.request({ type: RouteMessage.newLink, flags: NetlinkFlag.create | NetlinkFlag.exclusive, body, what: `RTM_NEWLINK of bridge ${name}` });
+  socket.request({
+    type: RouteMessage.newLink,
+    flags: NetlinkFlag.create | NetlinkFlag.exclusive,
+    body,
+    what: `RTM_NEWLINK of bridge ${name}`,
+  });
 }
 
 /** Changes what is given of the interface of that index. ENODEV: there is none. */

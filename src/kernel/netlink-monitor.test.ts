@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { cidr, ip, parseMac } from '../base/ip.ts';
 import { AddressFlag, deleteAddress, putAddress } from './netlink-address.ts';
 import { changeLink, createVeth, deleteLink, findLink } from './netlink-link.ts';
-import { monitorNetwork, readChanges, type NetworkChange } from './netlink-monitor.ts';
+import { monitorNetwork, readChanges } from './netlink-monitor.ts';
+import type { NetworkChange } from './netlink-monitor.ts';
 import { putNeighbour } from './netlink-neighbour.ts';
 import { deleteRoute, putRoute } from './netlink-route.ts';
 import { NetlinkSocket } from './socket.ts';
@@ -34,7 +35,12 @@ describe('the network monitor', { skip: netnsMissing }, () => {
     using host = testNamespace();
     const heard: string[] = [];
     const ending = new AbortController();
-    monitorNetwork({ kinds: ['link', 'address', 'route', 'neighbour'], netns: host.path, signal: ending.signal, onChanges: (changes) => heard.push(...changes.map(wordOf)) });
+    monitorNetwork({
+      kinds: ['link', 'address', 'route', 'neighbour'],
+      netns: host.path,
+      signal: ending.signal,
+      onChanges: (changes) => heard.push(...changes.map(wordOf)),
+    });
     createVeth(host.socket, { name: 'a', up: true, peer: { name: 'b' } });
     const link = findLink(host.socket, 'a')?.index ?? 0;
     changeLink(host.socket, findLink(host.socket, 'b')?.index ?? 0, { up: true });
@@ -47,7 +53,16 @@ describe('the network monitor', { skip: netnsMissing }, () => {
     deleteRoute(host.socket, { destination: cidr('10.9.0.0/16'), link });
     deleteAddress(host.socket, { link, ip: ip('10.0.0.1'), bits: 24 });
     deleteLink(host.socket, link);
-    const wanted = ['+link a', '+address 10.0.0.1', '+address fd00::1', '+route 10.9.0.0/16', '+neighbour 10.0.0.9', '-route 10.9.0.0/16', '-address 10.0.0.1', '-link a'];
+    const wanted = [
+      '+link a',
+      '+address 10.0.0.1',
+      '+address fd00::1',
+      '+route 10.9.0.0/16',
+      '+neighbour 10.0.0.9',
+      '-route 10.9.0.0/16',
+      '-address 10.0.0.1',
+      '-link a',
+    ];
     await eventually('everything was heard', () => wanted.every((word) => heard.includes(word)));
     ending.abort();
     const count = heard.length;

@@ -3,13 +3,18 @@
 // A change says how things are now, so hearing it twice does no harm. After `resync` some were lost: list everything again.
 
 import { isKernelError } from './errors.ts';
-import { addressOf, type InterfaceAddress } from './netlink-address.ts';
+import { addressOf } from './netlink-address.ts';
+import type { InterfaceAddress } from './netlink-address.ts';
 import { filterLinkOf } from './netlink-filter.ts';
-import { linkOf, type Link } from './netlink-link.ts';
-import { neighbourOf, type Neighbour } from './netlink-neighbour.ts';
-import { routeOf, type Route } from './netlink-route.ts';
+import { linkOf } from './netlink-link.ts';
+import type { Link } from './netlink-link.ts';
+import { neighbourOf } from './netlink-neighbour.ts';
+import type { Neighbour } from './netlink-neighbour.ts';
+import { routeOf } from './netlink-route.ts';
+import type { Route } from './netlink-route.ts';
 import { RouteMessage } from './netlink.ts';
-import { NetlinkSocket, type NetlinkMessage } from './socket.ts';
+import { NetlinkSocket } from './socket.ts';
+import type { NetlinkMessage } from './socket.ts';
 
 export type NetworkChange =
   | { readonly kind: 'link'; readonly gone: boolean; readonly link: Link }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Neighbours (ARP and ND entries): list, put permanent ones, delete.
 
-import { familyOf, ipFromWire, ipToWire, macFromBytes, macToBytes, type Ip, type Mac } from '../base/ip.ts';
+import { familyOf, ipFromWire, ipToWire, macFromBytes, macToBytes } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFamily, attributesOf, put, RouteMessage, structOf } from './netlink.ts';
-import { NetlinkFlag, type NetlinkSocket } from './socket.ts';
+import { NetlinkFlag } from './socket.ts';
+import type { NetlinkSocket } from './socket.ts';
 
 export type Neighbour = {
   /** Index of the interface. */
@@ -17,7 +19,17 @@ export type Neighbour = {
 };
 
 /** NUD_*. */
-export const NeighbourState = { none: 0, incomplete: 1, reachable: 2, stale: 4, delay: 8, probe: 0x10, failed: 0x20, noArp: 0x40, permanent: 0x80 } as const;
+export const NeighbourState = {
+  none: 0,
+  incomplete: 1,
+  reachable: 2,
+  stale: 4,
+  delay: 8,
+  probe: 0x10,
+  failed: 0x20,
+  noArp: 0x40,
+  permanent: 0x80,
+} as const;
 export type NeighbourState = (typeof NeighbourState)[keyof typeof NeighbourState];
 
 const ndmsg = structOf({ family: 'u8', pad1: 'u8', pad2: 'u16', link: 's32', state: 'u16', flags: 'u8', type: 'u8' });
@@ -26,18 +38,31 @@ const NeighbourAttribute = { destination: 1, linkLayerAddress: 2 } as const;
 
 /** IP neighbours of all interfaces. */
 export function listNeighbours(socket: NetlinkSocket): readonly Neighbour[] {
-  const messages = socket.request({ type: RouteMessage.getNeighbour, flags: NetlinkFlag.dump, body: ndmsg.encode({}), what: 'RTM_GETNEIGH of all links' });
+  const messages = socket.request({
+    type: RouteMessage.getNeighbour,
+    flags: NetlinkFlag.dump,
+    body: ndmsg.encode({}),
+    what: 'RTM_GETNEIGH of all links',
+  });
   return messages.map((message) => neighbourOf(message.body)).filter((neighbour) => neighbour !== undefined);
 }
 
 /** Makes the neighbour's MAC permanent, whatever was known before. */
-export function putNeighbour(socket: NetlinkSocket, { link, ip, mac }: { readonly link: number; readonly ip: Ip; readonly mac: Mac }): void {
+export function putNeighbour(
+  socket: NetlinkSocket,
+  { link, ip, mac }: { readonly link: number; readonly ip: Ip; readonly mac: Mac },
+): void {
   const body = Buffer.concat([
     ndmsg.encode({ family: numberOfFamily(ip), link, state: NeighbourState.permanent }),
     put.bytes(NeighbourAttribute.destination, ipToWire(ip)),
     put.bytes(NeighbourAttribute.linkLayerAddress, macToBytes(mac)),
   ]);
-  socket.request({ type: RouteMessage.newNeighbour, flags: NetlinkFlag.create | NetlinkFlag.replace, body, what: `RTM_NEWNEIGH ${ip} at ${mac} on link ${link}` });
+  socket.request({
+    type: RouteMessage.newNeighbour,
+    flags: NetlinkFlag.create | NetlinkFlag.replace,
+    body,
+    what: `RTM_NEWNEIGH ${ip} at ${mac} on link ${link}`,
+  });
 }
 
 /** False when there is no such neighbour or interface. */

@@ -5,9 +5,11 @@ import { cidr, ip } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFlag, putAddress } from './netlink-address.ts';
 import { changeLink, createVeth, findLink } from './netlink-link.ts';
-import { deleteRoute, listRoutes, lookUpRoute, putRoute, RouteType, type NewRoute } from './netlink-route.ts';
+import { deleteRoute, listRoutes, lookUpRoute, putRoute, RouteType } from './netlink-route.ts';
+import type { NewRoute } from './netlink-route.ts';
 import { netnsMissing } from './testdata/harness.ts';
-import { testNamespace, type TestNamespace } from './testdata/netlink-testbed.ts';
+import { testNamespace } from './testdata/netlink-testbed.ts';
+import type { TestNamespace } from './testdata/netlink-testbed.ts';
 
 const ours = 99;
 
@@ -29,14 +31,38 @@ describe('routes', { skip: netnsMissing }, () => {
   const cases = (): readonly (readonly [string, NewRoute, readonly string[]])[] => [
     ['on the link', { destination: cidr('10.244.0.5/32'), link, protocol: ours }, ['10.244.0.5', 'dev a', 'scope link']],
     ['IPv6 on the link', { destination: cidr('fd00::5/128'), link, protocol: ours }, ['fd00::5', 'dev a']],
-    ['by a gateway', { destination: cidr('10.244.1.0/24'), gateway: ip('192.168.7.2'), source: ip('192.168.7.1'), mtu: 1400, protocol: ours }, ['10.244.1.0/24 via 192.168.7.2', 'src 192.168.7.1', 'mtu 1400']],
-    ['IPv6 by a gateway', { destination: cidr('fd00:1::/64'), gateway: ip('fd07::2'), priority: 55, protocol: ours }, ['fd00:1::/64 via fd07::2', 'metric 55']],
-    ['by a gateway outside the subnet', { destination: cidr('0.0.0.0/0'), gateway: ip('169.254.0.1'), link, onlink: true, protocol: ours }, ['default via 169.254.0.1', 'onlink']],
-    ['IPv4 by an IPv6 gateway', { destination: cidr('10.244.2.0/24'), gateway: ip('fe80::2'), link, protocol: ours }, ['10.244.2.0/24 via inet6 fe80::2']],
+    [
+      'by a gateway',
+      { destination: cidr('10.244.1.0/24'), gateway: ip('192.168.7.2'), source: ip('192.168.7.1'), mtu: 1400, protocol: ours },
+      ['10.244.1.0/24 via 192.168.7.2', 'src 192.168.7.1', 'mtu 1400'],
+    ],
+    [
+      'IPv6 by a gateway',
+      { destination: cidr('fd00:1::/64'), gateway: ip('fd07::2'), priority: 55, protocol: ours },
+      ['fd00:1::/64 via fd07::2', 'metric 55'],
+    ],
+    [
+      'by a gateway outside the subnet',
+      { destination: cidr('0.0.0.0/0'), gateway: ip('169.254.0.1'), link, onlink: true, protocol: ours },
+      ['default via 169.254.0.1', 'onlink'],
+    ],
+    [
+      'IPv4 by an IPv6 gateway',
+      { destination: cidr('10.244.2.0/24'), gateway: ip('fe80::2'), link, protocol: ours },
+      ['10.244.2.0/24 via inet6 fe80::2'],
+    ],
     ['in a table of its own', { destination: cidr('10.244.3.0/24'), link, table: 2005, protocol: ours }, ['10.244.3.0/24', 'table 2005']],
     ['to nowhere', { destination: cidr('10.244.4.0/24'), type: RouteType.unreachable, protocol: ours }, ['unreachable 10.244.4.0/24']],
-    ['to nowhere without a word', { destination: cidr('10.244.5.0/24'), type: RouteType.blackhole, protocol: ours }, ['blackhole 10.244.5.0/24']],
-    ['to this host', { destination: cidr('10.244.6.0/24'), type: RouteType.local, link: 1, table: 2005, protocol: ours }, ['local 10.244.6.0/24 dev lo', 'scope host']],
+    [
+      'to nowhere without a word',
+      { destination: cidr('10.244.5.0/24'), type: RouteType.blackhole, protocol: ours },
+      ['blackhole 10.244.5.0/24'],
+    ],
+    [
+      'to this host',
+      { destination: cidr('10.244.6.0/24'), type: RouteType.local, link: 1, table: 2005, protocol: ours },
+      ['local 10.244.6.0/24 dev lo', 'scope host'],
+    ],
   ];
 
   it('are put, listed, put again and deleted, whatever their shape', () => {
@@ -48,7 +74,8 @@ describe('routes', { skip: netnsMissing }, () => {
       for (const word of words) assert.ok(shown.includes(word), `${name}: wanted '${word}' in ${shown}`);
       const listed = listRoutes(host.socket, { protocol: ours });
       assert.equal(listed.length, 1, name);
-      for (const [field, value] of Object.entries(route)) assert.deepEqual(listed[0]?.[field as keyof NewRoute], value, `${name}: ${field}`); // as: keys of the literal above
+      for (const [field, value] of Object.entries(route))
+        assert.deepEqual(listed[0]?.[field as keyof NewRoute], value, `${name}: ${field}`); // as: keys of the literal above
       assert.equal(deleteRoute(host.socket, route), true, name);
       assert.equal(deleteRoute(host.socket, route), false, name);
       assert.deepEqual(listRoutes(host.socket, { protocol: ours }), [], name);
@@ -58,14 +85,18 @@ describe('routes', { skip: netnsMissing }, () => {
   it('are replaced by destination', () => {
     putRoute(host.socket, { destination: cidr('10.244.1.0/24'), gateway: ip('192.168.7.2'), protocol: ours });
     putRoute(host.socket, { destination: cidr('10.244.1.0/24'), gateway: ip('192.168.7.3'), protocol: ours });
-    assert.deepEqual(listRoutes(host.socket, { protocol: ours }).map((route) => route.gateway), ['192.168.7.3']);
+    assert.deepEqual(
+      listRoutes(host.socket, { protocol: ours }).map((route) => route.gateway),
+      ['192.168.7.3'],
+    );
   });
 
   it('are filtered by family, table, protocol and link', () => {
     putRoute(host.socket, { destination: cidr('10.1.0.0/16'), link, protocol: ours, table: 100 });
     putRoute(host.socket, { destination: cidr('10.2.0.0/16'), link, protocol: ours });
     putRoute(host.socket, { destination: cidr('fd02::/64'), link, protocol: 98 });
-    const destinations = (filter: Parameters<typeof listRoutes>[1]): string[] => listRoutes(host.socket, filter).map((route) => route.destination.ip);
+    const destinations = (filter: Parameters<typeof listRoutes>[1]): string[] =>
+      listRoutes(host.socket, filter).map((route) => route.destination.ip);
     assert.deepEqual(destinations({ table: 100 }), ['10.1.0.0']);
     assert.deepEqual(destinations({ protocol: ours }).toSorted(), ['10.1.0.0', '10.2.0.0']);
     assert.deepEqual(destinations({ protocol: 98, family: 6 }), ['fd02::']);
@@ -86,6 +117,11 @@ describe('routes', { skip: netnsMissing }, () => {
 
   it('say which route the kernel refused, and its words', () => {
     const route = { destination: cidr('10.244.1.0/24'), gateway: ip('203.0.113.1') };
-    assert.throws(() => putRoute(host.socket, route), (error) => isKernelError(error, 'ENETUNREACH') && /RTM_NEWROUTE 10\.244\.1\.0\/24 via 203\.0\.113\.1.*Nexthop has invalid gateway/.test(error.message));
+    assert.throws(
+      () => putRoute(host.socket, route),
+      (error) =>
+        isKernelError(error, 'ENETUNREACH') &&
+        /RTM_NEWROUTE 10\.244\.1\.0\/24 via 203\.0\.113\.1.*Nexthop has invalid gateway/.test(error.message),
+    );
   });
 });

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes: list, put, delete, look up, for both families by the same calls. A route with several next hops is listed without any.
 
-import { cidrOf, cidrText, familyOf, ipFromWire, ipToWire, type Cidr, type Family, type Ip } from '../base/ip.ts';
+import { cidrOf, cidrText, familyOf, ipFromWire, ipToWire } from '../base/ip.ts';
+import type { Cidr, Family, Ip } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFamily, attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
-import { NetlinkFlag, type NetlinkRequest, type NetlinkSocket } from './socket.ts';
+import { NetlinkFlag } from './socket.ts';
+import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type Route = {
   readonly destination: Cidr;
@@ -27,7 +29,18 @@ export type Route = {
 };
 
 /** RTN_*. */
-export const RouteType = { unspecified: 0, unicast: 1, local: 2, broadcast: 3, anycast: 4, multicast: 5, blackhole: 6, unreachable: 7, prohibit: 8, throw: 9 } as const;
+export const RouteType = {
+  unspecified: 0,
+  unicast: 1,
+  local: 2,
+  broadcast: 3,
+  anycast: 4,
+  multicast: 5,
+  blackhole: 6,
+  unreachable: 7,
+  prohibit: 8,
+  throw: 9,
+} as const;
 export type RouteType = (typeof RouteType)[keyof typeof RouteType];
 
 /** RT_SCOPE_*. */
@@ -44,16 +57,36 @@ export type NewRoute = Pick<Route, 'destination'> & { readonly [name in Exclude<
 /** Undefined means any. */
 export type RouteFilter = { readonly table?: number; readonly protocol?: number; readonly link?: number; readonly family?: Family };
 
-const rtmsg = structOf({ family: 'u8', destinationBits: 'u8', sourceBits: 'u8', tos: 'u8', table: 'u8', protocol: 'u8', scope: 'u8', type: 'u8', flags: 'u32' });
+const rtmsg = structOf({
+  family: 'u8',
+  destinationBits: 'u8',
+  sourceBits: 'u8',
+  tos: 'u8',
+  table: 'u8',
+  protocol: 'u8',
+  scope: 'u8',
+  type: 'u8',
+  flags: 'u32',
+});
 /** RTA_*. */
-const RouteAttribute = { destination: 1, output: 4, gateway: 5, priority: 6, preferredSource: 7, metrics: 8, table: 15, mark: 16, via: 18 } as const;
+const RouteAttribute = {
+  destination: 1,
+  output: 4,
+  gateway: 5,
+  priority: 6,
+  preferredSource: 7,
+  metrics: 8,
+  table: 15,
+  mark: 16,
+  via: 18,
+} as const;
 const metricMtu = 2; // RTAX_MTU
 const NextHopFlag = { onlink: 4 } as const;
 const cloned = 0x200; // RTM_F_CLONED: a cached exception, not a route
 
 /** The routes that match, both families unless one is named. */
 export function listRoutes(socket: NetlinkSocket, filter: RouteFilter = {}): readonly Route[] {
-  const families = filter.family === undefined ? [4, 6] as const : [filter.family];
+  const families = filter.family === undefined ? ([4, 6] as const) : [filter.family];
   return families.flatMap((family) => {
     const header = rtmsg.encode({ family: numberOfFamily(family), protocol: filter.protocol });
     const body = Buffer.concat([header, put.u32(RouteAttribute.table, filter.table), put.u32(RouteAttribute.output, filter.link)]);
@@ -86,7 +119,12 @@ export function putRoute(socket: NetlinkSocket, route: NewRoute): void {
 
 /** The request behind putRoute. */
 export function routeRequest(route: NewRoute): NetlinkRequest {
-  return { type: RouteMessage.newRoute, flags: NetlinkFlag.create | NetlinkFlag.replace, body: routeBody(route), what: `RTM_NEWROUTE ${routeText(route)}` };
+  return {
+    type: RouteMessage.newRoute,
+    flags: NetlinkFlag.create | NetlinkFlag.replace,
+    body: routeBody(route),
+    what: `RTM_NEWROUTE ${routeText(route)}`,
+  };
 }
 
 /** Deletes the route that agrees in everything given. False when there is none. */

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import { cidr, ip, parseMac } from '../base/ip.ts';
 import { addressOf, addressRequest } from './netlink-address.ts';
 import { linkOf, vethRequest } from './netlink-link.ts';
-import { routeOf, routeRequest, RouteType, type NewRoute } from './netlink-route.ts';
+import { routeOf, routeRequest, RouteType } from './netlink-route.ts';
+import type { NewRoute } from './netlink-route.ts';
 import { attributesOf, put, structOf, take } from './netlink.ts';
 
 describe('structOf', () => {
@@ -35,28 +36,62 @@ describe('attributes', () => {
   });
 
   it('refuse lengths that do not fit', () => {
-    for (const hex of ['03000100', '09000100', '0000010000000000']) assert.throws(() => attributesOf(Buffer.from(hex, 'hex')), RangeError, hex);
+    for (const hex of ['03000100', '09000100', '0000010000000000'])
+      assert.throws(() => attributesOf(Buffer.from(hex, 'hex')), RangeError, hex);
   });
 });
 
 describe('requests', () => {
   it('read back as the route they ask for', () => {
-    const base = { type: RouteType.unicast, table: 254, protocol: 3, scope: 0, priority: 0, link: undefined, gateway: undefined, onlink: false, source: undefined, mtu: undefined } as const;
+    const base = {
+      type: RouteType.unicast,
+      table: 254,
+      protocol: 3,
+      scope: 0,
+      priority: 0,
+      link: undefined,
+      gateway: undefined,
+      onlink: false,
+      source: undefined,
+      mtu: undefined,
+    } as const;
     const routes: readonly [NewRoute, object][] = [
-      [{ destination: cidr('10.1.0.0/16'), link: 3 }, { link: 3, scope: 253 }],
-      [{ destination: cidr('0.0.0.0/0'), gateway: ip('169.254.0.1'), link: 2, onlink: true, source: ip('10.0.0.9'), mtu: 1450 }, { gateway: '169.254.0.1', link: 2, onlink: true, source: '10.0.0.9', mtu: 1450 }],
-      [{ destination: cidr('10.1.2.3/32'), gateway: ip('fe80::1'), link: 2 }, { gateway: 'fe80::1', link: 2 }],
-      [{ destination: cidr('fd00::/64'), gateway: ip('fe80::1'), link: 2, table: 2005, protocol: 99, priority: 7 }, { gateway: 'fe80::1', link: 2, table: 2005, protocol: 99, priority: 7 }],
+      [
+        { destination: cidr('10.1.0.0/16'), link: 3 },
+        { link: 3, scope: 253 },
+      ],
+      [
+        { destination: cidr('0.0.0.0/0'), gateway: ip('169.254.0.1'), link: 2, onlink: true, source: ip('10.0.0.9'), mtu: 1450 },
+        { gateway: '169.254.0.1', link: 2, onlink: true, source: '10.0.0.9', mtu: 1450 },
+      ],
+      [
+        { destination: cidr('10.1.2.3/32'), gateway: ip('fe80::1'), link: 2 },
+        { gateway: 'fe80::1', link: 2 },
+      ],
+      [
+        { destination: cidr('fd00::/64'), gateway: ip('fe80::1'), link: 2, table: 2005, protocol: 99, priority: 7 },
+        { gateway: 'fe80::1', link: 2, table: 2005, protocol: 99, priority: 7 },
+      ],
       [{ destination: cidr('10.9.0.0/24'), type: RouteType.unreachable }, { type: 7 }],
-      [{ destination: cidr('10.9.0.1/32'), type: RouteType.local, table: 255, link: 1 }, { type: 2, table: 255, link: 1, scope: 254 }],
+      [
+        { destination: cidr('10.9.0.1/32'), type: RouteType.local, table: 255, link: 1 },
+        { type: 2, table: 255, link: 1, scope: 254 },
+      ],
     ];
     for (const [route, differs] of routes) {
-      assert.deepEqual(routeOf(Buffer.from(routeRequest(route).body)), { ...base, destination: route.destination, ...differs }, routeRequest(route).what);
+      assert.deepEqual(
+        routeOf(Buffer.from(routeRequest(route).body)),
+        { ...base, destination: route.destination, ...differs },
+        routeRequest(route).what,
+      );
     }
   });
 
   it('read back as the address they ask for', () => {
-    for (const [text, bits] of [['10.0.0.1', 32], ['fd00::1', 128]] as const) {
+    for (const [text, bits] of [
+      ['10.0.0.1', 32],
+      ['fd00::1', 128],
+    ] as const) {
       const body = Buffer.from(addressRequest({ link: 5, ip: ip(text), bits, flags: 2 }).body);
       assert.deepEqual(addressOf(body), { link: 5, ip: text, bits, scope: 0, flags: 2 });
     }
@@ -77,7 +112,7 @@ describe('decoders', () => {
   it('answer any bytes with a row or a RangeError', () => {
     const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
     let state = seed || 1;
-    const next = (): number => ((state = (Math.imul(state, 1103515245) + 12345) >>> 0) >>> 16);
+    const next = (): number => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) >>> 16;
     for (let round = 0; round < 5_000; round++) {
       const bytes = Buffer.from(Array.from({ length: next() % 60 }, () => next() & (next() % 3 === 0 ? 0xff : 0x0f)));
       for (const decode of [linkOf, addressOf, routeOf]) {

@@ -9,12 +9,25 @@
 
 /** RTM_* that are asked or heard of (include/uapi/linux/rtnetlink.h). */
 export const RouteMessage = {
-  newLink: 16, deleteLink: 17, getLink: 18, setLink: 19,
-  newAddress: 20, deleteAddress: 21, getAddress: 22,
-  newRoute: 24, deleteRoute: 25, getRoute: 26,
-  newNeighbour: 28, deleteNeighbour: 29, getNeighbour: 30,
-  newQdisc: 36, deleteQdisc: 37, getQdisc: 38,
-  newFilter: 44, deleteFilter: 45, getFilter: 46,
+  newLink: 16,
+  deleteLink: 17,
+  getLink: 18,
+  setLink: 19,
+  newAddress: 20,
+  deleteAddress: 21,
+  getAddress: 22,
+  newRoute: 24,
+  deleteRoute: 25,
+  getRoute: 26,
+  newNeighbour: 28,
+  deleteNeighbour: 29,
+  getNeighbour: 30,
+  newQdisc: 36,
+  deleteQdisc: 37,
+  getQdisc: 38,
+  newFilter: 44,
+  deleteFilter: 45,
+  getFilter: 46,
 } as const;
 
 /** AF_*. */
@@ -47,7 +60,8 @@ export function structOf<Name extends string>(fields: { readonly [name in Name]:
       for (const { name, scalar, offset } of places) writeScalar(bytes, scalar, { offset, value: values[name] ?? 0 });
       return bytes;
     },
-    decode: (bytes) => Object.fromEntries(places.map(({ name, scalar, offset }) => [name, readScalar(bytes, scalar, offset)])) as { [name in Name]: number }, // every place is read
+    decode: (bytes) =>
+      Object.fromEntries(places.map(({ name, scalar, offset }) => [name, readScalar(bytes, scalar, offset)])) as { [name in Name]: number }, // every place is read
   };
 }
 
@@ -106,9 +120,10 @@ export type Attributes = ReadonlyMap<number, Buffer>;
 /** The attributes that fill `bytes` from `offset` on. Throws RangeError for lengths that do not fit. */
 export function attributesOf(bytes: Buffer, offset = 0): Attributes {
   const found = new Map<number, Buffer>();
-  for (let at = offset; at + 4 <= bytes.length; ) {
+  for (let at = offset; at + 4 <= bytes.length;) {
     const length = bytes.readUInt16LE(at);
-    if (length < 4 || at + length > bytes.length) throw new RangeError(`Cannot read a netlink attribute of ${length} bytes at ${at} of ${bytes.length}`);
+    if (length < 4 || at + length > bytes.length)
+      throw new RangeError(`Cannot read a netlink attribute of ${length} bytes at ${at} of ${bytes.length}`);
     found.set(bytes.readUInt16LE(at + 2) & typeMask, bytes.subarray(at + 4, at + length));
     at += (length + 3) & ~3;
   }

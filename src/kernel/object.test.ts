@@ -32,30 +32,56 @@ describe('readObject', { skip: clang ? false : 'clang-19 is not installed' }, ()
   const bytes = clang ? compiled(source) : Buffer.alloc(0);
 
   it('finds programs in their sections and leaves helper functions out', () => {
-    assert.deepEqual(readObject(bytes).programs, [{ name: 'other', section: 'xdp' }, { name: 'program', section: 'tc' }]);
+    assert.deepEqual(readObject(bytes).programs, [
+      { name: 'other', section: 'xdp' },
+      { name: 'program', section: 'tc' },
+    ]);
   });
 
   it('reads maps with the layouts of their keys and values', () => {
     const [map, ...rest] = readObject(bytes).maps;
     assert.equal(rest.length, 0);
-    assert.deepEqual({ ...map, key: undefined, value: undefined }, { name: 'things', type: 1, keySize: 8, valueSize: 4, maxEntries: 7, flags: 0, key: undefined, value: undefined, inner: undefined });
-    assert.deepEqual(map?.key?.kind === 'struct' && map.key.fields.map((field) => [field.name, field.offset, field.layout.size]), [['a', 0, 4], ['port', 4, 2], ['pad', 6, 2]]);
+    assert.deepEqual(
+      { ...map, key: undefined, value: undefined },
+      { name: 'things', type: 1, keySize: 8, valueSize: 4, maxEntries: 7, flags: 0, key: undefined, value: undefined, inner: undefined },
+    );
+    assert.deepEqual(map?.key?.kind === 'struct' && map.key.fields.map((field) => [field.name, field.offset, field.layout.size]), [
+      ['a', 0, 4],
+      ['port', 4, 2],
+      ['pad', 6, 2],
+    ]);
   });
 
   it('reads knobs with their place and default, and takes no plain constant for one', () => {
     const { config } = readObject(bytes);
-    assert.deepEqual(config.map((knob) => [knob.name, knob.size, knob.default.toString('hex'), knob.description]), [
-      ['first', 4, '01000000', ''],
-      ['second', 3, '040506', 'three bytes'],
-      ['zero', 4, '00000000', ''],
-    ]);
+    assert.deepEqual(
+      config.map((knob) => [knob.name, knob.size, knob.default.toString('hex'), knob.description]),
+      [
+        ['first', 4, '01000000', ''],
+        ['second', 3, '040506', 'three bytes'],
+        ['zero', 4, '00000000', ''],
+      ],
+    );
     assert.equal(new Set(config.map((knob) => knob.offset)).size, 3);
   });
 
   it('finds events and enums that no map uses', () => {
     const { events, enums } = readObject(bytes);
-    assert.deepEqual(events.map((event) => [event.name, event.size]), [['paint_event', 12]]);
-    assert.deepEqual(enums, [{ kind: 'enum', name: 'color', size: 4, members: [{ name: 'COLOR_RED', value: 0 }, { name: 'COLOR_BLUE', value: -2 }] }]);
+    assert.deepEqual(
+      events.map((event) => [event.name, event.size]),
+      [['paint_event', 12]],
+    );
+    assert.deepEqual(enums, [
+      {
+        kind: 'enum',
+        name: 'color',
+        size: 4,
+        members: [
+          { name: 'COLOR_RED', value: 0 },
+          { name: 'COLOR_BLUE', value: -2 },
+        ],
+      },
+    ]);
   });
 
   it('hashes meaning: code does not change the hash, a field does', () => {
@@ -65,7 +91,8 @@ describe('readObject', { skip: clang ? false : 'clang-19 is not installed' }, ()
   });
 
   it('refuses every truncated object with one clear error', () => {
-    for (let length = 0; length < bytes.length; length += 13) assert.throws(() => readObject(bytes.subarray(0, length)), ObjectFormatError, `${length} bytes`);
+    for (let length = 0; length < bytes.length; length += 13)
+      assert.throws(() => readObject(bytes.subarray(0, length)), ObjectFormatError, `${length} bytes`);
   });
 
   it('survives flipped bytes: a description or an ObjectFormatError', () => {

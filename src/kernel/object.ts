@@ -8,9 +8,12 @@
 // `clang -c` leaves DATASEC offsets zero, so a variable's place comes from the symbol table.
 
 import { createHash } from 'node:crypto';
-import { plainType, plainTypeId, readBtf, sizeOf, tagsOf, typeAt, type Btf, type TypeId } from './btf.ts';
-import { ObjectFormatError, readElf, sectionNamed, type Elf } from './elf.ts';
-import { layoutOf, layoutText, type EnumLayout, type Layout, type StructLayout } from './layout.ts';
+import { plainType, plainTypeId, readBtf, sizeOf, tagsOf, typeAt } from './btf.ts';
+import type { Btf, TypeId } from './btf.ts';
+import { ObjectFormatError, readElf, sectionNamed } from './elf.ts';
+import type { Elf } from './elf.ts';
+import { layoutOf, layoutText } from './layout.ts';
+import type { EnumLayout, Layout, StructLayout } from './layout.ts';
 
 type ProgramSpec = { readonly name: string; readonly section: string };
 
@@ -59,7 +62,8 @@ export function readObject(bytes: Uint8Array): ObjectSpec {
   try {
     return describe(bytes);
   } catch (error) {
-    if (error instanceof RangeError) throw new ObjectFormatError('Cannot read the object, its types refer to themselves or to places outside it', { cause: error });
+    if (error instanceof RangeError)
+      throw new ObjectFormatError('Cannot read the object, its types refer to themselves or to places outside it', { cause: error });
     throw error;
   }
 }
@@ -69,7 +73,12 @@ function describe(bytes: Uint8Array): ObjectSpec {
   const section = sectionNamed(elf, '.BTF');
   if (!section) throw new ObjectFormatError('Cannot read the object, it has no .BTF section; wanted one compiled with -g');
   const btf = readBtf(section.bytes);
-  const described = { maps: byName(mapsOf(btf)), config: byName(configOf(elf, btf)), events: byName(eventsOf(btf)), enums: byName(enumsOf(btf)) };
+  const described = {
+    maps: byName(mapsOf(btf)),
+    config: byName(configOf(elf, btf)),
+    events: byName(eventsOf(btf)),
+    enums: byName(enumsOf(btf)),
+  };
   const text = [
     ...described.maps.map(mapText),
     ...described.config.map((variable) => `config ${variable.name} ${layoutText(variable.layout)}`),
@@ -97,15 +106,22 @@ function byName<T extends { readonly name: string }>(rows: readonly T[]): T[] {
 
 function programsOf(elf: Elf): ProgramSpec[] {
   const code = new Set(elf.sections.filter((section) => section.executable && section.name !== '.text').map((section) => section.name));
-  return elf.symbols.flatMap((symbol) => (symbol.kind === 'function' && symbol.global && code.has(symbol.section) ? [{ name: symbol.name, section: symbol.section }] : []));
+  return elf.symbols.flatMap((symbol) =>
+    symbol.kind === 'function' && symbol.global && code.has(symbol.section) ? [{ name: symbol.name, section: symbol.section }] : [],
+  );
 }
 
-function variablesIn(btf: Btf, section: (name: string) => boolean): { name: string; type: TypeId; id: TypeId; section: string; global: boolean }[] {
+function variablesIn(
+  btf: Btf,
+  section: (name: string) => boolean,
+): { name: string; type: TypeId; id: TypeId; section: string; global: boolean }[] {
   return btf.types.flatMap((type) => {
     if (type.kind !== 'section' || !section(type.name)) return [];
     return type.variables.flatMap((entry) => {
       const variable = typeAt(btf, entry.type);
-      return variable.kind === 'variable' ? [{ name: variable.name, type: variable.type, id: entry.type, section: type.name, global: variable.global }] : [];
+      return variable.kind === 'variable'
+        ? [{ name: variable.name, type: variable.type, id: entry.type, section: type.name, global: variable.global }]
+        : [];
     });
   });
 }
@@ -117,7 +133,8 @@ function mapsOf(btf: Btf): MapSpec[] {
 /** `__uint(name, n)` is a pointer to an array of n, `__type(name, t)` a pointer to t, `__array(values, t)` an array of pointers to t. */
 function mapOf(btf: Btf, name: string, id: TypeId): MapSpec {
   const definition = plainType(btf, id);
-  if (definition.kind !== 'struct') throw new ObjectFormatError(`Cannot read the map '${name}', wanted a struct as libbpf's __uint and __type build it`);
+  if (definition.kind !== 'struct')
+    throw new ObjectFormatError(`Cannot read the map '${name}', wanted a struct as libbpf's __uint and __type build it`);
   const target = (member: string): TypeId | undefined => {
     const found = definition.members.find((candidate) => candidate.name === member);
     const type = found && plainType(btf, found.type);
@@ -150,11 +167,16 @@ function innerMapOf(btf: Btf, name: string, pointer: TypeId): MapSpec | undefine
 }
 
 function configOf(elf: Elf, btf: Btf): ConfigVariable[] {
-  const knobs = variablesIn(btf, (name) => name === '.rodata' || name.startsWith('.rodata.')).filter((variable) => variable.global && isKnob(btf, variable.type));
+  const knobs = variablesIn(btf, (name) => name === '.rodata' || name.startsWith('.rodata.')).filter(
+    (variable) => variable.global && isKnob(btf, variable.type),
+  );
   return knobs.map((variable) => {
-    const symbol = elf.symbols.find((candidate) => candidate.kind === 'object' && candidate.name === variable.name && candidate.section === variable.section);
+    const symbol = elf.symbols.find(
+      (candidate) => candidate.kind === 'object' && candidate.name === variable.name && candidate.section === variable.section,
+    );
     const bytes = sectionNamed(elf, variable.section)?.bytes;
-    if (!symbol || !bytes) throw new ObjectFormatError(`Cannot place the knob '${variable.name}', no symbol of that name in ${variable.section}`);
+    if (!symbol || !bytes)
+      throw new ObjectFormatError(`Cannot place the knob '${variable.name}', no symbol of that name in ${variable.section}`);
     const size = sizeOf(btf, variable.type);
     return {
       name: variable.name,

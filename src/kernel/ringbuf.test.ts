@@ -16,7 +16,12 @@ async function ringAndPrograms() {
   const wake = loaded.programs.get('wake_reader');
   assert.ok(map && emit && wake);
   const ring = stack.use(new RingBuffer(map));
-  return { ring, emit: () => emit.testRun({ data: frame }), wake: () => wake.testRun({ data: frame }), [Symbol.dispose]: () => stack.dispose() };
+  return {
+    ring,
+    emit: () => emit.testRun({ data: frame }),
+    wake: () => wake.testRun({ data: frame }),
+    [Symbol.dispose]: () => stack.dispose(),
+  };
 }
 
 describe('a ring buffer', { skip: bpfMissing }, () => {
@@ -28,7 +33,10 @@ describe('a ring buffer', { skip: bpfMissing }, () => {
       const { bytes, records, discarded } = context.ring.drain(into);
       assert.deepEqual([records, discarded], [100, 10]);
       const payloads = Array.from(recordsIn(into.subarray(0, bytes)));
-      assert.deepEqual(payloads.map((payload) => payload.readUInt32LE()), Array.from({ length: 100 }, (_, i) => i));
+      assert.deepEqual(
+        payloads.map((payload) => payload.readUInt32LE()),
+        Array.from({ length: 100 }, (_, i) => i),
+      );
       assert.ok(payloads.every((payload, i) => payload.length === ((i % 16) + 1) * 4));
     }
     assert.deepEqual(context.ring.drain(into), { bytes: 0, records: 0, discarded: 0 });
@@ -46,7 +54,10 @@ describe('a ring buffer', { skip: bpfMissing }, () => {
       if (records === 0 && discarded === 0) break;
       numbers.push(...Array.from(recordsIn(into.subarray(0, bytes)), (payload) => payload.readUInt32LE()));
     }
-    assert.deepEqual(numbers, Array.from({ length: 100 }, (_, i) => i));
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 100 }, (_, i) => i),
+    );
     assert.equal(context.ring.usedBytes, 0);
   });
 

@@ -10,7 +10,7 @@ import { native } from './addon.ts';
 import type { BpfMap } from './map.ts';
 
 /** Bytes before each payload. */
-export const recordHeaderBytes = 4;
+const recordHeaderBytes = 4;
 
 /** Owns the mapped memory of a ring buffer, and a descriptor of its own: the map may be disposed first. */
 export class RingBuffer {
@@ -50,7 +50,7 @@ export class RingBuffer {
 
 /** The payloads in what drain() filled, as views: they are overwritten by the next drain. */
 export function* recordsIn(drained: Buffer): Generator<Buffer, void, undefined> {
-  for (let at = 0; at < drained.length; ) {
+  for (let at = 0; at < drained.length;) {
     const begin = at + recordHeaderBytes;
     at = begin + drained.readUInt32LE(at);
     yield drained.subarray(begin, at);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { NetlinkFlag, NetlinkSocket, type NetlinkRequest } from './socket.ts';
+import { NetlinkFlag, NetlinkSocket } from './socket.ts';
+import type { NetlinkRequest } from './socket.ts';
 import { eventually, kernelError, netnsMissing, temporaryNetns } from './testdata/harness.ts';
 
 const messageType = { newLink: 16, getLink: 18, newRoute: 24 } as const;
@@ -49,7 +50,10 @@ describe('a netlink socket', { skip: netnsMissing }, () => {
     });
     const badRoute = Buffer.alloc(12); // struct rtmsg: family 2 and a prefix of 77 bits
     badRoute.set([2, 77]);
-    assert.throws(() => socket.request({ type: messageType.newRoute, flags: NetlinkFlag.create, body: badRoute, what: 'RTM_NEWROUTE' }), /EINVAL \(Invalid prefix length\)/);
+    assert.throws(
+      () => socket.request({ type: messageType.newRoute, flags: NetlinkFlag.create, body: badRoute, what: 'RTM_NEWROUTE' }),
+      /EINVAL \(Invalid prefix length\)/,
+    );
     assert.ok(socket.request(dumpLinks).length >= 1);
   });
 

@@ -136,9 +136,10 @@ export class NetlinkSocket {
   #frames(): readonly Frame[] {
     const length = native().socketReceive(this.#handle, this.#buffer);
     const frames: Frame[] = [];
-    for (let at = 0; at + headerBytes <= length; ) {
+    for (let at = 0; at + headerBytes <= length;) {
       const frameLength = this.#buffer.readUInt32LE(at);
-      if (frameLength < headerBytes || at + frameLength > length) throw new RangeError(`Netlink message of ${frameLength} bytes does not fit its datagram of ${length}`);
+      if (frameLength < headerBytes || at + frameLength > length)
+        throw new RangeError(`Netlink message of ${frameLength} bytes does not fit its datagram of ${length}`);
       frames.push({
         type: this.#buffer.readUInt16LE(at + 4),
         flags: this.#buffer.readUInt16LE(at + 6),

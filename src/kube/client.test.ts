@@ -27,7 +27,10 @@ async function setup(context: TestContext, deadlineMs = 5000): Promise<{ api: Te
 }
 
 const errorOf = async (call: Promise<unknown>): Promise<KubeError> => {
-  const error: unknown = await call.then(() => undefined, (thrown: unknown) => thrown);
+  const error: unknown = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
   assert.ok(error instanceof KubeError, `wanted a KubeError, got ${String(error)}`);
   return error;
 };
@@ -39,7 +42,10 @@ test('a list comes page by page, over TLS that is verified, zipped, with our tok
   api.hook = (request) => sockets.add(request.socket) === undefined;
   const first = await client.list<{ metadata: { name: string } }>(PATH, { limit: 2 });
   const second = await client.list<{ metadata: { name: string } }>(PATH, { limit: 2, continue: first.metadata.continue ?? '' });
-  assert.deepEqual([...first.items, ...second.items].map((item) => item.metadata.name), ['a', 'b', 'c']);
+  assert.deepEqual(
+    [...first.items, ...second.items].map((item) => item.metadata.name),
+    ['a', 'b', 'c'],
+  );
   assert.deepEqual(api.requests, [`GET ${PATH}?limit=2`, `GET ${PATH}?limit=2&continue=2`]);
   assert.deepEqual([api.tokens[0], sockets.size], ['Bearer secret', 1]);
 });
@@ -53,7 +59,8 @@ test('a list without items is empty', async (context) => {
 test('writes carry method, type and body', async (context) => {
   const { api, client } = await setup(context);
   const seen: unknown[] = [];
-  const record = async (request: IncomingMessage) => seen.push([request.method, request.headers['content-type'], request.url, await text(request)]);
+  const record = async (request: IncomingMessage) =>
+    seen.push([request.method, request.headers['content-type'], request.url, await text(request)]);
   api.hook = (request, response) => {
     void record(request).then(() => response.end('{"kind":"Thing"}'));
     return true;
@@ -76,16 +83,56 @@ test('writes carry method, type and body', async (context) => {
 
 type Wanted = { readonly status: number | undefined; readonly reason: string; readonly detail: RegExp };
 const failures: readonly (readonly [string, Hook, Wanted])[] = [
-  ['a refusal', (_, response) => (refuse(response, { code: 403, reason: 'Forbidden', message: 'things is forbidden' }), true), { status: 403, reason: 'Forbidden', detail: /: 403 Forbidden: things is forbidden$/ }],
-  ['a refusal by something that is no API', (_, response) => (response.writeHead(502).end('<html>Bad gateway</html>'), true), { status: 502, reason: 'Bad Gateway', detail: /: 502 Bad Gateway: <html>Bad gateway/ }],
-  ['a redirect', (_, response) => (response.writeHead(302, { location: '/login' }).end(), true), { status: 302, reason: 'Found', detail: /302 Found/ }],
-  ['an answer that is no JSON', (_, response) => (response.end('hello'), true), { status: undefined, reason: 'InvalidAnswer', detail: /wanted JSON, got 'hello'/ }],
-  ['an answer that is cut short', (_, response) => (response.writeHead(200, { 'content-length': '100' }).write('{"items":['), setTimeout(() => response.destroy(), 20), true), { status: undefined, reason: 'Unreachable', detail: /ECONNRESET aborted/ }],
-  ['an answer that is no list', (_, response) => (response.end('{}'), true), { status: undefined, reason: 'InvalidAnswer', detail: /wanted an object with items and metadata/ }],
-  ['zipped rubbish', (_, response) => (response.writeHead(200, { 'content-encoding': 'gzip' }).end('rubbish'), true), { status: undefined, reason: 'Unreachable', detail: /incorrect header check/ }],
-  ['a connection that closes at once', (request) => (request.socket.destroy(), true), { status: undefined, reason: 'Unreachable', detail: /ECONNRESET|socket hang up/ }],
+  [
+    'a refusal',
+    (_, response) => (refuse(response, { code: 403, reason: 'Forbidden', message: 'things is forbidden' }), true),
+    { status: 403, reason: 'Forbidden', detail: /: 403 Forbidden: things is forbidden$/ },
+  ],
+  [
+    'a refusal by something that is no API',
+    (_, response) => (response.writeHead(502).end('<html>Bad gateway</html>'), true),
+    { status: 502, reason: 'Bad Gateway', detail: /: 502 Bad Gateway: <html>Bad gateway/ },
+  ],
+  [
+    'a redirect',
+    (_, response) => (response.writeHead(302, { location: '/login' }).end(), true),
+    { status: 302, reason: 'Found', detail: /302 Found/ },
+  ],
+  [
+    'an answer that is no JSON',
+    (_, response) => (response.end('hello'), true),
+    { status: undefined, reason: 'InvalidAnswer', detail: /wanted JSON, got 'hello'/ },
+  ],
+  [
+    'an answer that is cut short',
+    (_, response) => (
+      response.writeHead(200, { 'content-length': '100' }).write('{"items":['),
+      setTimeout(() => response.destroy(), 20),
+      true
+    ),
+    { status: undefined, reason: 'Unreachable', detail: /ECONNRESET aborted/ },
+  ],
+  [
+    'an answer that is no list',
+    (_, response) => (response.end('{}'), true),
+    { status: undefined, reason: 'InvalidAnswer', detail: /wanted an object with items and metadata/ },
+  ],
+  [
+    'zipped rubbish',
+    (_, response) => (response.writeHead(200, { 'content-encoding': 'gzip' }).end('rubbish'), true),
+    { status: undefined, reason: 'Unreachable', detail: /incorrect header check/ },
+  ],
+  [
+    'a connection that closes at once',
+    (request) => (request.socket.destroy(), true),
+    { status: undefined, reason: 'Unreachable', detail: /ECONNRESET|socket hang up/ },
+  ],
   ['no answer', () => true, { status: undefined, reason: 'Timeout', detail: /no whole answer within 300 ms|not a byte within 300 ms/ }],
-  ['an answer that trickles', (_, response) => (setInterval(() => response.write(' '), 20).unref(), true), { status: undefined, reason: 'Timeout', detail: /no whole answer within 300 ms/ }],
+  [
+    'an answer that trickles',
+    (_, response) => (setInterval(() => response.write(' '), 20).unref(), true),
+    { status: undefined, reason: 'Timeout', detail: /no whole answer within 300 ms/ },
+  ],
 ];
 for (const [what, hook, wanted] of failures) {
   test(`${what} is an error that names verb, path and server`, async (context) => {
@@ -110,7 +157,9 @@ test('a server that nobody is, a wrong authority and a wrong name are errors tha
     assert.match((await errorOf(client.list(PATH))).message, message);
     client.close();
   }
-  const careless = kubeClient({ access: { ...api.access, insecure: true, credentials: () => ({ token: 'x', ca: undefined, cert: undefined, key: undefined }) } });
+  const careless = kubeClient({
+    access: { ...api.access, insecure: true, credentials: () => ({ token: 'x', ca: undefined, cert: undefined, key: undefined }) },
+  });
   assert.equal((await careless.list(PATH)).items.length, 0);
   careless.close();
 });
@@ -121,14 +170,25 @@ test('a plain HTTP server is spoken to as well', async (context) => {
   context.after(() => server.close().closeAllConnections());
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
-  const client = kubeClient({ access: { server: `http://127.0.0.1:${port}`, insecure: false, serverName: undefined, namespace: undefined, credentials: () => ({ token: undefined, ca: undefined, cert: undefined, key: undefined }) } });
+  const client = kubeClient({
+    access: {
+      server: `http://127.0.0.1:${port}`,
+      insecure: false,
+      serverName: undefined,
+      namespace: undefined,
+      credentials: () => ({ token: undefined, ca: undefined, cert: undefined, key: undefined }),
+    },
+  });
   context.after(() => client.close());
   assert.deepEqual((await client.list(PATH)).items, [1]);
 });
 
 test('a wait that the server asks for is in the error', async (context) => {
   const { api, client } = await setup(context);
-  api.hook = (_, response) => (refuse(response, { code: 429, reason: 'TooManyRequests', message: 'slow down', headers: { 'retry-after': '2' } }), true);
+  api.hook = (_, response) => (
+    refuse(response, { code: 429, reason: 'TooManyRequests', message: 'slow down', headers: { 'retry-after': '2' } }),
+    true
+  );
   assert.equal((await errorOf(client.get(PATH))).retryAfterMs, 2000);
 });
 
@@ -172,14 +232,19 @@ test('a connection that was closed while idle costs a reader nothing', async (co
 test('a watch yields events, also when they come in pieces and several at once', async (context) => {
   const { api, client } = await setup(context);
   api.put({ name: 'a' });
-  const stream = (await client.watch<{ metadata: { name: string }; value?: string }>(PATH, { resourceVersion: '0', bookmarks: true }))[Symbol.asyncIterator]();
+  const stream = (await client.watch<{ metadata: { name: string }; value?: string }>(PATH, { resourceVersion: '0', bookmarks: true }))[
+    Symbol.asyncIterator
+  ]();
   assert.equal((await stream.next()).value.object.metadata.name, 'a');
   const event = JSON.stringify({ type: 'MODIFIED', object: { metadata: { name: 'ä' }, value: 'x'.repeat(200_000) } });
   const bytes = Buffer.from(`${event}\n{"type":"BOOKMARK","object":{}}\n{"type":"DELETED","object":{"metadata":{"name":"z"}}}\n`);
   api.toWatchers(bytes.subarray(0, 46).toString('latin1').slice(0, 20)); // a beginning
   api.toWatchers(bytes.subarray(20).toString());
   const got = [await stream.next(), await stream.next(), await stream.next()].map(({ value }) => value);
-  assert.deepEqual(got.map(({ type }) => type), ['MODIFIED', 'BOOKMARK', 'DELETED']);
+  assert.deepEqual(
+    got.map(({ type }) => type),
+    ['MODIFIED', 'BOOKMARK', 'DELETED'],
+  );
   assert.equal(got[0].object.metadata.name, 'ä');
   assert.match(api.requests[0] ?? '', /\?resourceVersion=0&watch=true&allowWatchBookmarks=true$/);
   await stream.return?.();
@@ -188,10 +253,18 @@ test('a watch yields events, also when they come in pieces and several at once',
 
 const streams: readonly (readonly [string, (api: TestApi) => void, RegExp | undefined])[] = [
   ['the server ends', (api) => api.endWatches('end'), undefined],
-  ['ends within an event', (api) => (api.toWatchers('{"type":"ADD'), api.endWatches('end')), /The stream ended within an event, after 12 bytes of it/],
+  [
+    'ends within an event',
+    (api) => (api.toWatchers('{"type":"ADD'), api.endWatches('end')),
+    /The stream ended within an event, after 12 bytes of it/,
+  ],
   ['is cut', (api) => api.endWatches('cut'), /Unreachable: ECONNRESET aborted/],
   ['falls silent', () => {}, /Timeout: not a byte within 200 ms/],
-  ['says 410', (api) => api.toWatchers('{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'), /410 Expired: too old/],
+  [
+    'says 410',
+    (api) => api.toWatchers('{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n'),
+    /410 Expired: too old/,
+  ],
   ['says what is no event', (api) => api.toWatchers('hello\n'), /InvalidAnswer: wanted an event, got 'hello'/],
   ['says what is no object', (api) => api.toWatchers('7\n'), /it has no type and object/],
   ['says an unknown type', (api) => api.toWatchers('{"type":"NEW","object":{}}\n'), /wanted a type of event, got 'NEW'/],
@@ -213,5 +286,6 @@ for (const [what, act, message] of streams) {
 test('the name of an object is its namespace and name, and of what is no object there is none', () => {
   assert.equal(nameOf({ metadata: { name: 'a', namespace: 'b' } }), 'b/a');
   assert.equal(nameOf({ metadata: { name: 'a' } }), 'a');
-  for (const object of [undefined, null, 7, {}, { metadata: null }, { metadata: {} }, { metadata: { name: 7 } }]) assert.equal(nameOf(object), undefined);
+  for (const object of [undefined, null, 7, {}, { metadata: null }, { metadata: {} }, { metadata: { name: 7 } }])
+    assert.equal(nameOf(object), undefined);
 });

@@ -17,7 +17,12 @@ export type KubeList<T> = {
 export type WatchEvent<T> = { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK'; readonly object: T };
 
 export type Selection = { readonly fieldSelector?: string; readonly labelSelector?: string };
-export type ListOptions = Selection & { readonly limit?: number; readonly continue?: string; readonly resourceVersion?: string; readonly signal?: AbortSignal };
+export type ListOptions = Selection & {
+  readonly limit?: number;
+  readonly continue?: string;
+  readonly resourceVersion?: string;
+  readonly signal?: AbortSignal;
+};
 export type WatchOptions = Selection & {
   readonly resourceVersion?: string;
   readonly bookmarks?: boolean;
@@ -29,9 +34,18 @@ export type WatchOptions = Selection & {
 };
 
 /** merge: RFC 7386; json: RFC 6902; apply: server-side apply, which wants a field manager. */
-export const PatchType = { merge: 'application/merge-patch+json', json: 'application/json-patch+json', apply: 'application/apply-patch+yaml' } as const;
+export const PatchType = {
+  merge: 'application/merge-patch+json',
+  json: 'application/json-patch+json',
+  apply: 'application/apply-patch+yaml',
+} as const;
 export type PatchType = keyof typeof PatchType;
-export type PatchOptions = { readonly type: PatchType; readonly fieldManager?: string; readonly force?: boolean; readonly signal?: AbortSignal };
+export type PatchOptions = {
+  readonly type: PatchType;
+  readonly fieldManager?: string;
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+};
 
 export type DeleteOptions = {
   /** What the object has to be still; else the server refuses with 409. */
@@ -73,7 +87,14 @@ export function kubeClient({ access, deadlineMs = DEADLINE_MS }: ClientOptions):
     async list<T>(path: string, { signal, ...query }: ListOptions = {}) {
       const call = { ...limits, verb: 'list', method: 'GET', path, query, signal } as const;
       const body = await http.json(call);
-      if (!isList(body)) throw new KubeError({ verb: 'list', path, server: http.server, reason: KubeReason.invalidAnswer, detail: 'wanted an object with items and metadata' });
+      if (!isList(body))
+        throw new KubeError({
+          verb: 'list',
+          path,
+          server: http.server,
+          reason: KubeReason.invalidAnswer,
+          detail: 'wanted an object with items and metadata',
+        });
       return { metadata: body.metadata, items: (body.items ?? []) as readonly T[] }; // the caller names the shape; Go writes an empty list as null
     },
     async watch<T>(path: string, { signal, bookmarks, silenceMs = SILENCE_MS, ...rest }: WatchOptions = {}) {
@@ -97,7 +118,8 @@ export function kubeClient({ access, deadlineMs = DEADLINE_MS }: ClientOptions):
 async function* eventsOf<T>(http: Transport, call: Call, stream: AsyncIterable<Buffer>): AsyncGenerator<WatchEvent<T>> {
   const { verb, path } = call;
   try {
-    for await (const line of linesOf(stream)) yield eventOf<T>(line, (fields) => new KubeError({ verb, path, server: http.server, ...fields }));
+    for await (const line of linesOf(stream))
+      yield eventOf<T>(line, (fields) => new KubeError({ verb, path, server: http.server, ...fields }));
   } catch (error) {
     throw http.errorOf(error, call);
   }
@@ -124,13 +146,15 @@ async function* linesOf(stream: AsyncIterable<Buffer>): AsyncGenerator<string> {
 
 function eventOf<T>(line: string, error: (fields: { reason: string; detail: string; status?: number }) => KubeError): WatchEvent<T> {
   const event = parsedEvent(line);
-  if (event instanceof Error) throw error({ reason: KubeReason.invalidAnswer, detail: `wanted an event, got '${line.slice(0, 100)}': ${messageOf(event)}` });
+  if (event instanceof Error)
+    throw error({ reason: KubeReason.invalidAnswer, detail: `wanted an event, got '${line.slice(0, 100)}': ${messageOf(event)}` });
   const { type, object } = event;
   if (type === 'ERROR') {
     const said = statusOf(object);
     throw error({ reason: said?.reason || 'NoReason', detail: said?.message || line.slice(0, 200), ...(said && { status: said.code }) });
   }
-  if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED' && type !== 'BOOKMARK') throw error({ reason: KubeReason.invalidAnswer, detail: `wanted a type of event, got '${String(type)}'` });
+  if (type !== 'ADDED' && type !== 'MODIFIED' && type !== 'DELETED' && type !== 'BOOKMARK')
+    throw error({ reason: KubeReason.invalidAnswer, detail: `wanted a type of event, got '${String(type)}'` });
   return { type, object: object as T }; // the caller names the shape
 }
 
@@ -145,7 +169,9 @@ function parsedEvent(line: string): { readonly type: unknown; readonly object: u
 }
 
 function isList(body: unknown): body is { readonly metadata: KubeList<unknown>['metadata']; readonly items: readonly unknown[] | null } {
-  return typeof body === 'object' && body !== null && 'items' in body && 'metadata' in body && (Array.isArray(body.items) || body.items === null);
+  return (
+    typeof body === 'object' && body !== null && 'items' in body && 'metadata' in body && (Array.isArray(body.items) || body.items === null)
+  );
 }
 
 /** 'namespace/name', or 'name' for what has no namespace; undefined when an object has no name. */

@@ -47,7 +47,12 @@ test('a kubeconfig gives server, authority, user and namespace of its current co
 
 test('files that a kubeconfig names are found beside it', async (context) => {
   const user = 'tokenFile: my-token, client-certificate: my.crt, client-key-data: ' + base64('-----BEGIN KEY-----');
-  const folder = folderOf(context, { config: kubeconfig(user, 'certificate-authority: ca.pem'), 'my-token': 'abc\n', 'my.crt': PEM, 'ca.pem': PEM });
+  const folder = folderOf(context, {
+    config: kubeconfig(user, 'certificate-authority: ca.pem'),
+    'my-token': 'abc\n',
+    'my.crt': PEM,
+    'ca.pem': PEM,
+  });
   const access = await kubeAccess({ kubeconfig: join(folder, 'config') });
   assert.deepEqual(access.credentials(), { token: 'abc', ca: PEM, cert: PEM, key: '-----BEGIN KEY-----' });
 });
@@ -55,26 +60,47 @@ test('files that a kubeconfig names are found beside it', async (context) => {
 test('another context, another server, a name for the certificate, and no verification are used as asked for', async (context) => {
   const folder = folderOf(context, { config: kubeconfig('token: abc', 'insecure-skip-tls-verify: true\n    tls-server-name: kubernetes') });
   const access = await kubeAccess({ kubeconfig: join(folder, 'config'), context: 'nobody', server: { host: 'fd00::1', port: 7445 } });
-  assert.deepEqual([access.server, access.insecure, access.serverName, access.credentials().token], ['https://[fd00::1]:7445', true, 'kubernetes', undefined]);
+  assert.deepEqual(
+    [access.server, access.insecure, access.serverName, access.credentials().token],
+    ['https://[fd00::1]:7445', true, 'kubernetes', undefined],
+  );
 });
 
 const refused: readonly (readonly [string, string, string, RegExp])[] = [
-  ['an exec plugin', kubeconfig('exec: {command: aws}'), 'home', /Cannot use user 'admin' of kubeconfig .*: it has 'exec', wanted one of token/],
+  [
+    'an exec plugin',
+    kubeconfig('exec: {command: aws}'),
+    'home',
+    /Cannot use user 'admin' of kubeconfig .*: it has 'exec', wanted one of token/,
+  ],
   ['a password', kubeconfig('username: me, password: x'), 'home', /it has 'username'/],
   ['a proxy', kubeconfig('token: a', 'proxy-url: http://proxy'), 'home', /it has 'proxy-url'/],
   ['a context that is not there', kubeconfig('token: a'), 'other', /contexts has no 'other'/],
   ['a cluster that is not there', kubeconfig('token: a'), 'broken', /clusters has no 'gone'/],
-  ['certificate data that is none', kubeconfig('token: a', 'certificate-authority-data: "!!"'), 'home', /'certificate-authority-data' is not PEM in base64/],
+  [
+    'certificate data that is none',
+    kubeconfig('token: a', 'certificate-authority-data: "!!"'),
+    'home',
+    /'certificate-authority-data' is not PEM in base64/,
+  ],
   ['a file that is not there', kubeconfig('tokenFile: nowhere'), 'home', /Cannot read .*nowhere for the Kubernetes API: ENOENT/],
   ['no YAML', 'a: [', 'home', /Cannot read kubeconfig/],
   ['YAML that is no map', '- 1', 'home', /contexts has no 'home'/],
   ['an empty file', '', 'home', /contexts has no 'home'/],
-  ['a server that is no URL', kubeconfig('token: a').replace('https://10.0.0.1:6443/', 'ten'), 'home', /Cannot use 'ten' as the address of the Kubernetes API/],
+  [
+    'a server that is no URL',
+    kubeconfig('token: a').replace('https://10.0.0.1:6443/', 'ten'),
+    'home',
+    /Cannot use 'ten' as the address of the Kubernetes API/,
+  ],
 ];
 for (const [what, text, name, message] of refused) {
   test(`a kubeconfig with ${what} is refused with what is wrong`, async (context) => {
     const folder = folderOf(context, { config: text });
-    await assert.rejects(kubeAccess({ kubeconfig: join(folder, 'config'), context: name }), (error) => error instanceof KubeConfigError && message.test(error.message));
+    await assert.rejects(
+      kubeAccess({ kubeconfig: join(folder, 'config'), context: name }),
+      (error) => error instanceof KubeConfigError && message.test(error.message),
+    );
   });
 }
 
@@ -88,7 +114,10 @@ const env = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '44
 test('in a pod the server is in the environment, or as asked for, and a token that was replaced is used', async (context) => {
   const podFolder = folderOf(context, { token: 'one\n', 'ca.crt': PEM, namespace: 'kube-system' });
   const access = await kubeAccess({ podFolder, env });
-  assert.deepEqual([access.server, access.namespace, access.credentials().token, access.credentials().ca], ['https://10.96.0.1:443', 'kube-system', 'one', PEM]);
+  assert.deepEqual(
+    [access.server, access.namespace, access.credentials().token, access.credentials().ca],
+    ['https://10.96.0.1:443', 'kube-system', 'one', PEM],
+  );
   writeFileSync(join(podFolder, 'new'), 'two\n');
   renameSync(join(podFolder, 'new'), join(podFolder, 'token'));
   assert.equal(access.credentials().token, 'two');

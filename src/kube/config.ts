@@ -52,7 +52,8 @@ const POD_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 export async function kubeAccess(options: AccessOptions = {}): Promise<KubeAccess> {
   const access = options.kubeconfig === undefined ? podAccess(options) : await fileAccess(options.kubeconfig, options);
   const checked = URL.parse(access.server);
-  if (checked === null || !/^https?:$/.test(checked.protocol)) throw wrong(`Cannot use '${access.server}' as the address of the Kubernetes API, wanted https://host:port`);
+  if (checked === null || !/^https?:$/.test(checked.protocol))
+    throw wrong(`Cannot use '${access.server}' as the address of the Kubernetes API, wanted https://host:port`);
   access.credentials();
   return { ...access, server: access.server.replace(/\/+$/, '') };
 }
@@ -61,7 +62,9 @@ function podAccess({ server, podFolder = POD_FOLDER, env = process.env }: Access
   const host = server?.host ?? env['KUBERNETES_SERVICE_HOST'];
   const port = server?.port ?? Number(env['KUBERNETES_SERVICE_PORT'] ?? 443);
   if (host === undefined || host === '')
-    throw wrong('Cannot find the Kubernetes API: KUBERNETES_SERVICE_HOST is not set, wanted a pod, a kubeconfig file, or k8sServiceHost and k8sServicePort');
+    throw wrong(
+      'Cannot find the Kubernetes API: KUBERNETES_SERVICE_HOST is not set, wanted a pod, a kubeconfig file, or k8sServiceHost and k8sServicePort',
+    );
   const token = fileOnDisk(`${podFolder}/token`);
   const ca = fileOnDisk(`${podFolder}/ca.crt`);
   const namespace = fileOnDisk(`${podFolder}/namespace`);
@@ -85,9 +88,12 @@ async function fileAccess(path: string, { server, context: wanted }: AccessOptio
   const user = userName === undefined ? tree({}, path) : root.named('users', userName, 'user');
   for (const refused of ['exec', 'auth-provider', 'username', 'as']) {
     if (user.has(refused))
-      throw wrong(`Cannot use user '${userName}' of kubeconfig ${path}: it has '${refused}', wanted one of token, tokenFile, client-certificate and client-key`);
+      throw wrong(
+        `Cannot use user '${userName}' of kubeconfig ${path}: it has '${refused}', wanted one of token, tokenFile, client-certificate and client-key`,
+      );
   }
-  if (cluster.has('proxy-url')) throw wrong(`Cannot use cluster '${clusterName}' of kubeconfig ${path}: it has 'proxy-url', wanted a server that is reached directly`);
+  if (cluster.has('proxy-url'))
+    throw wrong(`Cannot use cluster '${clusterName}' of kubeconfig ${path}: it has 'proxy-url', wanted a server that is reached directly`);
   const [token, ca] = [user.secret('token', 'tokenFile'), cluster.pem('certificate-authority')];
   const [cert, key] = [user.pem('client-certificate'), user.pem('client-key')];
   return {
@@ -122,7 +128,8 @@ type Tree = {
 
 /** Fields of a kubeconfig, which may be anything. */
 function tree(value: unknown, path: string): Tree {
-  const at = (name: string): unknown => (typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined);
+  const at = (name: string): unknown =>
+    typeof value === 'object' && value !== null ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
   const has = (name: string) => at(name) !== undefined && at(name) !== null && at(name) !== '';
   const text = (name: string) => (has(name) ? String(at(name)) : undefined);
   const file = (name: string) => fileOnDisk(resolve(dirname(path), name));

@@ -80,7 +80,9 @@ function regardingOf(text: string): Regarding | undefined {
   const resource = known.find((one) => one.kind === kind);
   if (resource === undefined || first === undefined || resource.namespaced !== (second !== undefined)) return undefined;
   const { apiVersion } = resource;
-  return second === undefined ? { kind: resource.kind, apiVersion, name: first } : { kind: resource.kind, apiVersion, name: second, namespace: first };
+  return second === undefined
+    ? { kind: resource.kind, apiVersion, name: first }
+    : { kind: resource.kind, apiVersion, name: second, namespace: first };
 }
 
 /** 16 hexadecimal digits that differ when what is said differs. */

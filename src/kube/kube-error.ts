@@ -36,7 +36,11 @@ export class KubeError extends StentorError {
   constructor(options: KubeErrorOptions) {
     const { verb, path, server, reason, detail, status, retryAfterMs, cause } = options;
     const said = [status, reason].filter((part) => part !== undefined).join(' ');
-    super(reason, `Cannot ${verb} ${path} at ${server}: ${said}${detail === undefined ? '' : `: ${detail}`}`, cause === undefined ? {} : { cause });
+    super(
+      reason,
+      `Cannot ${verb} ${path} at ${server}: ${said}${detail === undefined ? '' : `: ${detail}`}`,
+      cause === undefined ? {} : { cause },
+    );
     this.status = status;
     this.reason = reason;
     this.retryAfterMs = retryAfterMs;
@@ -64,5 +68,10 @@ export function asKubeError(thrown: unknown, call: Pick<KubeErrorOptions, 'verb'
   if (thrown instanceof KubeError) return thrown;
   const aborted = thrown instanceof Error && thrown.name === 'AbortError';
   const code = thrown instanceof Error && 'code' in thrown ? `${String(thrown.code)} ` : '';
-  return new KubeError({ ...call, reason: aborted ? KubeReason.aborted : KubeReason.unreachable, ...(!aborted && { detail: code + messageOf(thrown) }), cause: thrown });
+  return new KubeError({
+    ...call,
+    reason: aborted ? KubeReason.aborted : KubeReason.unreachable,
+    ...(!aborted && { detail: code + messageOf(thrown) }),
+    cause: thrown,
+  });
 }

@@ -24,7 +24,8 @@ function* rowsOf({ metadata: { name, namespace }, value }: Thing): Iterable<read
   if (value === 7) throw new StentorError('BAD', 'value is 7, wanted a list');
   if (!Array.isArray(value)) return;
   for (const one of value) {
-    if (one === '!') yield problem({ object: `Thing ${namespace}/${name}`, reason: 'BadValue', message: 'value has !', advice: 'Correct it' });
+    if (one === '!')
+      yield problem({ object: `Thing ${namespace}/${name}`, reason: 'BadValue', message: 'value has !', advice: 'Correct it' });
     else yield [`${name}/${one}`, { values: [one] }];
   }
 }
@@ -38,7 +39,10 @@ async function setup(context: TestContext, prepare: (api: TestApi) => void) {
   const source = kubeSource<Thing>({
     client,
     resource: things,
-    sinks: [sink(rows.writer('things'), rowsOf, book), sink<Thing, string, true>(names.writer('things'), ({ metadata }) => [[metadata.name, true]])],
+    sinks: [
+      sink(rows.writer('things'), rowsOf, book),
+      sink<Thing, string, true>(names.writer('things'), ({ metadata }) => [[metadata.name, true]]),
+    ],
     changed: () => changes.count++,
   });
   const stop = new AbortController();
@@ -63,7 +67,10 @@ test('invariant 3: tables are complete after the first whole list, and not while
   assert.match(one.source.status.error ?? '', /Cannot list \/api\/v1\/things at .*: 500 InternalError: no/);
   one.api.hook = undefined;
   await until(() => one.rows.complete && one.names.complete);
-  assert.deepEqual([keys(one.rows), keys(one.names), one.source.status.synced, one.source.status.error, one.source.status.objects], [['a/1', 'a/2'], ['a'], true, undefined, 1]);
+  assert.deepEqual(
+    [keys(one.rows), keys(one.names), one.source.status.synced, one.source.status.error, one.source.status.objects],
+    [['a/1', 'a/2'], ['a'], true, undefined, 1],
+  );
 });
 
 test('rows follow their objects: more, fewer, none', async (context) => {
@@ -97,11 +104,17 @@ test('invariant 2: an object that cannot be read is a Problem, keeps the rows th
   });
   await until(() => one.api.watchers() === 1);
   assert.deepEqual(keys(one.rows), ['a/1']);
-  assert.deepEqual([...one.book.table.entries()].map(([, row]) => [row.object, row.reason, row.message]), [['Thing shop/bad', 'UnreadableObject', 'value is 7, wanted a list']]);
+  assert.deepEqual(
+    [...one.book.table.entries()].map(([, row]) => [row.object, row.reason, row.message]),
+    [['Thing shop/bad', 'UnreadableObject', 'value is 7, wanted a list']],
+  );
   one.api.put({ name: 'a', value: 7 });
   one.api.put({ name: 'bad', value: ['!', 2] });
   await until(() => keys(one.rows).join() === 'a/1,bad/2');
-  assert.deepEqual([...one.book.table.entries()].map(([, row]) => `${row.object} ${row.reason}`).toSorted(), ['Thing shop/a UnreadableObject', 'Thing shop/bad BadValue']);
+  assert.deepEqual([...one.book.table.entries()].map(([, row]) => `${row.object} ${row.reason}`).toSorted(), [
+    'Thing shop/a UnreadableObject',
+    'Thing shop/bad BadValue',
+  ]);
   one.api.delete('a');
   one.api.put({ name: 'bad', value: [2] });
   await until(() => one.book.table.size === 0);
@@ -110,11 +123,16 @@ test('invariant 2: an object that cannot be read is a Problem, keeps the rows th
 
 test('an object without metadata does not end anything', async (context) => {
   const one = await setup(context, (api) => {
-    api.hook = (_, response, url) => !url.searchParams.has('watch') && (response.end('{"metadata":{"resourceVersion":"1"},"items":[{},{"metadata":{"name":"a","namespace":"shop"},"value":[1]}]}'), true);
+    api.hook = (_, response, url) =>
+      !url.searchParams.has('watch') &&
+      (response.end('{"metadata":{"resourceVersion":"1"},"items":[{},{"metadata":{"name":"a","namespace":"shop"},"value":[1]}]}'), true);
   });
   await until(() => one.rows.complete);
   assert.deepEqual(keys(one.rows), ['a/1']);
-  assert.deepEqual([...one.book.table.entries()].map(([, row]) => row.reason), ['UnreadableObject']);
+  assert.deepEqual(
+    [...one.book.table.entries()].map(([, row]) => row.reason),
+    ['UnreadableObject'],
+  );
 });
 
 test('trouble after the first list is in the status, and rows stay', async (context) => {

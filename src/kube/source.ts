@@ -32,7 +32,11 @@ export type Sink<T> = {
 };
 
 /** Rows of `writer`'s table. Throws of `rowsOf` and Problems that it yields are reported under the object's name. */
-export function sink<T, K extends string, R>(writer: Writer<K, R>, rowsOf: (object: T) => Iterable<readonly [K, R] | Problem>, problems?: ProblemBook): Sink<T> {
+export function sink<T, K extends string, R>(
+  writer: Writer<K, R>,
+  rowsOf: (object: T) => Iterable<readonly [K, R] | Problem>,
+  problems?: ProblemBook,
+): Sink<T> {
   const made = new Map<string, readonly K[]>(); // by object
   const { table } = writer;
   const report = (object: string, rows: readonly Problem[]) => problems?.report(`${table.name} ${object}`, rows);
@@ -108,7 +112,13 @@ export function kubeSource<T>(options: SourceOptions<T>): Source {
   const { client, resource, namespace, sinks, changed, clock = systemClock, ...rest } = options;
   const name = resource.plural;
   const known = new Set<string>();
-  let status = { synced: false, failures: 0, error: undefined as string | undefined, lastSuccess: undefined as number | undefined, lastError: undefined as number | undefined }; // fields to come
+  let status: Omit<SourceStatus, 'name' | 'objects'> = {
+    synced: false,
+    failures: 0,
+    error: undefined,
+    lastSuccess: undefined,
+    lastError: undefined,
+  };
 
   const pick = (object: T): Reading => ({ name: nameOf(object) ?? '', writes: readBy(sinks, object) });
   const put = (reading: Reading) => {

@@ -28,7 +28,8 @@ async function setup(context: TestContext, answer: Answer): Promise<{ client: Ku
   const client = kubeClient({ access: api.access });
   context.after(() => client.close());
   const writes: Write[] = [];
-  const record = async (request: IncomingMessage, call: string) => writes.push({ call, body: request.method === 'GET' ? undefined : await json(request) });
+  const record = async (request: IncomingMessage, call: string) =>
+    writes.push({ call, body: request.method === 'GET' ? undefined : await json(request) });
   api.hook = (request, response, url) => {
     const call = `${request.method} ${url.pathname}`;
     void record(request, call).then(() => {
@@ -93,7 +94,8 @@ test('an object that is gone needs no status; one that cannot be written does no
   await until(() => one.status.pending === 0);
 });
 
-const found = (object: string, message = 'spec.podCIDRs is empty') => problem({ object, reason: 'NoPodCidr', message, advice: 'Give it one' });
+const found = (object: string, message = 'spec.podCIDRs is empty') =>
+  problem({ object, reason: 'NoPodCidr', message, advice: 'Give it one' });
 
 const regarding: readonly (readonly [string, string, Record<string, string>])[] = [
   ['Service shop/cart', 'shop', { kind: 'Service', apiVersion: 'v1', name: 'cart', namespace: 'shop' }],
@@ -105,7 +107,10 @@ const regarding: readonly (readonly [string, string, Record<string, string>])[] 
 for (const [object, namespace, wanted] of regarding) {
   test(`a Problem of '${object}' is an Event that regards ${wanted['kind']} ${wanted['name']}`, async (context) => {
     const { client, writes } = await setup(context, () => 201);
-    const { writer, one } = await running<Problem>(context, eventsTarget({ client, controller: 'stentor-agent', instance: 'node1', fallback: 'Node node1' }));
+    const { writer, one } = await running<Problem>(
+      context,
+      eventsTarget({ client, controller: 'stentor-agent', instance: 'node1', fallback: 'Node node1' }),
+    );
     writer.put('x', found(object));
     one.wake();
     await until(() => writes.length === 1);
@@ -131,7 +136,13 @@ for (const [object, namespace, wanted] of regarding) {
 
 test('a Problem that was said before counts in its Event, and another one is another Event', async (context) => {
   const { client, writes } = await setup(context, (call) => (call.startsWith('POST') ? 409 : 200));
-  const target = eventsTarget({ client, controller: 'stentor-agent', instance: 'node1', fallback: 'Node node1', clock: { now: () => 0, monotonic: () => 0 } });
+  const target = eventsTarget({
+    client,
+    controller: 'stentor-agent',
+    instance: 'node1',
+    fallback: 'Node node1',
+    clock: { now: () => 0, monotonic: () => 0 },
+  });
   await target.put([['x', found('Node node1')]]);
   const path = writes[1]?.call.replace('GET ', '') ?? '';
   assert.deepEqual(writes.slice(1), [

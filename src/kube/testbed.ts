@@ -45,10 +45,29 @@ export type TestObject = { readonly name: string; readonly value?: unknown };
 type Stored = KubeObject & { readonly value?: unknown };
 
 /** One key pair for a run of tests; CA and server certificate in one, for 127.0.0.1 and ::1. */
-export function certificate(folder: string): { readonly key: string; readonly cert: string } {
+function certificate(folder: string): { readonly key: string; readonly cert: string } {
   const [key, cert] = [join(folder, 'server.key'), join(folder, 'server.crt')];
   const subject = ['-subj', '/CN=stentor-test', '-addext', 'subjectAltName=IP:127.0.0.1,IP:::1,DNS:kubernetes'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      ...subject,
+    ],
+    { stdio: 'ignore' },
+  );
   return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
 }
 
@@ -97,7 +116,12 @@ function writesTo(book: Book): Pick<TestApi, 'put' | 'delete' | 'contents' | 'co
   return {
     put({ name, value }) {
       const type = objects.has(name) ? 'MODIFIED' : 'ADDED';
-      const object = { apiVersion: 'v1', kind: 'Thing', metadata: { name, namespace: 'shop', resourceVersion: `${++book.version}` }, value };
+      const object = {
+        apiVersion: 'v1',
+        kind: 'Thing',
+        metadata: { name, namespace: 'shop', resourceVersion: `${++book.version}` },
+        value,
+      };
       objects.set(name, object);
       record(type, object);
     },
@@ -125,7 +149,11 @@ function writesTo(book: Book): Pick<TestApi, 'put' | 'delete' | 'contents' | 'co
   };
 }
 
-function list({ objects, version }: Book, url: URL, { response, gzip }: { readonly response: ServerResponse; readonly gzip: boolean }): void {
+function list(
+  { objects, version }: Book,
+  url: URL,
+  { response, gzip }: { readonly response: ServerResponse; readonly gzip: boolean },
+): void {
   const all = [...objects.values()].toSorted((a, b) => a.metadata.name.localeCompare(b.metadata.name));
   const from = Number(url.searchParams.get('continue') ?? 0);
   const limit = Number(url.searchParams.get('limit') ?? all.length);
@@ -145,7 +173,12 @@ function watch({ history, oldest, watchers }: Book, url: URL, response: ServerRe
   response.on('close', () => watchers.delete(response));
 }
 
-export type Refusal = { readonly code: number; readonly reason: string; readonly message: string; readonly headers?: Readonly<Record<string, string>> };
+export type Refusal = {
+  readonly code: number;
+  readonly reason: string;
+  readonly message: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
 /** Answers as the API does when it refuses. */
 export function refuse(response: ServerResponse, { headers, ...refusal }: Refusal): void {

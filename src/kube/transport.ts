@@ -83,7 +83,8 @@ export function transport(access: KubeAccess): Transport {
 function limited({ signal, deadlineMs, verb, path }: Call, server: string): { readonly signal: AbortSignal; done(): void } {
   const both = new AbortController();
   const abort = () => both.abort(signal?.reason);
-  const late = () => both.abort(new KubeError({ verb, path, server, reason: KubeReason.timeout, detail: `no whole answer within ${deadlineMs} ms` }));
+  const late = () =>
+    both.abort(new KubeError({ verb, path, server, reason: KubeReason.timeout, detail: `no whole answer within ${deadlineMs} ms` }));
   const timer = deadlineMs === undefined ? undefined : setTimeout(late, deadlineMs);
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted === true) abort();
@@ -109,9 +110,15 @@ function agents({ server, insecure, serverName }: KubeAccess): Agents {
       if (agent !== undefined && now === mark) return agent;
       agent?.destroy();
       mark = now;
-      const secureContext = () => createSecureContext({ ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) });
+      const secureContext = () =>
+        createSecureContext({ ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) });
       agent = server.startsWith('https:')
-        ? new HttpsAgent({ ...common, secureContext: secureContext(), rejectUnauthorized: !insecure, ...(serverName !== undefined && { servername: serverName }) })
+        ? new HttpsAgent({
+            ...common,
+            secureContext: secureContext(),
+            rejectUnauthorized: !insecure,
+            ...(serverName !== undefined && { servername: serverName }),
+          })
         : new HttpAgent(common);
       return agent;
     },
@@ -139,7 +146,11 @@ function answerTo(call: Call, where: Where): Promise<IncomingMessage> {
     const send = server.startsWith('https:') ? httpsRequest : httpRequest;
     const request = send(urlOf(server, call), { method, headers, agent, ...(signal && { signal }) });
     let answer: IncomingMessage | undefined;
-    request.setTimeout(silenceMs, () => (answer ?? request).destroy(new KubeError({ verb, path, server, reason: KubeReason.timeout, detail: `not a byte within ${silenceMs} ms` })));
+    request.setTimeout(silenceMs, () =>
+      (answer ?? request).destroy(
+        new KubeError({ verb, path, server, reason: KubeReason.timeout, detail: `not a byte within ${silenceMs} ms` }),
+      ),
+    );
     request.on('socket', (socket) => socket.setKeepAlive(true, KEEPALIVE_MS));
     request.on('response', (response) => {
       answer = response;
@@ -163,7 +174,7 @@ function urlOf(server: string, { path, query = {} }: Call): URL {
 async function bodyOf(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response as AsyncIterable<Buffer>) { // no encoding is set
+  for await (const chunk of response as AsyncIterable<Buffer> /* no encoding is set */) {
     chunks.push(chunk);
     size += chunk.length;
     if (size > BODY_LIMIT) throw new RangeError(`The answer is longer than ${BODY_LIMIT} bytes`);
@@ -177,7 +188,14 @@ function parsedBody(text: string, { verb, path }: Call, server: string): unknown
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new KubeError({ verb, path, server, reason: KubeReason.invalidAnswer, detail: `wanted JSON, got '${text.slice(0, 100)}': ${messageOf(cause)}`, cause });
+    throw new KubeError({
+      verb,
+      path,
+      server,
+      reason: KubeReason.invalidAnswer,
+      detail: `wanted JSON, got '${text.slice(0, 100)}': ${messageOf(cause)}`,
+      cause,
+    });
   }
 }
 
@@ -189,7 +207,15 @@ async function refusal(response: IncomingMessage, { verb, path }: Call, server: 
   const retry = seconds > 0 ? { retryAfterMs: seconds * 1000 } : {};
   const said = statusOf(jsonOrUndefined(text));
   const reason = said?.reason || response.statusMessage || 'NoReason';
-  return new KubeError({ verb, path, server, status, reason, detail: said?.message || text.slice(0, 200).trim() || 'the answer gives no message', ...retry });
+  return new KubeError({
+    verb,
+    path,
+    server,
+    status,
+    reason,
+    detail: said?.message || text.slice(0, 200).trim() || 'the answer gives no message',
+    ...retry,
+  });
 }
 
 function jsonOrUndefined(text: string): unknown {

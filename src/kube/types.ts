@@ -79,7 +79,9 @@ export type Service = KubeObject & {
     readonly trafficDistribution?: string;
   };
   readonly status?: {
-    readonly loadBalancer?: { readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string; readonly ipMode?: string }[] };
+    readonly loadBalancer?: {
+      readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string; readonly ipMode?: string }[];
+    };
     readonly conditions?: readonly Condition[];
   };
 };
@@ -102,7 +104,13 @@ export type EndpointSlice = KubeObject & {
   readonly ports?: readonly EndpointPort[];
 };
 
-export type ContainerPort = { readonly name?: string; readonly containerPort: number; readonly hostPort?: number; readonly hostIP?: string; readonly protocol?: string };
+export type ContainerPort = {
+  readonly name?: string;
+  readonly containerPort: number;
+  readonly hostPort?: number;
+  readonly hostIP?: string;
+  readonly protocol?: string;
+};
 
 export type Container = { readonly name: string; readonly ports?: readonly ContainerPort[] };
 

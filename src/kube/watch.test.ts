@@ -16,11 +16,21 @@ import type { KindOptions, Update } from './watch.ts';
 
 const PATH = '/api/v1/things';
 
-type Following = { readonly api: TestApi; readonly kinds: string[]; readonly errors: string[]; /** What a follower knows. */ readonly known: Map<string, unknown>; stop(): Promise<void> };
+type Following = {
+  readonly api: TestApi;
+  readonly kinds: string[];
+  readonly errors: string[];
+  /** What a follower knows. */ readonly known: Map<string, unknown>;
+  stop(): Promise<void>;
+};
 
 type Thing = { readonly metadata: { readonly name: string }; readonly value?: unknown };
 
-async function follow(context: TestContext, prepare: (api: TestApi) => void, options: Partial<KindOptions<Thing, Thing>> = {}): Promise<Following> {
+async function follow(
+  context: TestContext,
+  prepare: (api: TestApi) => void,
+  options: Partial<KindOptions<Thing, Thing>> = {},
+): Promise<Following> {
   const api = await testApi(context);
   prepare(api);
   const client = kubeClient({ access: api.access, deadlineMs: 1000 });
@@ -48,7 +58,8 @@ async function follow(context: TestContext, prepare: (api: TestApi) => void, opt
   return { api, kinds, errors, known, stop: end };
 }
 
-const knows = (following: Following, what: Record<string, unknown>) => () => isDeepStrictEqual(following.known, new Map(Object.entries(what)));
+const knows = (following: Following, what: Record<string, unknown>) => () =>
+  isDeepStrictEqual(following.known, new Map(Object.entries(what)));
 const lists = (api: TestApi) => api.requests.filter((request) => !request.includes('watch=true')).length;
 
 test('a list comes in pages and is one snapshot; what happens afterwards comes one by one', async (context) => {
@@ -110,7 +121,10 @@ test('a page that fails is asked for again, and those before it are not', async 
     context,
     (api) => {
       ['a', 'b', 'c'].forEach((name) => api.put({ name, value: 1 }));
-      api.hook = (_, response, url) => url.searchParams.has('continue') && failing-- > 0 && (refuse(response, { code: 500, reason: 'InternalError', message: 'no' }), true);
+      api.hook = (_, response, url) =>
+        url.searchParams.has('continue') &&
+        failing-- > 0 &&
+        (refuse(response, { code: 500, reason: 'InternalError', message: 'no' }), true);
     },
     { limit: 2 },
   );
@@ -123,7 +137,9 @@ test('410 in the middle of a list leads to a list in one piece', async (context)
     context,
     (api) => {
       ['a', 'b', 'c'].forEach((name) => api.put({ name, value: 1 }));
-      api.hook = (_, response, url) => url.searchParams.has('continue') && (refuse(response, { code: 410, reason: 'Expired', message: 'the continue token is too old' }), true);
+      api.hook = (_, response, url) =>
+        url.searchParams.has('continue') &&
+        (refuse(response, { code: 410, reason: 'Expired', message: 'the continue token is too old' }), true);
     },
     { limit: 2 },
   );
@@ -133,7 +149,8 @@ test('410 in the middle of a list leads to a list in one piece', async (context)
 
 test('a server that says 410 to every stream is asked ever more seldom', async (context) => {
   const one = await follow(context, (api) => {
-    api.hook = (_, response, url) => url.searchParams.has('watch') && (refuse(response, { code: 410, reason: 'Gone', message: 'always' }), true);
+    api.hook = (_, response, url) =>
+      url.searchParams.has('watch') && (refuse(response, { code: 410, reason: 'Gone', message: 'always' }), true);
   });
   const started = performance.now();
   await until(() => one.kinds.filter((kind) => kind === 'snapshot').length === 5);
@@ -176,7 +193,10 @@ test('a server that is not there yet, then refuses, then is back: trouble until 
 test('a server that does not know where we were is listed anew', async (context) => {
   const one = await follow(context, (api) => api.put({ name: 'a', value: 1 }));
   await until(() => one.api.watchers() === 1);
-  one.api.hook = (_, response, url) => url.searchParams.has('watch') && lists(one.api) < 2 && (refuse(response, { code: 504, reason: 'Timeout', message: 'Too large resource version' }), true);
+  one.api.hook = (_, response, url) =>
+    url.searchParams.has('watch') &&
+    lists(one.api) < 2 &&
+    (refuse(response, { code: 504, reason: 'Timeout', message: 'Too large resource version' }), true);
   one.api.endWatches('end');
   await until(() => lists(one.api) === 2);
   one.api.put({ name: 'b', value: 1 });
@@ -220,7 +240,13 @@ test('what is kept of an object is what was picked of it, and an abort ends the 
   for (const hook of [undefined, () => true] as const) {
     api.hook = hook;
     const [client, stop, picked] = [kubeClient({ access: api.access }), new AbortController(), [] as unknown[]];
-    const done = watchKind<Thing, string | undefined>({ client, path: PATH, pick: nameOf, on: (update) => void (update.kind === 'snapshot' && picked.push(...update.objects)), signal: stop.signal });
+    const done = watchKind<Thing, string | undefined>({
+      client,
+      path: PATH,
+      pick: nameOf,
+      on: (update) => void (update.kind === 'snapshot' && picked.push(...update.objects)),
+      signal: stop.signal,
+    });
     const before = api.requests.length;
     await until(() => (hook ? api.requests.length > before : api.watchers() === 1));
     stop.abort();

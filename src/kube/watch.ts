@@ -117,7 +117,13 @@ async function restOf<T, P>({ client, path, pick, signal, limit = PAGE, ...rest 
     if (list.next !== undefined && list.next !== '') continue;
     const place = page.metadata.resourceVersion;
     if (place !== undefined && place !== '') return place;
-    throw new KubeError({ verb: 'list', path, server: client.server, reason: KubeReason.invalidAnswer, detail: 'wanted metadata.resourceVersion' });
+    throw new KubeError({
+      verb: 'list',
+      path,
+      server: client.server,
+      reason: KubeReason.invalidAnswer,
+      detail: 'wanted metadata.resourceVersion',
+    });
   }
 }
 

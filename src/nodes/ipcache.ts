@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of remote addresses by prefix: nodes, their pods, and the prefixes that pods reach with their own address.
 
-import { familyOf, type Cidr, type Ip } from '../base/ip.ts';
-import { mapEntry, mapKinds, type MapEntry } from '../datapath/maps.ts';
-import { IpcacheFlag, type IpcacheEntry, type IpcacheKey } from '../datapath/schema.gen.ts';
+import { familyOf } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
+import { mapEntry, mapKinds } from '../datapath/maps.ts';
+import type { MapEntry } from '../datapath/maps.ts';
+import { IpcacheFlag } from '../datapath/schema.gen.ts';
+import type { IpcacheEntry, IpcacheKey } from '../datapath/schema.gen.ts';
 import type { RemotePod } from '../identities/facts.ts';
 import { Reserved } from '../identities/numbers.ts';
 import type { NodeRow } from './node.ts';

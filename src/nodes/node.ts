@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of a Kubernetes Node that routing needs.
 
-import { parseCidr, parseIp, type Cidr, type Ip } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { parseCidr, parseIp } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Node } from '../kube/types.ts';
 
 export type NodeRow = {
@@ -21,7 +23,13 @@ export function* nodeRows(node: Node): Iterable<readonly [string, NodeRow] | Pro
   for (const text of texts) {
     const prefix = parseCidr(text);
     if (prefix) podCidrs.push(prefix);
-    else yield problem({ object, reason: 'InvalidPodCidr', message: `spec.podCIDRs has '${text}', wanted a prefix such as 10.244.1.0/24`, advice: 'Correct the podCIDR; Kubernetes wants the Node object made anew for that' });
+    else
+      yield problem({
+        object,
+        reason: 'InvalidPodCidr',
+        message: `spec.podCIDRs has '${text}', wanted a prefix such as 10.244.1.0/24`,
+        advice: 'Correct the podCIDR; Kubernetes wants the Node object made anew for that',
+      });
   }
   if (texts.length === 0)
     yield problem({
@@ -31,6 +39,8 @@ export function* nodeRows(node: Node): Iterable<readonly [string, NodeRow] | Pro
       advice: 'Run kube-controller-manager with --allocate-node-cidrs and --cluster-cidr',
     });
   const found = node.status?.addresses ?? [];
-  const addresses = ['InternalIP', 'ExternalIP'].flatMap((type) => found.filter((address) => address.type === type)).map(({ address }) => parseIp(address));
+  const addresses = ['InternalIP', 'ExternalIP']
+    .flatMap((type) => found.filter((address) => address.type === type))
+    .map(({ address }) => parseIp(address));
   yield [name, { name, addresses: addresses.filter((address) => address !== undefined), podCidrs }];
 }

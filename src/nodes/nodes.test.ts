@@ -5,11 +5,16 @@ import { cidr, ip, parseMac } from '../base/ip.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
 import { IpcacheFlag } from '../datapath/schema.gen.ts';
 import { ipcacheFor, nativeEntry } from './ipcache.ts';
-import { nodeRows, type NodeRow } from './node.ts';
+import { nodeRows } from './node.ts';
+import type { NodeRow } from './node.ts';
 import { nodeRoutes } from './routes.ts';
 import { deviceEntries, uplinksFor } from './uplinks.ts';
 
-const node2: NodeRow = { name: 'node2', addresses: [ip('192.168.0.12'), ip('fd00:192:168::12')], podCidrs: [cidr('10.244.2.0/24'), cidr('fd00:10:244:2::/64')] };
+const node2: NodeRow = {
+  name: 'node2',
+  addresses: [ip('192.168.0.12'), ip('fd00:192:168::12')],
+  podCidrs: [cidr('10.244.2.0/24'), cidr('fd00:10:244:2::/64')],
+};
 
 describe('facts of a Node', () => {
   it('InternalIPs come before ExternalIPs, names are left out', () => {
@@ -29,7 +34,10 @@ describe('facts of a Node', () => {
   for (const { name, spec, reason } of wrong) {
     it(`${name} is a Problem of that Node, which is known all the same`, () => {
       const rows = [...nodeRows({ metadata: { name: 'node2' }, spec })];
-      assert.deepEqual(rows.flatMap((row) => ('kind' in row ? [[row.object, row.reason]] : [])), [['Node node2', reason]]);
+      assert.deepEqual(
+        rows.flatMap((row) => ('kind' in row ? [[row.object, row.reason]] : [])),
+        [['Node node2', reason]],
+      );
       assert.equal(rows.filter((row) => !('kind' in row)).length, 1);
     });
   }
@@ -37,21 +45,30 @@ describe('facts of a Node', () => {
 
 describe('routes and ipcache of nodes', () => {
   it('each podCIDR of another node is reached through its address of the same family', () => {
-    assert.deepEqual([...nodeRoutes(node2, 'node1')].map(([key, row]) => [key, row.kind === 'via' && row.gateway]), [
-      ['10.244.2.0/24', '192.168.0.12'],
-      ['fd00:10:244:2::/64', 'fd00:192:168::12'],
-    ]);
+    assert.deepEqual(
+      [...nodeRoutes(node2, 'node1')].map(([key, row]) => [key, row.kind === 'via' && row.gateway]),
+      [
+        ['10.244.2.0/24', '192.168.0.12'],
+        ['fd00:10:244:2::/64', 'fd00:192:168::12'],
+      ],
+    );
   });
 
   it('this node has no route to itself', () => assert.deepEqual([...nodeRoutes(node2, 'node2')], []));
 
   it('a family that the node has no address of has no route', () => {
-    assert.deepEqual([...nodeRoutes({ ...node2, addresses: [ip('192.168.0.12')] }, 'node1')].map(([key]) => key), ['10.244.2.0/24']);
+    assert.deepEqual(
+      [...nodeRoutes({ ...node2, addresses: [ip('192.168.0.12')] }, 'node1')].map(([key]) => key),
+      ['10.244.2.0/24'],
+    );
   });
 
   it('pods keep their address towards nodes, pods and the native routing prefixes', () => {
     const rows = [...ipcacheFor(node2, 'node1'), nativeEntry(cidr('10.0.0.0/8'))];
-    assert.deepEqual(rows.map(([key]) => key), ['192.168.0.12/128', 'fd00:192:168::12/128', '10.244.2.0/120', 'fd00:10:244:2::/64', '10.0.0.0/104']);
+    assert.deepEqual(
+      rows.map(([key]) => key),
+      ['192.168.0.12/128', 'fd00:192:168::12/128', '10.244.2.0/120', 'fd00:10:244:2::/64', '10.0.0.0/104'],
+    );
     assert.ok(rows.every(([, { value }]) => (value.flags & IpcacheFlag.noMasquerade) !== 0));
   });
 });
@@ -64,7 +81,10 @@ describe('uplinks', () => {
     mac: parseMac('02:00:00:00:00:01'),
     mtu: 1500,
     up: true,
-    addresses: [{ ip: ip('10.0.0.5'), bits: 8 }, { ip: ip('192.168.0.12'), bits: 24 }],
+    addresses: [
+      { ip: ip('10.0.0.5'), bits: 8 },
+      { ip: ip('192.168.0.12'), bits: 24 },
+    ],
     defaultRoute: true,
   };
   const cases: readonly { name: string; row: Partial<InterfaceRow>; devices?: readonly string[]; chosen: boolean }[] = [
@@ -77,12 +97,16 @@ describe('uplinks', () => {
     { name: 'one that a pattern of the values names', row: { addresses: [], defaultRoute: false }, devices: ['eth+'], chosen: true },
   ];
   for (const { name, row, devices = [], chosen } of cases) {
-    it(`${name} is ${chosen ? 'an' : 'no'} uplink`, () => assert.equal([...uplinksFor({ ...eth0, ...row }, node2, devices)].length, chosen ? 1 : 0));
+    it(`${name} is ${chosen ? 'an' : 'no'} uplink`, () =>
+      assert.equal([...uplinksFor({ ...eth0, ...row }, node2, devices)].length, chosen ? 1 : 0));
   }
 
   it('pods are masqueraded to the address that the Node object has, not to the first one', () => {
     const [found] = uplinksFor(eth0, node2, []);
     assert.equal(found?.[1].ipv4, '192.168.0.12');
-    assert.deepEqual([...deviceEntries(found?.[1])].map(([, entry]) => entry), [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::' } }]);
+    assert.deepEqual(
+      [...deviceEntries(found?.[1])].map(([, entry]) => entry),
+      [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::' } }],
+    );
   });
 });

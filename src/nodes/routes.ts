@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Routes of the node: to every other node's pods through that node, and to each pod of its own through its veth.
 
-import { cidr, familyOf, type Ip } from '../base/ip.ts';
+import { cidr, familyOf } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import type { RouteRow } from '../datapath/routes.ts';
 import { routeText } from '../datapath/routes.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
@@ -22,7 +23,12 @@ export function* nodeRoutes(node: NodeRow | undefined, self: string): Iterable<r
 export function* endpointRoutes(endpoint: EndpointRow | undefined, sources: readonly Ip[]): Iterable<readonly [string, RouteRow]> {
   for (const address of endpoint?.addresses ?? []) {
     const source = sources.find((candidate) => familyOf(candidate) === familyOf(address));
-    const row: RouteRow = { kind: 'link', destination: cidr(address), link: endpoint?.interfaceIndex ?? 0, ...(source !== undefined && { source }) };
+    const row: RouteRow = {
+      kind: 'link',
+      destination: cidr(address),
+      link: endpoint?.interfaceIndex ?? 0,
+      ...(source !== undefined && { source }),
+    };
     yield [routeText(row), row];
   }
 }

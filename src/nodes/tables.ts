@@ -6,11 +6,14 @@
 //   interfaces (netlink) ┴─▶ uplinks ──┬─────▶ devices       masquerade addresses
 //   hooks ─────────────────────────────┴─────▶ attachments   host_from, host_to, and the socket programs
 
-import { derive, from, type Derivation } from '../base/derive.ts';
-import { cidrText, type Cidr } from '../base/ip.ts';
+import { derive, from } from '../base/derive.ts';
+import type { Derivation } from '../base/derive.ts';
+import { cidrText } from '../base/ip.ts';
+import type { Cidr } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
-import { table, type Table, type Writer } from '../base/table.ts';
+import { table } from '../base/table.ts';
+import type { Table, Writer } from '../base/table.ts';
 import type { Attachment } from '../datapath/attachments.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
@@ -18,10 +21,12 @@ import type { RouteRow } from '../datapath/routes.ts';
 import type { Device } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { RemotePod } from '../identities/facts.ts';
-import { ipcacheFor, nativeEntry, remotePodEntries, type IpcacheRow } from './ipcache.ts';
+import { ipcacheFor, nativeEntry, remotePodEntries } from './ipcache.ts';
+import type { IpcacheRow } from './ipcache.ts';
 import type { NodeRow } from './node.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
-import { deviceEntries, uplinkAttachments, uplinksFor, type UplinkRow } from './uplinks.ts';
+import { deviceEntries, uplinkAttachments, uplinksFor } from './uplinks.ts';
+import type { UplinkRow } from './uplinks.ts';
 
 export type NodeOptions = {
   /** Name of this node. */
@@ -70,8 +75,11 @@ export function nodeTables(options: NodeOptions): NodeTables {
   nativeWriter.complete();
 
   /** Everything that has to be computed again when this node's own addresses change. */
-  const selfChanged = <I extends string>(keys: () => Iterable<I>) => from<I, string, NodeRow>(nodes, (name) => (name === self ? keys() : []));
-  const prefixed = (prefix: 'node' | 'native' | 'pod' | 'endpoint' | 'uplink' | 'hook') => (key: string): Key[] => [`${prefix} ${key}`];
+  const selfChanged = <I extends string>(keys: () => Iterable<I>) =>
+    from<I, string, NodeRow>(nodes, (name) => (name === self ? keys() : []));
+  const prefixed =
+    (prefix: 'node' | 'native' | 'pod' | 'endpoint' | 'uplink' | 'hook') =>
+    (key: string): Key[] => [`${prefix} ${key}`];
   const nameOf = (key: Key) => key.slice(key.indexOf(' ') + 1);
 
   const ipcacheOf = (key: Key) => {
@@ -96,15 +104,35 @@ export function nodeTables(options: NodeOptions): NodeTables {
       whole: true,
       compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), devices),
     }),
-    derive({ name: 'ipcache', inputs: [from(nodes, prefixed('node')), from(native, prefixed('native')), from(remotePods, prefixed('pod'))], out: ipcache.writer('ipcache'), compute: ipcacheOf, problems }),
+    derive({
+      name: 'ipcache',
+      inputs: [from(nodes, prefixed('node')), from(native, prefixed('native')), from(remotePods, prefixed('pod'))],
+      out: ipcache.writer('ipcache'),
+      compute: ipcacheOf,
+      problems,
+    }),
     derive({
       name: 'routes',
-      inputs: [from(nodes, prefixed('node')), from(endpoints, prefixed('endpoint')), selfChanged(() => Array.from(endpoints.entries(), ([key]): Key => `endpoint ${key}`))],
+      inputs: [
+        from(nodes, prefixed('node')),
+        from(endpoints, prefixed('endpoint')),
+        selfChanged(() => Array.from(endpoints.entries(), ([key]): Key => `endpoint ${key}`)),
+      ],
       out: routes.writer('routes'),
       compute: routesOf,
     }),
-    derive({ name: 'device_entries', inputs: [from(uplinks)], out: entries.writer('device_entries'), compute: (key: string) => deviceEntries(uplinks.get(key)) }),
-    derive({ name: 'attachments', inputs: [from(uplinks, prefixed('uplink')), from(hooks, prefixed('hook'))], out: attachments.writer('attachments'), compute: attachmentsOf }),
+    derive({
+      name: 'device_entries',
+      inputs: [from(uplinks)],
+      out: entries.writer('device_entries'),
+      compute: (key: string) => deviceEntries(uplinks.get(key)),
+    }),
+    derive({
+      name: 'attachments',
+      inputs: [from(uplinks, prefixed('uplink')), from(hooks, prefixed('hook'))],
+      out: attachments.writer('attachments'),
+      compute: attachmentsOf,
+    }),
   ];
   return { nodes, interfaces, uplinks, hooks: hooks.writer('agent'), ipcache, routes, deviceEntries: entries, attachments, derivations };
 }

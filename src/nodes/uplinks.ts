@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which interfaces lead out of the node, and what follows for the data plane.
 
-import { familyOf, ip, type Family, type Ip } from '../base/ip.ts';
+import { familyOf, ip } from '../base/ip.ts';
+import type { Family, Ip } from '../base/ip.ts';
 import type { Attachment } from '../datapath/attachments.ts';
-import { mapEntry, mapKinds, type MapEntry } from '../datapath/maps.ts';
+import { mapEntry, mapKinds } from '../datapath/maps.ts';
+import type { MapEntry } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
 import type { Device } from '../datapath/schema.gen.ts';
 import type { NodeRow } from './node.ts';
@@ -19,16 +21,20 @@ export type UplinkRow = {
   readonly directRouting: boolean;
 };
 
-
 /** All zeroes, as the data plane reads "not masqueraded". */
 const NONE = ip('::');
 
 /** `devices`: names from the values, '+' at the end for any suffix; empty: those with a node address or a default route. */
-export function* uplinksFor(row: InterfaceRow | undefined, self: NodeRow | undefined, devices: readonly string[]): Iterable<readonly [string, UplinkRow]> {
+export function* uplinksFor(
+  row: InterfaceRow | undefined,
+  self: NodeRow | undefined,
+  devices: readonly string[],
+): Iterable<readonly [string, UplinkRow]> {
   if (!row?.up) return;
   const { index, name, mtu } = row;
   const own = row.addresses.filter((address) => self?.addresses.includes(address.ip));
-  const chosen = devices.length > 0 ? devices.some((pattern) => matches(pattern, name)) : row.mac !== undefined && (own.length > 0 || row.defaultRoute);
+  const chosen =
+    devices.length > 0 ? devices.some((pattern) => matches(pattern, name)) : row.mac !== undefined && (own.length > 0 || row.defaultRoute);
   if (!chosen) return;
   const first = (family: Family) => [...own, ...row.addresses].find((address) => familyOf(address.ip) === family)?.ip;
   yield [name, { index, name, mtu, ipv4: first(4), ipv6: first(6), directRouting: own.length > 0 }];
@@ -39,7 +45,10 @@ export function* deviceEntries(uplink: UplinkRow | undefined): Iterable<readonly
 }
 
 /** `programs`: ids of the loaded host_from and host_to. */
-export function* uplinkAttachments(uplink: UplinkRow | undefined, programs: { readonly from: number; readonly to: number }): Iterable<readonly [string, Attachment]> {
+export function* uplinkAttachments(
+  uplink: UplinkRow | undefined,
+  programs: { readonly from: number; readonly to: number },
+): Iterable<readonly [string, Attachment]> {
   if (!uplink) return;
   const { name, index } = uplink;
   yield [`${name}-ingress`, { kind: 'tcx', index, direction: 'ingress', program: programs.from }];

@@ -16,7 +16,11 @@ export type ServicesBefore = {
 };
 
 type Listed<K, V> = Iterable<readonly [string, MapEntry<K, V>]>;
-export type ServiceMaps = { readonly services: Listed<LbFrontend, LbService>; readonly slots: Listed<LbSlot, LbSlotValue>; readonly backends: Listed<LbBackendKey, LbBackend> };
+export type ServiceMaps = {
+  readonly services: Listed<LbFrontend, LbService>;
+  readonly slots: Listed<LbSlot, LbSlotValue>;
+  readonly backends: Listed<LbBackendKey, LbBackend>;
+};
 
 export function servicesBefore({ services, slots, backends }: ServiceMaps): ServicesBefore {
   const setOf = new Map(Array.from(services, ([, { key, value }]) => [keyText(key), value.id]));

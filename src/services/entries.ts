@@ -2,12 +2,16 @@
 // From frontends and backend sets to the entries of the four service maps. One entry in, one entry out: what a row becomes in the
 // kernel can be read here, and the reconciler needs to know nothing of it.
 
-import { assignSlots, type Numbered } from '../base/assign.ts';
+import { assignSlots } from '../base/assign.ts';
+import type { Numbered } from '../base/assign.ts';
 import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
-import { mapEntry, mapKinds, type MapEntry } from '../datapath/maps.ts';
-import { LbAddressFlag, type LbAddress, type LbBackend, type LbBackendKey, type LbFrontend, type LbService, type LbSlot, type LbSlotValue } from '../datapath/schema.gen.ts';
-import { frontendKey, type Backend, type BackendSet, type Frontend, type FrontendKey, type SetKey } from './frontends.ts';
+import { mapEntry, mapKinds } from '../datapath/maps.ts';
+import type { MapEntry } from '../datapath/maps.ts';
+import { LbAddressFlag } from '../datapath/schema.gen.ts';
+import type { LbAddress, LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
+import { frontendKey } from './frontends.ts';
+import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 import { Protocol } from './service.ts';
 
 /** A backend set with its number and its backends' numbers by slot. */
@@ -15,7 +19,8 @@ export type SlotRow = { readonly id: number; readonly backends: readonly number[
 
 /** All backends of one set, by their own address. */
 export function* backendsFor(set: BackendSet | undefined): Iterable<readonly [FrontendKey, Backend]> {
-  for (const { address, port, protocol } of set?.backends ?? []) yield [frontendKey({ address, port, protocol }), { address, port, protocol }];
+  for (const { address, port, protocol } of set?.backends ?? [])
+    yield [frontendKey({ address, port, protocol }), { address, port, protocol }];
 }
 
 export type SlotTables = {
@@ -25,7 +30,11 @@ export type SlotTables = {
 };
 
 /** The slots of one set; a backend that stays keeps its slot, so that `previous` and the result differ in as little as can be. */
-export function* slotsFor(key: SetKey, tables: SlotTables, previous: (id: number) => readonly number[]): Iterable<readonly [SetKey, SlotRow]> {
+export function* slotsFor(
+  key: SetKey,
+  tables: SlotTables,
+  previous: (id: number) => readonly number[],
+): Iterable<readonly [SetKey, SlotRow]> {
   const set = tables.sets.get(key);
   const id = tables.setIds.get(key)?.id;
   if (!set || id === undefined) return;
@@ -33,7 +42,11 @@ export function* slotsFor(key: SetKey, tables: SlotTables, previous: (id: number
   yield [key, { id, backends: assignSlots(previous(id), wanted) }];
 }
 
-export function* backendEntries(key: FrontendKey, backends: Table<FrontendKey, Backend>, ids: Table<FrontendKey, Numbered>): Iterable<readonly [string, MapEntry<LbBackendKey, LbBackend>]> {
+export function* backendEntries(
+  key: FrontendKey,
+  backends: Table<FrontendKey, Backend>,
+  ids: Table<FrontendKey, Numbered>,
+): Iterable<readonly [string, MapEntry<LbBackendKey, LbBackend>]> {
   const backend = backends.get(key);
   const id = ids.get(key)?.id;
   if (!backend || id === undefined) return;
@@ -41,10 +54,14 @@ export function* backendEntries(key: FrontendKey, backends: Table<FrontendKey, B
 }
 
 export function* slotEntries(row: SlotRow | undefined): Iterable<readonly [string, MapEntry<LbSlot, LbSlotValue>]> {
-  for (const [slot, backend] of (row?.backends ?? []).entries()) yield mapEntry(mapKinds.lbSlots, { service: row?.id ?? 0, slot }, { backend });
+  for (const [slot, backend] of (row?.backends ?? []).entries())
+    yield mapEntry(mapKinds.lbSlots, { service: row?.id ?? 0, slot }, { backend });
 }
 
-export function* serviceEntries(frontend: Frontend | undefined, slots: Table<SetKey, SlotRow>): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
+export function* serviceEntries(
+  frontend: Frontend | undefined,
+  slots: Table<SetKey, SlotRow>,
+): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
   const row = frontend && slots.get(frontend.set);
   if (!row) return;
   const { address, port, protocol } = frontend;

@@ -6,7 +6,8 @@ import { systemClock } from '../base/clock.ts';
 import { problemBook } from '../base/problem.ts';
 import { sink } from '../kube/source.ts';
 import type { EndpointSlice, Service } from '../kube/types.ts';
-import { servicesBefore, type ServicesBefore } from './before.ts';
+import { servicesBefore } from './before.ts';
+import type { ServicesBefore } from './before.ts';
 import { serviceRows, sliceRows } from './service.ts';
 import { serviceTables } from './tables.ts';
 
@@ -17,7 +18,8 @@ function cluster(before: ServicesBefore = servicesBefore({ services: [], slots: 
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
   const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
-  const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) => `${kind} ${metadata.namespace}/${metadata.name}`;
+  const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) =>
+    `${kind} ${metadata.namespace}/${metadata.name}`;
   return {
     ...tables,
     problems: problems.table,
@@ -58,25 +60,48 @@ async function withCart(...slices: readonly EndpointSlice[]) {
   return found;
 }
 
-const values = <K, V>(rows: { entries(): Iterable<readonly [string, { key: K; value: V }]> }) => Object.fromEntries(Array.from(rows.entries(), ([key, entry]) => [key, entry.value]));
+const values = <K, V>(rows: { entries(): Iterable<readonly [string, { key: K; value: V }]> }) =>
+  Object.fromEntries(Array.from(rows.entries(), ([key, entry]) => [key, entry.value]));
 
 describe('frontends and backends of a Service', () => {
   it('every address and port is a frontend; families do not mix', async () => {
-    const { lbServices, lbBackends } = await withCart(slice('a', 'cart', ['10.244.1.5', '10.244.2.6']), slice('b', 'cart', ['fd00:10:244:1::5']));
-    assert.deepEqual(Object.entries(values(lbServices)).map(([key, { backends }]) => [key, backends]), [
-      ['10.96.4.7:80/TCP', 2],
-      ['[fd00:10:96::7]:80/TCP', 1],
-    ]);
+    const { lbServices, lbBackends } = await withCart(
+      slice('a', 'cart', ['10.244.1.5', '10.244.2.6']),
+      slice('b', 'cart', ['fd00:10:244:1::5']),
+    );
+    assert.deepEqual(
+      Object.entries(values(lbServices)).map(([key, { backends }]) => [key, backends]),
+      [
+        ['10.96.4.7:80/TCP', 2],
+        ['[fd00:10:96::7]:80/TCP', 1],
+      ],
+    );
     assert.equal(lbBackends.size, 3);
   });
 
   const conditions: readonly { name: string; conditions: readonly (Endpoint['conditions'] | undefined)[]; selected: number }[] = [
     { name: 'an endpoint without conditions is ready', conditions: [undefined], selected: 1 },
     { name: 'one that is not ready is not selected', conditions: [{ ready: false }], selected: 0 },
-    { name: 'one that terminates is not selected while another is ready', conditions: [{ ready: true }, { ready: false, serving: true, terminating: true }], selected: 1 },
-    { name: 'one that terminates and serves is selected when nobody is ready', conditions: [{ ready: false, serving: true, terminating: true }], selected: 1 },
-    { name: 'one that terminates and does not serve is never selected', conditions: [{ ready: false, serving: false, terminating: true }], selected: 0 },
-    { name: 'ready and terminating (publishNotReadyAddresses) is selected', conditions: [{ ready: true, serving: true, terminating: true }], selected: 1 },
+    {
+      name: 'one that terminates is not selected while another is ready',
+      conditions: [{ ready: true }, { ready: false, serving: true, terminating: true }],
+      selected: 1,
+    },
+    {
+      name: 'one that terminates and serves is selected when nobody is ready',
+      conditions: [{ ready: false, serving: true, terminating: true }],
+      selected: 1,
+    },
+    {
+      name: 'one that terminates and does not serve is never selected',
+      conditions: [{ ready: false, serving: false, terminating: true }],
+      selected: 0,
+    },
+    {
+      name: 'ready and terminating (publishNotReadyAddresses) is selected',
+      conditions: [{ ready: true, serving: true, terminating: true }],
+      selected: 1,
+    },
   ];
   for (const { name, conditions: list, selected } of conditions) {
     it(name, async () => {
@@ -87,8 +112,22 @@ describe('frontends and backends of a Service', () => {
 
   it('a port finds its target by name and protocol', async () => {
     const found = cluster();
-    found.put(service('dns', { clusterIPs: ['10.96.0.10'], ports: [{ name: 'dns', port: 53, protocol: 'UDP' }, { name: 'dns-tcp', port: 53, protocol: 'TCP' }] }));
-    found.putSlice({ ...slice('d', 'dns', ['10.244.1.2']), ports: [{ name: 'dns-tcp', port: 1053, protocol: 'TCP' }, { name: 'dns', port: 2053, protocol: 'UDP' }] });
+    found.put(
+      service('dns', {
+        clusterIPs: ['10.96.0.10'],
+        ports: [
+          { name: 'dns', port: 53, protocol: 'UDP' },
+          { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+        ],
+      }),
+    );
+    found.putSlice({
+      ...slice('d', 'dns', ['10.244.1.2']),
+      ports: [
+        { name: 'dns-tcp', port: 1053, protocol: 'TCP' },
+        { name: 'dns', port: 2053, protocol: 'UDP' },
+      ],
+    });
     await found.synced();
     assert.deepEqual([...found.backends.entries()].map(([key]) => key).toSorted(), ['10.244.1.2:1053/TCP', '10.244.1.2:2053/UDP']);
   });
@@ -96,7 +135,13 @@ describe('frontends and backends of a Service', () => {
   const without: readonly { name: string; service: Service }[] = [
     { name: 'headless', service: service('a', { clusterIP: 'None', clusterIPs: ['None'], ports: [{ port: 80 }] }) },
     { name: 'ExternalName', service: service('a', { type: 'ExternalName', externalName: 'example.org' }) },
-    { name: 'of another proxy', service: { metadata: { namespace: 'shop', name: 'a', labels: { 'service.kubernetes.io/service-proxy-name': 'other' } }, spec: { clusterIPs: ['10.96.1.1'], ports: [{ port: 80 }] } } },
+    {
+      name: 'of another proxy',
+      service: {
+        metadata: { namespace: 'shop', name: 'a', labels: { 'service.kubernetes.io/service-proxy-name': 'other' } },
+        spec: { clusterIPs: ['10.96.1.1'], ports: [{ port: 80 }] },
+      },
+    },
   ];
   for (const { name, service: one } of without) {
     it(`a Service that is ${name} has no frontend`, async () => {
@@ -114,7 +159,10 @@ describe('frontends and backends of a Service', () => {
     found.put(other);
     await found.settled();
     assert.equal(found.frontends.get('10.96.4.7:80/TCP')?.service, 'shop/cart');
-    assert.deepEqual([...found.problems.entries()].map(([, { object, reason }]) => [object, reason]), [['Service shop/other', 'FrontendTaken']]);
+    assert.deepEqual(
+      [...found.problems.entries()].map(([, { object, reason }]) => [object, reason]),
+      [['Service shop/other', 'FrontendTaken']],
+    );
     found.forget(cart);
     await found.settled();
     assert.equal(found.frontends.get('10.96.4.7:80/TCP')?.service, 'shop/other');
@@ -123,9 +171,17 @@ describe('frontends and backends of a Service', () => {
 
   it('what cannot be read of a Service is a Problem, and the rest of it is served', async () => {
     const found = cluster();
-    found.put(service('bad', { clusterIPs: ['10.96.1.300', '10.96.1.3'], ports: [{ port: 0 }, { name: 'ok', port: 81 }, { name: 'x', port: 82, protocol: 'DCCP' }] }));
+    found.put(
+      service('bad', {
+        clusterIPs: ['10.96.1.300', '10.96.1.3'],
+        ports: [{ port: 0 }, { name: 'ok', port: 81 }, { name: 'x', port: 82, protocol: 'DCCP' }],
+      }),
+    );
     await found.synced();
-    assert.deepEqual([...found.frontends.entries()].map(([key]) => key), ['10.96.1.3:81/TCP']);
+    assert.deepEqual(
+      [...found.frontends.entries()].map(([key]) => key),
+      ['10.96.1.3:81/TCP'],
+    );
     assert.match([...found.problems.entries()].map(([, { message }]) => message).join('\n'), /10\.96\.1\.300|"port":0|DCCP/);
   });
 });
@@ -147,7 +203,9 @@ describe('numbers and slots', () => {
     const first = await withCart(...slices);
     first.putSlice(slice('a', 'cart', ['10.244.2.6', '10.244.3.7']));
     await first.settled();
-    const again = cluster(servicesBefore({ services: first.lbServices.entries(), slots: first.lbSlots.entries(), backends: first.lbBackends.entries() }));
+    const again = cluster(
+      servicesBefore({ services: first.lbServices.entries(), slots: first.lbSlots.entries(), backends: first.lbBackends.entries() }),
+    );
     again.put(service('newcomer', { clusterIPs: ['10.96.9.9'], ports: [{ name: 'http', port: 80 }] })); // seen first, gets a number of its own
     again.put(cart);
     again.putSlice(slice('a', 'cart', ['10.244.3.7', '10.244.2.6']));

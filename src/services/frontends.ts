@@ -8,8 +8,10 @@
 //
 // All frontends of one service port and family share one set.
 
-import { addressPort, familyOf, type Family, type Ip } from '../base/ip.ts';
-import { problem, type Problem } from '../base/problem.ts';
+import { addressPort, familyOf } from '../base/ip.ts';
+import type { Family, Ip } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { EndpointConditions, PortRow, Protocol, ServiceRow, SliceRow } from './service.ts';
 
@@ -49,7 +51,10 @@ export function* frontendsFor(service: ServiceRow | undefined): Iterable<readonl
     for (const address of service?.clusterIps ?? []) {
       const { protocol } = port;
       const set = setKey(service?.name ?? '', port, familyOf(address));
-      yield [frontendKey({ address, port: port.port, protocol }), { address, port: port.port, protocol, type: 'ClusterIP', service: service?.name ?? '', set }];
+      yield [
+        frontendKey({ address, port: port.port, protocol }),
+        { address, port: port.port, protocol, type: 'ClusterIP', service: service?.name ?? '', set },
+      ];
     }
   }
 }
@@ -91,7 +96,12 @@ function backendsOf(slices: readonly SliceRow[], port: PortRow): BackendSet['bac
   }
   const backends = new Map<FrontendKey, BackendSet['backends'][number]>();
   for (const endpoint of usableEndpoints([...found.keys()])) {
-    const backend = { address: endpoint.address, port: found.get(endpoint) ?? 0, protocol: port.protocol, state: endpoint.ready ? 'active' : 'terminating' } as const;
+    const backend = {
+      address: endpoint.address,
+      port: found.get(endpoint) ?? 0,
+      protocol: port.protocol,
+      state: endpoint.ready ? 'active' : 'terminating',
+    } as const;
     backends.set(frontendKey(backend), backend);
   }
   return [...backends].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, backend]) => backend);

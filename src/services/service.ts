@@ -53,7 +53,8 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
   const ports: PortRow[] = [];
   for (const item of spec.ports ?? []) {
     const row = portRow(item);
-    if (row === undefined) yield badField(`Service ${name}`, 'spec.ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
+    if (row === undefined)
+      yield badField(`Service ${name}`, 'spec.ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
     else ports.push(row);
   }
   if (clusterIps.length > 0) yield [name, { name, clusterIps, ports }];
@@ -65,11 +66,21 @@ export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, Sli
   const key = `${namespace}/${slice.metadata.name}`;
   const service = slice.metadata.labels?.[SERVICE_NAME];
   if (service === undefined || service === '') {
-    yield unused(key, 'NoService', `label ${SERVICE_NAME} is missing, so no Service leads to its endpoints`, `Label it with the name of its Service, or delete it`);
+    yield unused(
+      key,
+      'NoService',
+      `label ${SERVICE_NAME} is missing, so no Service leads to its endpoints`,
+      `Label it with the name of its Service, or delete it`,
+    );
     return;
   }
   if (slice.addressType !== 'IPv4' && slice.addressType !== 'IPv6') {
-    yield unused(key, 'UnsupportedAddressType', `addressType is ${slice.addressType}, wanted IPv4 or IPv6`, 'Make a slice of addressType IPv4 or IPv6 in its place');
+    yield unused(
+      key,
+      'UnsupportedAddressType',
+      `addressType is ${slice.addressType}, wanted IPv4 or IPv6`,
+      'Make a slice of addressType IPv4 or IPv6 in its place',
+    );
     return;
   }
   const family = slice.addressType === 'IPv4' ? 4 : 6;
@@ -77,7 +88,8 @@ export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, Sli
   for (const item of slice.ports ?? []) {
     if (item.port === undefined) continue; // "all ports": nothing that a Service could name
     const row = portRow(item);
-    if (row === undefined) yield badField(`EndpointSlice ${key}`, 'ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
+    if (row === undefined)
+      yield badField(`EndpointSlice ${key}`, 'ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
     else ports.push(row);
   }
   const endpoints: EndpointConditions[] = [];
@@ -88,7 +100,13 @@ export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, Sli
       continue;
     }
     const ready = conditions?.ready ?? true;
-    endpoints.push({ address, node: nodeName, ready, serving: conditions?.serving ?? ready, terminating: conditions?.terminating ?? false });
+    endpoints.push({
+      address,
+      node: nodeName,
+      ready,
+      serving: conditions?.serving ?? ready,
+      terminating: conditions?.terminating ?? false,
+    });
   }
   yield [key, { service: `${namespace}/${service}`, family, ports, endpoints }];
 }

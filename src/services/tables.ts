@@ -8,17 +8,22 @@
 //
 // Numbers (sets, backends) and slots are durable in the kernel's maps: `previous` reads them from there once, at start.
 
-import { number, type Numbered } from '../base/assign.ts';
-import { derive, from, type Derivation } from '../base/derive.ts';
+import { number } from '../base/assign.ts';
+import type { Numbered } from '../base/assign.ts';
+import { derive, from } from '../base/derive.ts';
+import type { Derivation } from '../base/derive.ts';
 import type { Ip } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
-import { table, type Table } from '../base/table.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { LbAddress, LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
 import type { ServicesBefore } from './before.ts';
-import { addressEntries, backendEntries, backendsFor, serviceEntries, slotEntries, slotsFor, type SlotRow } from './entries.ts';
-import { backendSetsFor, frontendConflict, frontendsFor, type Backend, type BackendSet, type Frontend } from './frontends.ts';
+import { addressEntries, backendEntries, backendsFor, serviceEntries, slotEntries, slotsFor } from './entries.ts';
+import type { SlotRow } from './entries.ts';
+import { backendSetsFor, frontendConflict, frontendsFor } from './frontends.ts';
+import type { Backend, BackendSet, Frontend } from './frontends.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 
 export type ServiceTables = {
@@ -52,22 +57,71 @@ export function serviceTables(before: ServicesBefore, problems: ProblemBook): Se
   const lbSlots = table<string, MapEntry<LbSlot, LbSlotValue>>('lb_slots', same);
   const lbBackends = table<string, MapEntry<LbBackendKey, LbBackend>>('lb_backends', same);
   const lbAddresses = table<string, MapEntry<Ip, LbAddress>>('lb_addresses', same);
-  const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) => [slice?.service, last?.service].filter((name) => name !== undefined);
+  const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
+    [slice?.service, last?.service].filter((name) => name !== undefined);
 
-  const setOf = (_key: string, set: BackendSet) => set.frontends.map((frontend) => before.setOf.get(frontend)).find((id) => id !== undefined);
+  const setOf = (_key: string, set: BackendSet) =>
+    set.frontends.map((frontend) => before.setOf.get(frontend)).find((id) => id !== undefined);
   const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? before.slotsOf.get(id) ?? [];
 
   const derivations = [
-    derive({ name: 'frontends', inputs: [from(services)], out: frontends.writer('frontends'), compute: (name) => frontendsFor(services.get(name)), problems, conflict: frontendConflict }),
-    derive({ name: 'backend sets', whole: true, inputs: [from(services), from(slices, owner)], out: sets.writer('backend sets'), compute: (name) => backendSetsFor(services.get(name), slices) }),
+    derive({
+      name: 'frontends',
+      inputs: [from(services)],
+      out: frontends.writer('frontends'),
+      compute: (name) => frontendsFor(services.get(name)),
+      problems,
+      conflict: frontendConflict,
+    }),
+    derive({
+      name: 'backend sets',
+      whole: true,
+      inputs: [from(services), from(slices, owner)],
+      out: sets.writer('backend sets'),
+      compute: (name) => backendSetsFor(services.get(name), slices),
+    }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
-    number({ name: 'backend set ids', from: sets, out: setIds.writer('numbering'), previous: setOf, reserved: before.setOf.values(), range: [1, LAST_ID] }),
-    number({ name: 'backend ids', from: backends, out: backendIds.writer('numbering'), previous: (key) => before.backendOf.get(key), reserved: before.backendOf.values(), range: [1, LAST_ID] }),
-    derive({ name: 'slots', inputs: [from(sets), from(setIds)], out: slots.writer('slots'), compute: (key) => slotsFor(key, { sets, setIds, backendIds }, previousSlots(key)) }),
-    derive({ name: 'lb_backends', inputs: [from(backendIds)], out: lbBackends.writer('lb_backends'), compute: (key) => backendEntries(key, backends, backendIds) }),
+    number({
+      name: 'backend set ids',
+      from: sets,
+      out: setIds.writer('numbering'),
+      previous: setOf,
+      reserved: before.setOf.values(),
+      range: [1, LAST_ID],
+    }),
+    number({
+      name: 'backend ids',
+      from: backends,
+      out: backendIds.writer('numbering'),
+      previous: (key) => before.backendOf.get(key),
+      reserved: before.backendOf.values(),
+      range: [1, LAST_ID],
+    }),
+    derive({
+      name: 'slots',
+      inputs: [from(sets), from(setIds)],
+      out: slots.writer('slots'),
+      compute: (key) => slotsFor(key, { sets, setIds, backendIds }, previousSlots(key)),
+    }),
+    derive({
+      name: 'lb_backends',
+      inputs: [from(backendIds)],
+      out: lbBackends.writer('lb_backends'),
+      compute: (key) => backendEntries(key, backends, backendIds),
+    }),
     derive({ name: 'lb_slots', inputs: [from(slots)], out: lbSlots.writer('lb_slots'), compute: (key) => slotEntries(slots.get(key)) }),
-    derive({ name: 'lb_services', inputs: [from(frontends), from(slots, (key) => sets.get(key)?.frontends ?? [])], out: lbServices.writer('lb_services'), compute: (key) => serviceEntries(frontends.get(key), slots) }),
-    derive({ name: 'lb_addresses', inputs: [from(frontends)], out: lbAddresses.writer('lb_addresses'), compute: (key) => addressEntries(frontends.get(key)) }),
+    derive({
+      name: 'lb_services',
+      inputs: [from(frontends), from(slots, (key) => sets.get(key)?.frontends ?? [])],
+      out: lbServices.writer('lb_services'),
+      compute: (key) => serviceEntries(frontends.get(key), slots),
+    }),
+    derive({
+      name: 'lb_addresses',
+      inputs: [from(frontends)],
+      out: lbAddresses.writer('lb_addresses'),
+      compute: (key) => addressEntries(frontends.get(key)),
+    }),
   ];
   return { services, slices, frontends, sets, slots, backends, backendIds, lbServices, lbSlots, lbBackends, lbAddresses, derivations };
 }

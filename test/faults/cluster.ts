@@ -10,7 +10,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
 import type { DifferenceRow, EndpointRow, ProblemRow, StatusReport } from '../../src/agent/api-types.ts';
-import { codeOf } from '../../src/base/errors.ts';
 import { ask } from '../../src/cli/client.ts';
 import { placesOf } from '../../sandbox/checks/places.ts';
 import type { Places } from '../../sandbox/checks/places.ts';
@@ -102,10 +101,17 @@ function of(cluster: Cluster, scratch: string): Faulty {
     cluster,
     scratch,
     places: placesOf(cluster),
-    node: (name) => found(name, nodes.find((node) => node.name === name)),
+    node: (name) =>
+      found(
+        name,
+        nodes.find((node) => node.name === name),
+      ),
     pod: (name, namespace = 'checks') => found(name, podsIn(store, { namespace, fieldSelector: `metadata.name=${name}` })[0]),
     within(pod, command) {
-      const process = found(`a process of ${pod.metadata.name}`, kubelets.map((kubelet) => kubelet.worker(pod.metadata.uid)?.container(undefined)?.process()).find((one) => one !== undefined));
+      const process = found(
+        `a process of ${pod.metadata.name}`,
+        kubelets.map((kubelet) => kubelet.worker(pod.metadata.uid)?.container(undefined)?.process()).find((one) => one !== undefined),
+      );
       const [program = '', ...rest] = process.enter(command);
       return spawn(program, rest, { env: { ...process.environment }, stdio: ['pipe', 'pipe', 'inherit'] });
     },
@@ -120,7 +126,18 @@ function of(cluster: Cluster, scratch: string): Faulty {
 }
 
 function startAgent({ layout }: Cluster, node: SandboxNode, { values = seedValues, args = [], within = [] }: AgentOptions = {}): Agent {
-  const command = [...within, join(checkout, 'bin', 'stentor'), 'agent', '--values', values, '--node', node.name, '--kubeconfig', join(layout.stateDir, 'kubeconfig'), ...args];
+  const command = [
+    ...within,
+    join(checkout, 'bin', 'stentor'),
+    'agent',
+    '--values',
+    values,
+    '--node',
+    node.name,
+    '--kubeconfig',
+    join(layout.stateDir, 'kubeconfig'),
+    ...args,
+  ];
   const [program = '', ...rest] = node.command(command);
   const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
@@ -158,12 +175,23 @@ export async function valuesFile(faulty: Faulty, name: string, text: string): Pr
   return path;
 }
 
-export type CniCall = { readonly command?: string; readonly container: string; readonly netns?: string; readonly pod?: string; readonly interfaceName?: string; readonly input?: string | Buffer; readonly env?: Readonly<Record<string, string>> };
+export type CniCall = {
+  readonly command?: string;
+  readonly container: string;
+  readonly netns?: string;
+  readonly pod?: string;
+  readonly interfaceName?: string;
+  readonly input?: string | Buffer;
+  readonly env?: Readonly<Record<string, string>>;
+};
 
 export const networkConfig = JSON.stringify({ cniVersion: '1.0.0', name: 'cilium', type: 'cilium-cni' });
 
 /** Runs the node's plugin as a container runtime does. */
-export function cni(node: SandboxNode, { command = 'ADD', container, netns = '', pod = container, interfaceName = 'eth0', input = networkConfig, env = {} }: CniCall): Promise<Ran> {
+export function cni(
+  node: SandboxNode,
+  { command = 'ADD', container, netns = '', pod = container, interfaceName = 'eth0', input = networkConfig, env = {} }: CniCall,
+): Promise<Ran> {
   const variables = {
     CNI_COMMAND: command,
     CNI_CONTAINERID: container,
@@ -173,15 +201,9 @@ export function cni(node: SandboxNode, { command = 'ADD', container, netns = '',
     CNI_PATH: '/opt/cni/bin',
     ...env,
   };
-  return run(node.enter(['/opt/cni/bin/cilium-cni'], ['--net', '--mount']), { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...variables }, input: input.toString(), timeoutMs: 20_000 });
-}
-
-/** A path that is there, or undefined. */
-export async function unlessMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return run(node.enter(['/opt/cni/bin/cilium-cni'], ['--net', '--mount']), {
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...variables },
+    input: input.toString(),
+    timeoutMs: 20_000,
+  });
 }

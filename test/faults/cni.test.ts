@@ -17,9 +17,12 @@ import type { CniCall } from './cluster.ts';
 const faulty = faultyCluster('faultsc');
 const node = (): SandboxNode => faulty().node('node1');
 
-const makeNetns = (name: string, where = node()): Promise<string> => mustRun(where.enter(['ip', 'netns', 'add', name], ['--net', '--mount']));
-const deleteNetns = (name: string, where = node()): Promise<string> => mustRun(where.enter(['ip', 'netns', 'del', name], ['--net', '--mount']));
-const inNetns = (name: string, command: readonly string[], where = node()): Promise<string> => mustRun(where.enter(['ip', 'netns', 'exec', name, ...command], ['--net', '--mount']));
+const makeNetns = (name: string, where = node()): Promise<string> =>
+  mustRun(where.enter(['ip', 'netns', 'add', name], ['--net', '--mount']));
+const deleteNetns = (name: string, where = node()): Promise<string> =>
+  mustRun(where.enter(['ip', 'netns', 'del', name], ['--net', '--mount']));
+const inNetns = (name: string, command: readonly string[], where = node()): Promise<string> =>
+  mustRun(where.enter(['ip', 'netns', 'exec', name, ...command], ['--net', '--mount']));
 
 type Answer = { readonly code: number; readonly msg: string; readonly details?: string };
 
@@ -43,16 +46,28 @@ async function assertUnimpressed(endpoints: number): Promise<void> {
   assert.equal((await statusOn(node())).agent.ok, true);
   assert.equal((await endpointsOn(node())).length, endpoints);
   assert.deepEqual(await differencesOn(node()), []);
-  const restarts = faulty().cluster.store.list('pods', { namespace: 'kube-system', labelSelector: 'k8s-app=cilium' }).map(({ status }) => status?.containerStatuses?.[0]?.restartCount);
+  const restarts = faulty()
+    .cluster.store.list('pods', { namespace: 'kube-system', labelSelector: 'k8s-app=cilium' })
+    .map(({ status }) => status?.containerStatuses?.[0]?.restartCount);
   assert.deepEqual(restarts, [0, 0, 0]);
 }
 
 const good = { container: 'hostile', netns: '/run/netns/hostile' };
 const hostile: readonly { readonly what: string; readonly call: Partial<CniCall>; readonly code: number; readonly says: RegExp }[] = [
-  { what: 'a namespace path that is not there', call: { netns: '/run/netns/nowhere' }, code: 4, says: /CNI_NETNS=\/run\/netns\/nowhere: ENOENT/ },
+  {
+    what: 'a namespace path that is not there',
+    call: { netns: '/run/netns/nowhere' },
+    code: 4,
+    says: /CNI_NETNS=\/run\/netns\/nowhere: ENOENT/,
+  },
   { what: 'a namespace path that is a file', call: { netns: '/etc/passwd' }, code: 4, says: /CNI_NETNS=\/etc\/passwd: it is no namespace/ },
   { what: 'a namespace path that blocks its reader', call: { netns: '/run/fifo' }, code: 4, says: /it is no namespace/ },
-  { what: 'a namespace of another kind', call: { netns: '/proc/self/ns/mnt' }, code: 11, says: /Cannot connect pod faults\/hostile: .*setns/ },
+  {
+    what: 'a namespace of another kind',
+    call: { netns: '/proc/self/ns/mnt' },
+    code: 11,
+    says: /Cannot connect pod faults\/hostile: .*setns/,
+  },
   { what: "the node's own namespace", call: { netns: '/proc/self/ns/net' }, code: 4, says: /it is the node's own/ },
   { what: 'a relative namespace path', call: { netns: 'netns/x' }, code: 4, says: /an absolute path/ },
   { what: 'a path with ..', call: { netns: '/run/netns/../../etc' }, code: 4, says: /without '\.\.'/ },
@@ -67,9 +82,19 @@ const hostile: readonly { readonly what: string; readonly call: Partial<CniCall>
   { what: 'a configuration that is no JSON', call: { input: '{"cniVersion":' }, code: 6, says: /wanted a JSON object/ },
   { what: 'a list', call: { input: '[]' }, code: 6, says: /wanted a JSON object/ },
   { what: 'a version of the future', call: { input: '{"cniVersion":"9.0.0","name":"cilium"}' }, code: 1, says: /9\.0\.0/ },
-  { what: 'a result of another plugin', call: { input: '{"cniVersion":"1.0.0","name":"cilium","prevResult":{}}' }, code: 7, says: /prevResult/ },
+  {
+    what: 'a result of another plugin',
+    call: { input: '{"cniVersion":"1.0.0","name":"cilium","prevResult":{}}' },
+    code: 7,
+    says: /prevResult/,
+  },
   { what: 'a megabyte and more', call: { input: ' '.repeat((1 << 20) + 5) }, code: 5, says: /at most 1 MiB/ },
-  { what: 'deep nesting', call: { input: `{"cniVersion":"1.0.0","name":"cilium","a":${'['.repeat(100_000)}` }, code: 6, says: /JSON object/ },
+  {
+    what: 'deep nesting',
+    call: { input: `{"cniVersion":"1.0.0","name":"cilium","a":${'['.repeat(100_000)}` },
+    code: 6,
+    says: /JSON object/,
+  },
 ];
 
 test('a namespace for hostile calls', { skip }, async () => {
@@ -92,7 +117,11 @@ test('after all of these the agent is as before, and the same namespace is conne
   t.diagnostic(`added twice: ${addresses.join(', ')}`);
   const taken = await refused({ ...good, container: 'second' });
   assert.match(taken.msg, /EEXIST/);
-  assert.match(await inNetns('hostile', ['ip', '-o', 'addr']), new RegExp(`eth0 .*${addresses[0]}/32`), 'the interface of another container is left alone');
+  assert.match(
+    await inNetns('hostile', ['ip', '-o', 'addr']),
+    new RegExp(`eth0 .*${addresses[0]}/32`),
+    'the interface of another container is left alone',
+  );
   for (let i = 0; i < 2; i++) assert.equal((await cni(node(), { ...good, command: 'DEL' })).code, 0);
   assert.doesNotMatch(await inNetns('hostile', ['ip', '-o', 'link']), /eth0/);
   await assertUnimpressed(before);
@@ -116,7 +145,9 @@ test('random bytes and half requests on the socket, with good calls beside them'
   t.diagnostic(`seed ${seed} is of the number of bytes alone; a failing message is printed`);
   const before = (await endpointsOn(node())).length;
   const silent = Array.from({ length: 50 }, () => connect(node().path('/run/cilium/cni.sock')).on('error', () => undefined));
-  const frame = Buffer.from(`CNI_COMMAND=ADD\0CNI_CONTAINERID=x\0CNI_NETNS=/run/netns/nowhere\0CNI_IFNAME=eth0\0CNI_ARGS=K8S_POD_NAMESPACE=a;K8S_POD_NAME=b\0\0${networkConfig}`);
+  const frame = Buffer.from(
+    `CNI_COMMAND=ADD\0CNI_CONTAINERID=x\0CNI_NETNS=/run/netns/nowhere\0CNI_IFNAME=eth0\0CNI_ARGS=K8S_POD_NAMESPACE=a;K8S_POD_NAME=b\0\0${networkConfig}`,
+  );
   const messages = Array.from({ length: 300 }, (_, i) => {
     if (i % 3 === 0) return randomBytes((seed + i * 7919) % 4096);
     if (i % 3 === 1) return frame.subarray(0, (seed + i) % frame.length);
@@ -192,7 +223,9 @@ test('a node without a podCIDR: try again later, and it works as soon as there i
   await makeNetns('early', third);
   const before = changeRanges({ podCIDR: '', podCIDRs: [] });
   try {
-    await until('a Problem', 3000, async () => (await problemsOn(third)).some(({ object, reason }) => object === 'Node node3' && reason === 'NoPodCidr'));
+    await until('a Problem', 3000, async () =>
+      (await problemsOn(third)).some(({ object, reason }) => object === 'Node node3' && reason === 'NoPodCidr'),
+    );
     const answer = await refused(call, third);
     assert.equal(answer.code, 11);
     assert.match(answer.msg, /Node node3 has no range in spec\.podCIDRs/);
@@ -228,4 +261,3 @@ test('a range that is full says so, and an address that is given back is given a
   }
   await agentReady(third);
 });
-

@@ -16,7 +16,10 @@ import { agentReady, checkout, differencesOn, faultyCluster, problemsOn, skip, s
 const faulty = faultyCluster('faultso');
 const NAMESPACE = 'faults';
 
-type Thing = { readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> }; readonly [field: string]: unknown };
+type Thing = {
+  readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly [field: string]: unknown;
+};
 type Bad = {
   readonly what: string;
   readonly resource: 'services' | 'endpointslices.discovery.k8s.io' | 'nodes';
@@ -27,15 +30,26 @@ type Bad = {
 };
 
 const port = { name: 'http', protocol: 'TCP', port: 80 };
-const service = (name: string, spec: object): Thing => ({ metadata: { name, namespace: NAMESPACE }, spec: { type: 'ClusterIP', clusterIPs: ['10.96.200.1'], ports: [port], ...spec } });
-const slice = (name: string, fields: object, labels: Readonly<Record<string, string>> = { 'kubernetes.io/service-name': 'any' }): Thing => ({
+const service = (name: string, spec: object): Thing => ({
+  metadata: { name, namespace: NAMESPACE },
+  spec: { type: 'ClusterIP', clusterIPs: ['10.96.200.1'], ports: [port], ...spec },
+});
+const slice = (
+  name: string,
+  fields: object,
+  labels: Readonly<Record<string, string>> = { 'kubernetes.io/service-name': 'any' },
+): Thing => ({
   metadata: { name, namespace: NAMESPACE, labels },
   addressType: 'IPv4',
   endpoints: [{ addresses: ['10.244.9.9'], conditions: { ready: true } }],
   ports: [port],
   ...fields,
 });
-const node = (name: string, spec: object): Thing => ({ metadata: { name }, spec, status: { addresses: [{ type: 'InternalIP', address: '192.168.0.77' }] } });
+const node = (name: string, spec: object): Thing => ({
+  metadata: { name },
+  spec,
+  status: { addresses: [{ type: 'InternalIP', address: '192.168.0.77' }] },
+});
 
 const slices = 'endpointslices.discovery.k8s.io';
 const goodNode = node('node9', { podCIDR: '10.244.99.0/24', podCIDRs: ['10.244.99.0/24'] });
@@ -47,25 +61,84 @@ const objects: readonly Bad[] = [
     good: service('bad-ip', {}),
     wants: { object: 'Service faults/bad-ip', reason: 'InvalidField', message: /clusterIPs has 10\.96\.1\.300, wanted an IP address/ },
   },
-  { what: 'a Service with port 0', resource: 'services', bad: service('port0', { ports: [{ ...port, port: 0 }] }), good: service('port0', {}), wants: { object: 'Service faults/port0', reason: 'InvalidField', message: /"port":0.*wanted a port from 1/ } },
-  { what: 'a Service with an unknown protocol', resource: 'services', bad: service('icmp', { ports: [{ ...port, protocol: 'ICMP' }] }), good: service('icmp', {}), wants: { object: 'Service faults/icmp', reason: 'InvalidField', message: /ICMP/ } },
-  { what: 'a Service whose ports are no list', resource: 'services', bad: service('number', { ports: 7 }), good: service('number', {}), wants: { object: 'Service faults/number', reason: 'UnreadableObject', message: /iterable/ } },
+  {
+    what: 'a Service with port 0',
+    resource: 'services',
+    bad: service('port0', { ports: [{ ...port, port: 0 }] }),
+    good: service('port0', {}),
+    wants: { object: 'Service faults/port0', reason: 'InvalidField', message: /"port":0.*wanted a port from 1/ },
+  },
+  {
+    what: 'a Service with an unknown protocol',
+    resource: 'services',
+    bad: service('icmp', { ports: [{ ...port, protocol: 'ICMP' }] }),
+    good: service('icmp', {}),
+    wants: { object: 'Service faults/icmp', reason: 'InvalidField', message: /ICMP/ },
+  },
+  {
+    what: 'a Service whose ports are no list',
+    resource: 'services',
+    bad: service('number', { ports: 7 }),
+    good: service('number', {}),
+    wants: { object: 'Service faults/number', reason: 'UnreadableObject', message: /iterable/ },
+  },
   {
     what: 'a slice with an address that is none',
     resource: slices,
     bad: slice('no-ip', { endpoints: [{ addresses: ['10.244.9'] }] }),
     good: slice('no-ip', {}),
-    wants: { object: 'EndpointSlice faults/no-ip', reason: 'InvalidField', message: /endpoints has \["10\.244\.9"\], wanted an IPv4 address/ },
+    wants: {
+      object: 'EndpointSlice faults/no-ip',
+      reason: 'InvalidField',
+      message: /endpoints has \["10\.244\.9"\], wanted an IPv4 address/,
+    },
   },
-  { what: 'a slice with port 0', resource: slices, bad: slice('zero', { ports: [{ ...port, port: 0 }] }), good: slice('zero', {}), wants: { object: 'EndpointSlice faults/zero', reason: 'InvalidField', message: /"port":0/ } },
-  { what: 'a slice with an unknown protocol', resource: slices, bad: slice('proto', { ports: [{ ...port, protocol: 'tcp' }] }), good: slice('proto', {}), wants: { object: 'EndpointSlice faults/proto', reason: 'InvalidField', message: /"tcp"/ } },
-  { what: 'a slice without a Service', resource: slices, bad: slice('nobodys', {}, {}), good: slice('nobodys', {}), wants: { object: 'EndpointSlice faults/nobodys', reason: 'NoService', message: /label kubernetes\.io\/service-name is missing/ } },
-  { what: 'a slice of names', resource: slices, bad: slice('fqdn', { addressType: 'FQDN' }), good: slice('fqdn', {}), wants: { object: 'EndpointSlice faults/fqdn', reason: 'UnsupportedAddressType', message: /FQDN, wanted IPv4 or IPv6/ } },
-  { what: 'a Node with a podCIDR that is none', resource: 'nodes', bad: node('node9', { podCIDR: '10.244.300.0/24', podCIDRs: ['10.244.300.0/24'] }), good: goodNode, wants: { object: 'Node node9', reason: 'InvalidPodCidr', message: /10\.244\.300\.0\/24/ } },
-  { what: 'a Node without a podCIDR', resource: 'nodes', bad: node('node9', { podCIDR: '', podCIDRs: [] }), good: goodNode, wants: { object: 'Node node9', reason: 'NoPodCidr', message: /spec\.podCIDRs is empty/ } },
+  {
+    what: 'a slice with port 0',
+    resource: slices,
+    bad: slice('zero', { ports: [{ ...port, port: 0 }] }),
+    good: slice('zero', {}),
+    wants: { object: 'EndpointSlice faults/zero', reason: 'InvalidField', message: /"port":0/ },
+  },
+  {
+    what: 'a slice with an unknown protocol',
+    resource: slices,
+    bad: slice('proto', { ports: [{ ...port, protocol: 'tcp' }] }),
+    good: slice('proto', {}),
+    wants: { object: 'EndpointSlice faults/proto', reason: 'InvalidField', message: /"tcp"/ },
+  },
+  {
+    what: 'a slice without a Service',
+    resource: slices,
+    bad: slice('nobodys', {}, {}),
+    good: slice('nobodys', {}),
+    wants: { object: 'EndpointSlice faults/nobodys', reason: 'NoService', message: /label kubernetes\.io\/service-name is missing/ },
+  },
+  {
+    what: 'a slice of names',
+    resource: slices,
+    bad: slice('fqdn', { addressType: 'FQDN' }),
+    good: slice('fqdn', {}),
+    wants: { object: 'EndpointSlice faults/fqdn', reason: 'UnsupportedAddressType', message: /FQDN, wanted IPv4 or IPv6/ },
+  },
+  {
+    what: 'a Node with a podCIDR that is none',
+    resource: 'nodes',
+    bad: node('node9', { podCIDR: '10.244.300.0/24', podCIDRs: ['10.244.300.0/24'] }),
+    good: goodNode,
+    wants: { object: 'Node node9', reason: 'InvalidPodCidr', message: /10\.244\.300\.0\/24/ },
+  },
+  {
+    what: 'a Node without a podCIDR',
+    resource: 'nodes',
+    bad: node('node9', { podCIDR: '', podCIDRs: [] }),
+    good: goodNode,
+    wants: { object: 'Node node9', reason: 'NoPodCidr', message: /spec\.podCIDRs is empty/ },
+  },
 ];
 
-const about = async (object: string): Promise<readonly ProblemRow[]> => (await problemsOn(faulty().node('node1'))).filter((row) => row.object === object);
+const about = async (object: string): Promise<readonly ProblemRow[]> =>
+  (await problemsOn(faulty().node('node1'))).filter((row) => row.object === object);
 
 async function othersWork(): Promise<void> {
   const { places } = faulty();
@@ -116,7 +189,10 @@ test('kubectl get events shows a Problem beside its object', { skip }, async () 
   let text = '';
   await until('the Event', 5000, async () => (text = (await run(kubectl)).stdout).includes('service/seen'));
   const line = text.split('\n').find((one) => one.includes('service/seen')) ?? '';
-  assert.match(line, /Warning +InvalidField +service\/seen .*spec\.clusterIPs has nonsense, wanted an IP address\. Correct spec\.clusterIPs/);
+  assert.match(
+    line,
+    /Warning +InvalidField +service\/seen .*spec\.clusterIPs has nonsense, wanted an IP address\. Correct spec\.clusterIPs/,
+  );
   cluster.store.delete('services', { name: 'seen', namespace: NAMESPACE });
 });
 
@@ -124,19 +200,33 @@ test('kubectl get events shows a Problem beside its object', { skip }, async () 
 async function scaleTo(replicas: number): Promise<void> {
   const { store } = faulty().cluster;
   store.patch('deployments.apps', { namespace: 'checks', name: 'scaled' }, { spec: { replicas } });
-  await until(`${replicas} pods`, 20_000, () => store.get('deployments.apps', { namespace: 'checks', name: 'scaled' })?.['status']?.readyReplicas === replicas && podsIn(store, { namespace: 'checks', labelSelector: 'app=scaled' }).length === replicas);
+  await until(
+    `${replicas} pods`,
+    20_000,
+    () =>
+      store.get('deployments.apps', { namespace: 'checks', name: 'scaled' })?.['status']?.readyReplicas === replicas &&
+      podsIn(store, { namespace: 'checks', labelSelector: 'app=scaled' }).length === replicas,
+  );
 }
 
 /** Every agent knows every slice of the API, and its maps say so. */
 async function agentsFollow(timeoutMs: number): Promise<number> {
   const { store, nodes } = faulty().cluster;
   const started = performance.now();
-  const wanted = () => podsIn(store, { namespace: 'checks', labelSelector: 'app=scaled' }).map(({ status }) => `${status?.podIP}:8080/TCP`).toSorted().join();
+  const wanted = () =>
+    podsIn(store, { namespace: 'checks', labelSelector: 'app=scaled' })
+      .map(({ status }) => `${status?.podIP}:8080/TCP`)
+      .toSorted()
+      .join();
   for (const one of nodes)
     await until(`the agent of ${one.name} to follow`, timeoutMs, async () => {
       const ran = await run(one.command([`${checkout}/bin/stentor`, 'tables', 'backends']));
       const known = [...ran.stdout.matchAll(/10\.244\.\d+\.\d+:8080\/TCP/g)].map(([text]) => text);
-      return wanted().split(',').every((address) => known.includes(address)) && (await differencesOn(one)).length === 0;
+      return (
+        wanted()
+          .split(',')
+          .every((address) => known.includes(address)) && (await differencesOn(one)).length === 0
+      );
     });
   return performance.now() - started;
 }
@@ -151,7 +241,11 @@ test('an API that refuses half of all requests and cuts half of all watch events
   const ms = await agentsFollow(40_000);
   Object.assign(cluster.faults, { refuse: 0, cutWatch: 0 });
   t.diagnostic(`all agents followed after ${ms.toFixed(0)} ms, with the faults still on`);
-  for (const one of cluster.nodes) assert.deepEqual(await problemsOn(one), (await problemsOn(one)).filter(({ object }) => object.startsWith('Config ')));
+  for (const one of cluster.nodes)
+    assert.deepEqual(
+      await problemsOn(one),
+      (await problemsOn(one)).filter(({ object }) => object.startsWith('Config ')),
+    );
 });
 
 test('an API that is gone for 20 s while endpoints change: pods come and go, traffic goes on, agents catch up', { skip }, async (t) => {
@@ -165,10 +259,14 @@ test('an API that is gone for 20 s while endpoints change: pods come and go, tra
     await udpEcho(places.client, ofFamily(places.serviceIps('echo'), 'IPv4'), 80);
     await delay(500);
   }
-  const said = (await statusOn(faulty().node('node2'))).controllers.filter(({ name, message }) => name.startsWith('watch-') && message !== undefined);
+  const said = (await statusOn(faulty().node('node2'))).controllers.filter(
+    ({ name, message }) => name.startsWith('watch-') && message !== undefined,
+  );
   assert.ok(said.length > 0, 'no watch says that it is out of date');
   await scaleTo(2);
   Object.assign(cluster.faults, { refuse: 0, cutWatch: 0 });
-  t.diagnostic(`caught up ${(await agentsFollow(40_000)).toFixed(0)} ms after the API was back; out of date before: ${said.map(({ name }) => name).join(', ')}`);
+  t.diagnostic(
+    `caught up ${(await agentsFollow(40_000)).toFixed(0)} ms after the API was back; out of date before: ${said.map(({ name }) => name).join(', ')}`,
+  );
   for (const one of cluster.nodes) await agentReady(one);
 });

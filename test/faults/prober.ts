@@ -27,7 +27,8 @@ type Target = { readonly host: string; readonly port: number };
 const [rate = '100', ...words] = process.argv.slice(2);
 const targets = words.map((word): Target => ({ host: word.split(',')[0] ?? '', port: Number(word.split(',')[1]) }));
 const request = ({ host }: Target) => `GET / HTTP/1.1\r\nHost: ${host.includes(':') ? 'six' : host}\r\n\r\n`;
-const tally = { opened: 0, failed: 0, reasons: [] as string[], slowest: 0, answers: targets.map(() => 0), longestGap: 0 };
+const reasons: string[] = [];
+const tally = { opened: 0, failed: 0, reasons, slowest: 0, answers: targets.map(() => 0), longestGap: 0 };
 let underWay = 0;
 
 function fail(why: string): void {

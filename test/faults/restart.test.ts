@@ -41,7 +41,8 @@ function assertUnharmed(tallies: readonly Tally[], wantedConnections: number): s
   for (const tally of tallies) assert.deepEqual(tally.reasons, []);
   const opened = tallies.reduce((sum, tally) => sum + tally.opened, 0);
   assert.ok(opened >= wantedConnections, `${opened} connections, wanted at least ${wantedConnections}`);
-  for (const { answers } of tallies) for (const count of answers) assert.ok(count > 5, `Answers on long-lived connections: ${answers.join(', ')}`);
+  for (const { answers } of tallies)
+    for (const count of answers) assert.ok(count > 5, `Answers on long-lived connections: ${answers.join(', ')}`);
   const slowest = Math.max(...tallies.map((tally) => tally.slowest));
   const gap = Math.max(...tallies.map((tally) => tally.longestGap));
   return `${opened} new connections, slowest ${slowest.toFixed(0)} ms, longest gap on the long-lived ${gap.toFixed(0)} ms`;
@@ -75,13 +76,13 @@ test('SIGKILL and restart under 200 new connections a second: none fails, and op
   await agentReady(node, agent);
   const before = await pinnedLinks();
   const traffic = await trafficFromBoth(200);
-  await delay(1000);
+  await delay(1000); // traffic goes on meanwhile
   running().signal('SIGKILL');
   assert.equal(await running().exited, 137);
-  await delay(1500);
+  await delay(1500); // traffic goes on meanwhile
   agent = faulty().start(node);
   const ms = await agentReady(node, agent);
-  await delay(500);
+  await delay(500); // traffic goes on meanwhile
   t.diagnostic(`${assertUnharmed(await traffic.tallies(), 500)}; ready again after ${ms.toFixed(0)} ms`);
   assert.deepEqual(await differencesOn(node), []);
   const after = await pinnedLinks();
@@ -118,7 +119,7 @@ test('without an agent pods and services are reachable, and new connections come
   }
   await httpGet(places.node('node1'), url(ofFamily(places.client.ips, 'IPv4'), 8080));
   await httpGet(places.echoOn('node3'), url(ofFamily(places.client.ips, 'IPv6'), 8080));
-  await delay(1500);
+  await delay(1500); // traffic goes on meanwhile
   t.diagnostic(assertUnharmed(await traffic.tallies(), 200));
 });
 
@@ -129,9 +130,9 @@ test('control: with the programs of one pod taken away, the same traffic fails',
   const route = await mustRun(node.enter(['ip', '-o', 'route', 'get', address]));
   const device = / dev (\S+)/.exec(route)?.[1] ?? assert.fail(route);
   const traffic = await startTraffic(faulty(), pod('bypass'), 50, [[ofFamily(places.serviceIps('echo'), 'IPv4'), 80]]);
-  await delay(500);
+  await delay(500); // traffic goes on meanwhile
   await mustRun(node.enter(['tc', 'qdisc', 'del', 'dev', device, 'clsact']));
-  await delay(1000);
+  await delay(1000); // traffic goes on meanwhile
   const { failed, opened } = await traffic.tally();
   assert.ok(opened > 10 && failed > 10, `${opened} opened, ${failed} failed`);
   await assert.rejects(httpGet(places.bypass, url(ofFamily(places.serviceIps('echo'), 'IPv4'), 80)));
@@ -190,14 +191,21 @@ test('map entries that others change show up in maps --diff, and are repaired at
   const stray = Buffer.alloc(lbFrontendCodec.size);
   lbFrontendCodec.encodeInto({ address: ip('10.107.7.7'), port: 7, protocol: 6 }, stray, 0);
   services.update(stray, Buffer.alloc(services.valueSize));
-  assert.deepEqual((await differencesOn(node)).map(({ kind }) => kind), ['extra']);
+  assert.deepEqual(
+    (await differencesOn(node)).map(({ kind }) => kind),
+    ['extra'],
+  );
   await until('the stray entry to be gone', 8000, () => services.lookup(stray) === undefined);
 });
 
 test('an idle agent writes nothing and sleeps', { skip }, async (t) => {
-  const ticks = async () => (await readFile(`/proc/${running().pid}/stat`, 'utf8')).split(' ').slice(13, 15).reduce((sum, word) => sum + Number(word), 0);
+  const ticks = async () =>
+    (await readFile(`/proc/${running().pid}/stat`, 'utf8'))
+      .split(' ')
+      .slice(13, 15)
+      .reduce((sum, word) => sum + Number(word), 0);
   const before = await ticks();
-  await delay(2000);
+  await delay(2000); // traffic goes on meanwhile
   const used = (await ticks()) - before;
   t.diagnostic(`${used * 5} ms of CPU a second`);
   assert.ok(used <= 20, `${used} ticks of 10 ms in 2 s`);
@@ -210,7 +218,14 @@ test('a pod that is deleted leaves nothing: no interface, route, map entry or fi
   const { metadata } = pod('client');
   const stentor = join(checkout, 'bin', 'stentor');
   const traces = async () => {
-    const asked = [['ip', '-o', 'link'], ['ip', 'route'], ['ip', '-6', 'route'], ['sh', '-c', 'cat /run/cilium/state/*.json'], [stentor, 'tables', 'endpoints'], [stentor, 'tables', 'endpoint_entries']];
+    const asked = [
+      ['ip', '-o', 'link'],
+      ['ip', 'route'],
+      ['ip', '-6', 'route'],
+      ['sh', '-c', 'cat /run/cilium/state/*.json'],
+      [stentor, 'tables', 'endpoints'],
+      [stentor, 'tables', 'endpoint_entries'],
+    ];
     const texts = await Promise.all(asked.map((command) => run(node.command(command))));
     return texts.map(({ stdout }) => stdout).join('\n');
   };

@@ -12,9 +12,19 @@ import type { Tally } from './prober.ts';
 export type Traffic = { /** Ends it. */ tally(): Promise<Tally> };
 
 /** Starts `rate` new connections a second from the pod; resolves when it runs. */
-export async function startTraffic(faulty: Faulty, from: Pod, rate: number, targets: readonly (readonly [host: string, port: number])[]): Promise<Traffic> {
+export async function startTraffic(
+  faulty: Faulty,
+  from: Pod,
+  rate: number,
+  targets: readonly (readonly [host: string, port: number])[],
+): Promise<Traffic> {
   const words = targets.map(([host, port]) => `${host},${port}`);
-  const child = faulty.within(from, [join(checkout, 'node_modules', '.bin', 'node'), join(import.meta.dirname, 'prober.ts'), `${rate}`, ...words]);
+  const child = faulty.within(from, [
+    join(checkout, 'node_modules', '.bin', 'node'),
+    join(import.meta.dirname, 'prober.ts'),
+    `${rate}`,
+    ...words,
+  ]);
   if (!child.stdout) throw new Error('Cannot read what the prober says');
   const lines = createInterface({ input: child.stdout });
   await once(lines, 'line');

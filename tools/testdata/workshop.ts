@@ -41,7 +41,10 @@ export function workshop(name: string): Workshop {
       assert.equal(run.status, 0, run.stderr);
     },
     remove: (object) => rmSync(join(directory, object)),
-    generate: (...flags) => spawnSync(process.execPath, [join(root, 'tools/gen-schema.ts'), '--objects', directory, '--out', out, ...flags], { encoding: 'utf8' }),
+    generate: (...flags) =>
+      spawnSync(process.execPath, [join(root, 'tools/gen-schema.ts'), '--objects', directory, '--out', out, ...flags], {
+        encoding: 'utf8',
+      }),
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };
 }

@@ -7,7 +7,7 @@ import { loadObject } from '../load.ts';
 import { RingBuffer } from '../ringbuf.ts';
 import { NetlinkSocket } from '../socket.ts';
 
-const { netns, object }: { readonly netns: string; readonly object: string } = workerData;
+const { netns, object }: { readonly netns: string; readonly object: string } = workerData as { netns: string; object: string }; // what addon.test.ts hands over
 const linkGroup = 1;
 
 const loaded = await loadObject({ path: object });

@@ -20,13 +20,29 @@ export function compiled(name: string): string {
   mkdirSync(buildDirectory, { recursive: true });
   const source = fileURLToPath(new URL(`${name}.bpf.c`, import.meta.url));
   // Debian keeps asm/ where only the native target looks.
-  execFileSync('clang-19', ['-target', 'bpf', '-mcpu=v3', '-g', '-O2', '-Wall', '-Werror', '-I/usr/include/x86_64-linux-gnu', '-I/usr/include/aarch64-linux-gnu', '-c', source, '-o', unfinished]);
+  execFileSync('clang-19', [
+    '-target',
+    'bpf',
+    '-mcpu=v3',
+    '-g',
+    '-O2',
+    '-Wall',
+    '-Werror',
+    '-I/usr/include/x86_64-linux-gnu',
+    '-I/usr/include/aarch64-linux-gnu',
+    '-c',
+    source,
+    '-o',
+    unfinished,
+  ]);
   renameSync(unfinished, output);
   return output;
 }
 
 /** Why no test here that needs bpf(2) can run, or false. */
-export const bpfMissing = refusal('bpf(2)', () => BpfMap.create({ name: 'probe', type: MapType.array, keySize: 4, valueSize: 4, maxEntries: 1, flags: 0 })[Symbol.dispose]());
+export const bpfMissing = refusal('bpf(2)', () =>
+  BpfMap.create({ name: 'probe', type: MapType.array, keySize: 4, valueSize: 4, maxEntries: 1, flags: 0 })[Symbol.dispose](),
+);
 
 /** The same for network namespaces. */
 export const netnsMissing = refusal('unshare(CLONE_NEWNET)', () => {

@@ -3,7 +3,8 @@
 
 import { execFileSync } from 'node:child_process';
 import { NetlinkSocket } from '../socket.ts';
-import { temporaryNetns, type TemporaryPlace } from './harness.ts';
+import { temporaryNetns } from './harness.ts';
+import type { TemporaryPlace } from './harness.ts';
 
 export type TestNamespace = TemporaryPlace & {
   readonly socket: NetlinkSocket;

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What everything else of the agent stands on: its configuration, the loaded data plane, and the ways to the kernel and to Kubernetes.
+
+import { join } from 'node:path';
+import { logTo } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
+import { problemBook } from '../base/problem.ts';
+import type { ProblemBook } from '../base/problem.ts';
+import { loadDatapath } from '../datapath/programs.ts';
+import type { Datapath } from '../datapath/programs.ts';
+import type { Config as Knobs } from '../datapath/schema.gen.ts';
+import { NetlinkSocket } from '../kernel/socket.ts';
+import { kubeClient } from '../kube/client.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { kubeAccess } from '../kube/config.ts';
+import { API_SOCKET } from './api-types.ts';
+import { readConfig } from './config.ts';
+import type { Config } from './config.ts';
+import { agentOptions } from './options.ts';
+import type { AgentOptions } from './options.ts';
+import { requireNode } from './requirements.ts';
+import { requireNobodyAt } from './unix-socket.ts';
+
+export type Ground = {
+  readonly options: AgentOptions;
+  readonly config: Config;
+  /** Name of this node's Node object. */
+  readonly self: string;
+  readonly log: Log;
+  readonly problems: ProblemBook;
+  readonly client: KubeClient;
+  readonly datapath: Datapath;
+  readonly netlink: NetlinkSocket;
+  /** Directory of pinned links. */
+  readonly links: string;
+  readonly signal: AbortSignal;
+};
+
+/** What is opened is closed by `end`. Throws, in one sentence each, what keeps an agent from running here. */
+export async function groundOf(args: readonly string[], end: AsyncDisposableStack, signal: AbortSignal): Promise<Ground> {
+  const options = agentOptions(args);
+  const { config, warnings, planned } = readConfig(options.values);
+  const self = options.node;
+  const log = logTo((line) => process.stderr.write(line), { node: self });
+  requireNode(config);
+  await requireNobodyAt(API_SOCKET);
+  const { kubeconfig } = options;
+  const server = config.kubernetes;
+  const access = await kubeAccess({ ...(kubeconfig !== undefined && { kubeconfig }), ...(server && { server }) });
+  const client = end.adopt(kubeClient({ access }), (one) => one.close());
+  const pins = join(config.bpfRoot, 'stentor');
+  const objects = { objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config) };
+  const datapath = end.use(await loadDatapath(objects));
+  const netlink = end.use(NetlinkSocket.open());
+  const problems = problemBook();
+  problems.report('values', warnings);
+  if (planned.length > 0) log.info('Values without effect in this version', { values: planned });
+  return { options, config, self, log, problems, client, datapath, netlink, links: join(pins, 'links'), signal };
+}
+
+function knobs(config: Config): Partial<Knobs> {
+  return {
+    masqueradeIpv4: Number(config.masquerade.ipv4),
+    masqueradeIpv6: Number(config.masquerade.ipv6),
+    noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
+  };
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that writes facts into tables: Kubernetes watches, the node's network, and what the agent knows from its start.
+
+import type { Writer } from '../base/table.ts';
+import { watchNetwork } from '../datapath/network.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { nodeObjects } from '../identities/objects.ts';
+import { AttachType } from '../kernel/link.ts';
+import { resources } from '../kube/resources.ts';
+import { kubeSource, sink } from '../kube/source.ts';
+import type { Source } from '../kube/source.ts';
+import type { EndpointSlice, Node, Service } from '../kube/types.ts';
+import { nodeRows } from '../nodes/node.ts';
+import { serviceRows, sliceRows } from '../services/service.ts';
+import type { Ground } from './ground.ts';
+import { identityKinds } from './identities.ts';
+import type { AgentTables } from './tables.ts';
+import type { AgentTargets } from './targets.ts';
+
+export type AgentSources = {
+  /** Without them the agent cannot serve. */
+  readonly needed: readonly Source[];
+  /** For identities: they may come later, or not at all. */
+  readonly kinds: ReturnType<typeof identityKinds>;
+  /** Where CNI calls write. */
+  readonly endpoints: Writer<string, EndpointRow>;
+};
+
+export function agentSources(ground: Ground, tables: AgentTables, { machine, lost }: AgentTargets): AgentSources {
+  const { client, netlink, problems, self, config, signal } = ground;
+  const { known, nodes, services } = tables;
+  const endpoints = tables.endpoints.endpoints.writer('cni');
+  for (const row of tables.found) endpoints.put(row.hostInterface, row);
+  endpoints.complete();
+  hookSockets(ground, tables);
+  const changed = machine.schedule;
+  watchNetwork({ socket: netlink, writer: nodes.interfaces.writer('netlink'), changed, lost, signal });
+  const nodeSinks = [
+    sink(nodes.nodes.writer('kubernetes'), nodeRows, problems),
+    sink(known.nodeObjects.writer('kubernetes'), (one: Node) => nodeObjects(one, self)),
+  ];
+  const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);
+  const serviceSink = sink(services.services.writer('kubernetes'), rowsOf, problems);
+  const sliceSink = sink(services.slices.writer('kubernetes'), sliceRows, problems);
+  const needed = [
+    kubeSource<Node>({ client, changed, resource: resources.nodes, sinks: nodeSinks }),
+    kubeSource<Service>({ client, changed, resource: resources.services, sinks: [serviceSink] }),
+    kubeSource<EndpointSlice>({ client, changed, resource: resources.endpointSlices, sinks: [sliceSink] }),
+  ];
+  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems }), endpoints };
+}
+
+const socketHooks = {
+  sock_connect4: AttachType.cgroupInet4Connect,
+  sock_connect6: AttachType.cgroupInet6Connect,
+  sock_sendmsg4: AttachType.cgroupUdp4Sendmsg,
+  sock_sendmsg6: AttachType.cgroupUdp6Sendmsg,
+  sock_recvmsg4: AttachType.cgroupUdp4Recvmsg,
+  sock_recvmsg6: AttachType.cgroupUdp6Recvmsg,
+  sock_getpeername4: AttachType.cgroupInet4Getpeername,
+  sock_getpeername6: AttachType.cgroupInet6Getpeername,
+} as const;
+
+/** The socket programs, on the cgroup of all processes of the node. */
+function hookSockets({ config, datapath }: Ground, { nodes: { hooks } }: AgentTables): void {
+  for (const [name, type] of Object.entries(config.kubeProxyReplacement ? socketHooks : {}))
+    hooks.put(name, { kind: 'cgroup', path: config.cgroupRoot, type, program: datapath.program(name).id });
+  hooks.complete();
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// All tables of the agent with their derivations, begun from what is durable: endpoint files and the kernel's maps.
+
+import type { Derivation } from '../base/derive.ts';
+import { mapKinds, mapTarget } from '../datapath/maps.ts';
+import { podLinkTarget } from '../datapath/pod-links.ts';
+import type { Datapath } from '../datapath/programs.ts';
+import { adoptedEndpoints } from '../endpoints/adopt.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { endpointTables } from '../endpoints/tables.ts';
+import type { EndpointTables } from '../endpoints/tables.ts';
+import { rangeOf } from '../identities/numbers.ts';
+import { identitySources, identityTables } from '../identities/tables.ts';
+import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
+import { nodeTables } from '../nodes/tables.ts';
+import type { NodeTables } from '../nodes/tables.ts';
+import { servicesBefore } from '../services/before.ts';
+import type { ServicesBefore } from '../services/before.ts';
+import { serviceTables } from '../services/tables.ts';
+import type { ServiceTables } from '../services/tables.ts';
+import { readEndpoints } from './endpoint-files.ts';
+import type { Ground } from './ground.ts';
+import { identitiesBefore } from './identities.ts';
+
+export type AgentTables = {
+  readonly known: IdentitySources;
+  readonly endpoints: EndpointTables;
+  readonly nodes: NodeTables;
+  readonly identities: IdentityTables;
+  readonly services: ServiceTables;
+  /** In dependency order. */
+  readonly derivations: readonly Derivation[];
+  /** The endpoints that there were when the agent started. */
+  readonly found: readonly EndpointRow[];
+};
+
+export function agentTables(ground: Ground): AgentTables {
+  const { config, self, problems, datapath } = ground;
+  const idOf = (name: string) => datapath.program(name).id;
+  const known = identitySources();
+  const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') }, known.endpointIdentities);
+  const common = { ...config, self, problems, endpoints: endpoints.endpoints };
+  const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
+  const found = endpointsFound(ground);
+  const numbers = identitiesBefore(found, numbersBefore(datapath));
+  const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
+  const services = serviceTables(before(datapath), problems);
+  const derivations = [identities, endpoints, nodes, services].flatMap((group) => group.derivations);
+  return { known, endpoints, nodes, identities, services, derivations, found };
+}
+
+/** From their files, and where those are lost from the kernel. */
+function endpointsFound({ options, problems, netlink, datapath, log }: Ground): readonly EndpointRow[] {
+  const files = readEndpoints(options.state);
+  problems.report('endpoint files', files.problems);
+  const entries = mapTarget(mapKinds.endpoints, datapath.map('endpoints')).list();
+  const adopted = adoptedEndpoints({ links: podLinkTarget(netlink).list(), entries }, files.rows);
+  const interfaces = adopted.map((row) => row.hostInterface);
+  if (interfaces.length > 0) log.warn('Endpoints without a file go on as the kernel has them', { interfaces });
+  return [...files.rows, ...adopted];
+}
+
+function before(datapath: Datapath): ServicesBefore {
+  return servicesBefore({
+    services: mapTarget(mapKinds.lbServices, datapath.map('lb_services')).list(),
+    slots: mapTarget(mapKinds.lbSlots, datapath.map('lb_slots')).list(),
+    backends: mapTarget(mapKinds.lbBackends, datapath.map('lb_backends')).list(),
+  });
+}
+
+function numbersBefore(datapath: Datapath): ReadonlyMap<string, number> {
+  const entries = mapTarget(mapKinds.endpoints, datapath.map('endpoints')).list();
+  return new Map(Array.from(entries, ([address, { value }]) => [address, value.identity]));
+}

@@ -135,7 +135,13 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 
 static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 {
-	return packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 137;
+	return packet->family == 6 && packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 137;
+}
+
+/* Whether an address belongs to the pod that sends. */
+static __always_inline bool owns(const struct endpoint *endpoint, const struct __sk_buff *ctx)
+{
+	return endpoint && endpoint->interface_index == ctx->ifindex;
 }
 
 SEC("tc")
@@ -158,17 +164,19 @@ int pod_from(struct __sk_buff *ctx)
 	default:
 		return drop(ctx, &packet, DROP_REASON_INVALID_PACKET);
 	}
+	sender = bpf_map_lookup_elem(&endpoints, &packet.sender);
 	if (is_neighbour_discovery(&packet)) {
 		if (packet.icmp_type == 135)
 			return answer_neighbour(ctx, &packet);
-		if (packet.icmp_type == 136)
-			return VERDICT_STACK; /* the host asked for the pod */
+		if (packet.icmp_type == 136) /* the host asked for the pod; a hop limit of 255 has crossed no router (RFC 4861) */
+			return packet.ttl == 255 && (owns(sender, ctx) || address_is_link_local(&packet.sender))
+				       ? VERDICT_STACK
+				       : drop(ctx, &packet, DROP_REASON_INVALID_SOURCE_IP);
 		return drop(ctx, &packet, DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE); /* a pod is no router */
 	}
 	if (address_is_multicast(&packet.flow.destination, packet.family))
 		return drop(ctx, &packet, DROP_REASON_MULTICAST_HANDLED);
-	sender = bpf_map_lookup_elem(&endpoints, &packet.sender);
-	if (!sender || sender->interface_index != ctx->ifindex)
+	if (!owns(sender, ctx))
 		return drop(ctx, &packet, DROP_REASON_INVALID_SOURCE_IP);
 	entry = conntrack_find(&packet);
 	if (entry) {

@@ -36,15 +36,21 @@ export const inCgroup = (cgroup: string, command: readonly string[]): string[] =
 
 export const createCgroup = (path: string): Promise<unknown> => mkdir(path, { recursive: true });
 
-/** Kills all processes in a cgroup and below, and waits until they are gone. */
-async function killCgroup(path: string): Promise<void> {
+/** Kills what is in a cgroup and below. More may come in afterwards: a container that was just starting. False when it is gone. */
+async function killOnce(path: string): Promise<boolean> {
   try {
     await writeFile(join(path, 'cgroup.kill'), '1');
+    return true;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV') return;
+    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENODEV') return false;
     throw error;
   }
-  await until(`processes in ${path} to end`, 10_000, async () => !(await isPopulated(path)));
+}
+
+/** Kills all processes in a cgroup and below, and waits until they are gone. */
+async function killCgroup(path: string): Promise<void> {
+  const ended = async () => !(await isPopulated(path)) || !(await killOnce(path));
+  await until(`processes in ${path} to end`, 10_000, ended);
 }
 
 /** Kills what runs in a cgroup and removes it with everything below. True if it existed. */
@@ -70,8 +76,8 @@ async function removedDirectory(path: string): Promise<boolean> {
     await rmdir(path);
     return true;
   } catch (error) {
-    if (codeOf(error) === 'EBUSY') return false; // a process is still on its way out
-    throw error;
+    if (codeOf(error) !== 'EBUSY') throw error;
+    return !(await killOnce(path)); // a process came in after the others were killed
   }
 }
 

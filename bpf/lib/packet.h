@@ -117,6 +117,12 @@ static __always_inline bool address_is_multicast(const struct address *a, __u8 f
 	return (a->word[0] & bpf_htonl(0xff000000)) == bpf_htonl(0xff000000);
 }
 
+/* fe80::/10 */
+static __always_inline bool address_is_link_local(const struct address *a)
+{
+	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
 static __always_inline void flow_reverse(struct flow *to, const struct flow *from)
 {
 	to->source = from->destination;

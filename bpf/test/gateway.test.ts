@@ -158,6 +158,17 @@ describe('the gateway of a pod', { skip: namespaceMissing }, () => {
     expectDrop(node, 'pod_from', whole.subarray(0, 77), { reason: DropReason.forbiddenIcmpv6Message });
   });
 
+  for (const { name, source, ttl } of [
+    { name: "in another pod's name", source: at[6].podB, ttl: 255 },
+    { name: 'that came through a router', source: at[6].podA, ttl: 64 },
+  ]) {
+    it(`drops an advertisement ${name}`, () => {
+      const body = { kind: 'icmp', type: 136, code: 0, rest: 0x6000_0000, data: ipToWire(ip(at[6].podA)) } as const;
+      const spoofed = frame({ ...fromPod('podA', { source, destination: at[6].node }, body), ttl });
+      expectDrop(node, 'pod_from', spoofed, { reason: DropReason.invalidSourceIp });
+    });
+  }
+
   it('passes neighbour discovery between host and pod', () => {
     const advertisement = {
       ...fromPod(

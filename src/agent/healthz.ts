@@ -13,7 +13,7 @@ import type { Problem } from '../base/problem.ts';
 /** Times are milliseconds since the Unix epoch. `reason` says why it is not healthy. */
 export type AgentHealth = {
   readonly healthy: boolean;
-  /** When the service maps were last made equal to the tables. */ readonly lastUpdated: number;
+  /** When it was last found healthy. */ readonly lastUpdated: number;
   readonly currentTime: number;
   readonly reason: string | undefined;
 };

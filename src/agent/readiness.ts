@@ -11,7 +11,7 @@ import type { KubeClient } from '../kube/client.ts';
 import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Health } from './api-types.ts';
-import { installConflist, installPlugin } from './cni-install.ts';
+import { CONFLIST, installConflist, installPlugin } from './cni-install.ts';
 import type { Config } from './config.ts';
 import type { AgentHealth } from './healthz.ts';
 import { podRanges } from './pod-network.ts';
@@ -87,7 +87,7 @@ function install({ config, build }: ReadinessOptions): Health {
   try {
     installPlugin(join(build, 'cni', 'cilium-cni'), binPath);
     installConflist(confPath.endsWith('.conflist') ? dirname(confPath) : confPath, exclusive);
-    return { ok: true, message: join(confPath, '05-cilium.conflist') };
+    return { ok: true, message: join(confPath.endsWith('.conflist') ? dirname(confPath) : confPath, CONFLIST) };
   } catch (error) {
     return { ok: false, message: messageOf(error) };
   }

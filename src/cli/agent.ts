@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `agent`: becomes the agent of this node. Its own options are in agent/main.ts.
+// `agent`: becomes the agent of this node. Its own options are in agent/options.ts.
 
 import { flushCompileCache } from 'node:module';
 import type { Io } from './command.ts';

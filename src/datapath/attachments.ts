@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's own programs, on uplinks and on the cgroup of all pods, as a Target. Each is a link pinned under the row's key: it
+// The node's own programs, on uplinks and on the cgroup of all processes of the node, as a Target. Each is a link pinned under the row's key: it
 // outlives the agent, and an upgrade is an update of the link (compare and swap), never a detach and attach.
 
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { EntryErrors } from '../base/ledger.ts';
 import type { AsyncTarget } from '../base/reconcile-async.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import { attachCgroup, attachTcx, BpfLink } from '../kernel/link.ts';
@@ -59,7 +60,9 @@ export function attachmentTarget(directory: string, programs: readonly BpfProgra
       });
     },
     async put(entries) {
-      for (const [key, attachment] of entries) await put(key, attachment);
+      const failures = new Map<string, unknown>();
+      for (const [key, attachment] of entries) await put(key, attachment).catch((error: unknown) => failures.set(key, error));
+      if (failures.size > 0) throw new EntryErrors(failures);
     },
     async remove(entries) {
       for (const [key] of entries) rmSync(join(directory, key), { force: true });

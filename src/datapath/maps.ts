@@ -4,11 +4,13 @@
 
 import { addressPort } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
+import { EntryErrors } from '../base/ledger.ts';
 import type { Entries } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import type { Codec } from '../kernel/codec.ts';
+import { ipCodec, u32Codec } from '../kernel/codec.ts';
+import { KernelError } from '../kernel/errors.ts';
 import type { BpfMap } from '../kernel/map.ts';
-import { u32Codec, ipCodec } from '../kernel/codec.ts';
 import {
   deviceCodec,
   endpointCodec,
@@ -71,12 +73,23 @@ export function mapTarget<K, V>(kind: MapKind<K, V>, map: BpfMap): Target<string
       const keys = keysOf(kind, entries);
       const values = Buffer.alloc(entries.length * kind.value.size);
       for (const [i, [, entry]] of entries.entries()) kind.value.encodeInto(entry.value, values, i * kind.value.size);
-      map.updateBatch(keys, values, entries.length);
+      orTheRest(entries, () => map.updateBatch(keys, values, entries.length));
     },
     remove(entries) {
-      map.deleteBatch(keysOf(kind, entries), entries.length);
+      const keys = keysOf(kind, entries);
+      orTheRest(entries, () => map.deleteBatch(keys, entries.length));
     },
   };
+}
+
+/** A batch that fails in the middle has written what is before: a full map keeps nothing else from being written or removed. */
+function orTheRest(entries: Entries<string, unknown>, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!(error instanceof KernelError) || error.done === undefined) throw error;
+    throw new EntryErrors(new Map(entries.slice(error.done).map(([key]) => [key, error])));
+  }
 }
 
 function keysOf<K, V>(kind: MapKind<K, V>, entries: Entries<string, MapEntry<K, V>>): Buffer {

@@ -44,7 +44,7 @@ export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfPro
       });
     },
     remove(entries) {
-      for (const [, { link }] of entries) deleteClsact(socket, link);
+      forEachEntry(entries, (_, { link }) => deleteClsact(socket, link));
     },
   };
 }

@@ -70,20 +70,20 @@ export function podLinkTarget(socket: NetlinkSocket): Target<string, PodLink> {
       forEachEntry(entries, (_, link) => putPodLink(socket, link));
     },
     remove(entries) {
-      for (const [name] of entries) deleteLink(socket, name);
+      forEachEntry(entries, (name) => deleteLink(socket, name));
     },
   };
 }
 
 function putPodLink(socket: NetlinkSocket, { name, index, peer }: PodLink): void {
-  if (!peer) throw new TypeError(`Cannot make pod link ${name} without its pod side`);
+  if (!peer || peer.netns === '') throw new TypeError(`Cannot make pod link ${name}: nothing says in which namespace its pod is`);
   using pod = NetlinkSocket.open({ netns: peer.netns });
   const found = findLink(socket, name);
   if (found && found.index !== index) deleteLink(socket, name);
   if (found?.index !== index) {
     createVeth(socket, { name, index, mac: GATEWAY_MAC, mtu: peer.mtu, txQueueLength: QUEUE_LENGTH, up: true, peer: { ...peer, index } });
-    writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
   }
+  writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
   configurePod(pod, index, peer);
 }
 

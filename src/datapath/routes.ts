@@ -35,7 +35,7 @@ export function routeTarget(socket: NetlinkSocket): Target<string, RouteRow> {
       forEachEntry(entries, (_, row) => putRoute(socket, routeOf(row)));
     },
     remove(entries) {
-      for (const [, row] of entries) deleteRoute(socket, routeOf(row));
+      forEachEntry(entries, (_, row) => deleteRoute(socket, routeOf(row)));
     },
   };
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel settings of this network namespace as a Target: only those that rows name are ever read or written.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { table } from '../base/table.ts';
@@ -37,6 +37,7 @@ export function sysctlTarget(): Target<string, string> {
     put(entries) {
       forEachEntry(entries, (name, value) => {
         try {
+          if (name === 'net/ipv6/conf/all/forwarding' && value === '1') keepRouterAdvertisements();
           writeFileSync(`/proc/sys/${name}`, value);
         } catch (cause) {
           throw new Error(`Cannot set sysctl ${name.replaceAll('/', '.')} to ${value}, wanted /proc/sys/net mounted writable`, { cause });
@@ -45,6 +46,14 @@ export function sysctlTarget(): Target<string, string> {
     },
     remove() {}, // the setting stays as it is: others may rely on it by now
   };
+}
+
+/** A host that forwards ignores router advertisements, unless told otherwise: a node that has its default route from them would lose it. */
+function keepRouterAdvertisements(): void {
+  for (const link of readdirSync('/proc/sys/net/ipv6/conf')) {
+    const path = `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
+    if (link !== 'all' && readFileSync(path, 'utf8').trim() === '1') writeFileSync(path, '2');
+  }
 }
 
 /** A kernel without IPv6 has no such directory. */

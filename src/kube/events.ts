@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Problems as Events: what `kubectl describe` shows beside the object that a user has to repair.
+// Problems as Events: what `kubectl get events` shows with the object that a user has to repair.
 // Shape and limits: Kubernetes API reference v1.33, events.k8s.io/v1 Event.
 //
 // The name of an Event is made of what it says, so that the same Problem, said again by a restarted agent or by another

@@ -2,11 +2,11 @@
 // The tables of services and how they follow from each other.
 //
 //   services ┐                ┌─ frontends ──────────────────────┬─▶ lb_services
-//   slices   ┴─ frontendsFor ─┤                                  ├─▶ lb_addresses
+//   slices   ┴────────────────┤                                  ├─▶ lb_addresses
 //                             └─ sets ──┬─ slots ────────────────┴─▶ lb_slots
 //                                       └─ backends ───────────────▶ lb_backends
 //
-// Numbers (sets, backends) and slots are durable in the kernel's maps: `previous` reads them from there once, at start.
+// Numbers (sets, backends) and slots are durable in the kernel's maps: `before` was read from there, at start.
 
 import { number } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';

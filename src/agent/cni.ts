@@ -53,8 +53,10 @@ async function add(request: AddRequest, options: CniOptions, cursor: Map<string,
   await engine.settled();
   const trouble = troubleOf(endpoint, options);
   if (trouble === undefined) return { kind: 'added', attachment: attachmentOf(endpoint) };
-  endpoints.delete(key);
-  await engine.settled();
+  if (endpoint !== present) {
+    endpoints.delete(key); // one that was there before may have a pod that works: its end is a DEL
+    await engine.settled();
+  }
   return failed(CniCode.tryAgainLater, `Cannot connect pod ${request.namespace}/${request.pod}: ${trouble}`);
 }
 

@@ -36,8 +36,14 @@ export async function main(args: readonly string[]): Promise<void> {
 
   const { log, options } = ground;
   log.info('Agent started', { pid: process.pid, values: options.values, endpoints: tables.found.length });
-  const looked = { pending: 0, look: () => attachments.refresh() === undefined };
-  const inTurn = { reconcilers: [...walks.flat(), looked], changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs };
+  const links = {
+    pending: 0, // its own loop writes what differs
+    look() {
+      attachments.refresh();
+      return true;
+    },
+  };
+  const inTurn = { reconcilers: [...walks.flat(), links], changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs };
   const loops = [...sources.needed, ...sources.kinds, ...slow, ready].map((one) => one.run(stop.signal));
   machine.schedule();
   await Promise.all([refreshInTurn(inTurn, stop.signal), ...loops]).catch((error: unknown) => {

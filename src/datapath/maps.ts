@@ -11,6 +11,7 @@ import type { Codec } from '../kernel/codec.ts';
 import { ipCodec, u32Codec } from '../kernel/codec.ts';
 import { KernelError } from '../kernel/errors.ts';
 import type { BpfMap } from '../kernel/map.ts';
+import { protocolText } from './protocols.ts';
 import {
   deviceCodec,
   endpointCodec,
@@ -25,12 +26,10 @@ import {
   lbSlotValueCodec,
 } from './schema.gen.ts';
 
-/** A row of a desired-entries table; `entryKey(map, key)` is its key in the table. */
+/** A row of a desired-entries table; mapEntry() gives it its key in the table. */
 export type MapEntry<K, V> = { readonly key: K; readonly value: V };
 
 export type MapKind<K, V> = { readonly name: string; readonly key: Codec<K>; readonly value: Codec<V>; readonly text: (key: K) => string };
-
-const protocols: Readonly<Record<number, string>> = { 6: 'TCP', 17: 'UDP', 132: 'SCTP' };
 
 export const mapKinds = {
   endpoints: { name: 'endpoints', key: ipCodec, value: endpointCodec, text: (address: Ip) => address },
@@ -46,7 +45,7 @@ export const mapKinds = {
     key: lbFrontendCodec,
     value: lbServiceCodec,
     text: ({ address, port, protocol }: { address: Ip; port: number; protocol: number }) =>
-      `${addressPort(address, port)}/${protocols[protocol] ?? protocol}`,
+      `${addressPort(address, port)}/${protocolText(protocol)}`,
   },
   lbSlots: {
     name: 'lb_slots',

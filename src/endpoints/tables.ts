@@ -38,7 +38,6 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
     same: sameRow,
     indexes: {
       address: ({ addresses }) => addresses,
-      container: ({ containerId }) => [containerId],
       pod: ({ namespace, pod }) => [`${namespace}/${pod}`],
     },
   });

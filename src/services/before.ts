@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel's service maps held when the agent started: where numbers and slots are durable.
 
+import { mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
-import { addressPort } from '../base/ip.ts';
 import type { LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
-import { Protocol } from './service.ts';
 
 export type ServicesBefore = {
   /** Frontend key to the id of its backend set. */
@@ -23,15 +22,15 @@ export type ServiceMaps = {
 };
 
 export function servicesBefore({ services, slots, backends }: ServiceMaps): ServicesBefore {
+  const keyText = mapKinds.lbServices.text; // frontends and backends are written alike
   const setOf = new Map(Array.from(services, ([, { key, value }]) => [keyText(key), value.id]));
   const backendOf = new Map(Array.from(backends, ([, { key, value }]) => [keyText(value), key.id]));
   const slotsOf = new Map<number, number[]>();
   const sorted = Array.from(slots, ([, entry]) => entry).sort((a, b) => a.key.slot - b.key.slot);
-  for (const { key, value } of sorted) slotsOf.set(key.service, [...(slotsOf.get(key.service) ?? []), value.backend]);
+  for (const { key, value } of sorted) {
+    const backends = slotsOf.get(key.service);
+    if (backends) backends.push(value.backend);
+    else slotsOf.set(key.service, [value.backend]);
+  }
   return { setOf, backendOf, slotsOf };
-}
-
-function keyText({ address, port, protocol }: LbFrontend): string {
-  const name = Object.entries(Protocol).find(([, number]) => number === protocol)?.[0];
-  return `${addressPort(address, port)}/${name ?? protocol}`;
 }

@@ -8,11 +8,11 @@ import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
+import { Protocol } from '../datapath/protocols.ts';
 import { LbAddressFlag } from '../datapath/schema.gen.ts';
 import type { LbAddress, LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
 import { frontendKey } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
-import { Protocol } from './service.ts';
 
 /** A backend set with its number and its backends' numbers by slot. */
 export type SlotRow = { readonly id: number; readonly backends: readonly number[] };

@@ -13,7 +13,8 @@ import type { Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
-import type { EndpointConditions, PortRow, Protocol, ServiceRow, SliceRow } from './service.ts';
+import type { Protocol } from '../datapath/protocols.ts';
+import type { EndpointConditions, PortRow, ServiceRow, SliceRow } from './service.ts';
 
 /** 'address:port/PROTO', IPv6 in brackets. */
 export type FrontendKey = string;

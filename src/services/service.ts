@@ -5,10 +5,8 @@ import { parseIp } from '../base/ip.ts';
 import type { Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
+import type { Protocol } from '../datapath/protocols.ts';
 import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
-
-export const Protocol = { TCP: 6, UDP: 17, SCTP: 132 } as const;
-export type Protocol = keyof typeof Protocol;
 
 export type ServiceRow = {
   /** 'namespace/name'. */

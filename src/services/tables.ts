@@ -47,7 +47,7 @@ const same = { same: sameRow };
 export function serviceTables(before: ServicesBefore, problems: ProblemBook): ServiceTables {
   const services = table<string, ServiceRow>('services', same);
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
-  const frontends = table<string, Frontend>('frontends', { ...same, indexes: { set: (frontend) => [frontend.set] } });
+  const frontends = table<string, Frontend>('frontends', same);
   const sets = table<string, BackendSet>('backend_sets', same);
   const setIds = table<string, Numbered>('backend_set_ids', same);
   const backends = table<string, Backend>('backends', same);

@@ -20,5 +20,8 @@ const volatile __u32 timeout_tcp_closing DESCRIPTION("seconds after which a clos
 const volatile __u32 timeout_any DESCRIPTION("seconds after which an idle flow that is not TCP is forgotten") = 60;
 const volatile __u32 no_backend_reject
 	DESCRIPTION("1: a service without backends refuses; 0: its packets are dropped") = 1;
+const volatile __u32 socket_lb_host_only
+	DESCRIPTION("1: only the node's own sockets are translated; what pods send is, packet by packet") = 0;
+const volatile __u64 host_netns_cookie DESCRIPTION("cookie of the node's network namespace; 0: not known") = 0;
 
 #endif

@@ -62,6 +62,23 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_backends SEC(".maps");
 
+/* Backends of services that hold clients or flows to them. Written by the agent after lb_backends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_member);
+	__type(value, struct lb_member_value);
+	__uint(max_entries, 262144);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_members SEC(".maps");
+
+/* Which backend a client has. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct lb_client);
+	__type(value, struct lb_affinity);
+	__uint(max_entries, 16384);
+} lb_affinities SEC(".maps");
+
 /* Service addresses whatever the port. Written by the agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -95,6 +112,15 @@ struct {
 	__uint(max_entries, 32768);
 } sock_reverse SEC(".maps");
 
+/* Network namespaces of pods whose sockets stay as they are. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct netns);
+	__type(value, __u32);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} sock_exempt SEC(".maps");
+
 /* Events for the agent, which reads at its own pace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -115,6 +141,7 @@ struct schema {
 	enum conntrack_flag conntrack_flag;
 	enum ipcache_flag ipcache_flag;
 	enum lb_address_flag lb_address_flag;
+	enum lb_member_state lb_member_state;
 	enum drop_reason drop_reason;
 	enum event_kind event_kind;
 	enum hook hook;

@@ -116,7 +116,8 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	conntrack_begin(&entry, packet);
 	service = service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol);
 	if (service) {
-		struct lb_backend *backend = service_backend(service, bpf_get_prandom_u32(), &entry.backend);
+		struct lb_backend *backend =
+			service_choose(service, bpf_get_prandom_u32(), &packet->flow.source, &entry.backend);
 
 		if (!backend)
 			return VERDICT_REFUSE;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Services resolved at the socket: the address of connect() and sendmsg() becomes a backend before there is a packet, and
  * the socket goes on seeing the service. One body for both families; a v4-mapped IPv6 socket address is IPv4.
- * Sockets of processes outside the cgroup that these programs are attached to are served per packet by pod_from.
+ * Sockets that are left as they are (of processes outside the cgroup that these programs are attached to, of exempt pods, of
+ * all pods where only the node's own are translated) are served per packet by pod_from.
  */
+#include "config.h"
 #include "lib/packet.h"
 #include "lib/service.h"
 
@@ -52,6 +54,25 @@ enum operation {
 	OPERATION_SEND,
 };
 
+/* Whether the sockets of this network namespace stay as they are: somebody in the pod wants to see the service address. */
+static __always_inline bool is_exempt(__u64 netns)
+{
+	struct netns key = {.cookie = netns};
+
+	if (socket_lb_host_only)
+		return netns != host_netns_cookie;
+	return bpf_map_lookup_elem(&sock_exempt, &key) != NULL;
+}
+
+/* All sockets of a network namespace as one client. */
+static __always_inline void client_of(struct address *client, __u64 netns)
+{
+	client->word[0] = ~0;
+	client->word[1] = 0;
+	client->word[2] = netns >> 32;
+	client->word[3] = (__u32)netns;
+}
+
 /* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. A port that the
  * service does not have is refused, except where a UDP socket connects: ping does that to find its source address. */
 static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, enum operation operation,
@@ -61,27 +82,34 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 	__u64 cookie = bpf_get_socket_cookie(ctx);
 	struct sock_reverse_key key = {.cookie = cookie};
 	struct sock_reverse frontend = {};
+	struct address client;
 	struct lb_backend *backend;
 	__u32 id, choice;
+	__u64 netns;
 
 	*translated = false;
 	if (!service) {
 		if (operation == OPERATION_CONNECT && peer->protocol == IPPROTO_UDP)
 			return PROCEED;
-		if (!service_owns(&peer->address))
+		if (!service_owns(&peer->address) || is_exempt(bpf_get_netns_cookie(ctx)))
 			return PROCEED;
 		bpf_set_retval(-ECONNREFUSED);
 		return REFUSE;
 	}
+	netns = bpf_get_netns_cookie(ctx);
+	if (is_exempt(netns))
+		return PROCEED;
+	client_of(&client, netns);
 	/* a UDP socket keeps its backend from datagram to datagram */
 	choice = peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
-	backend = service_backend(service, choice, &id);
+	backend = service_choose(service, choice, &client, &id);
 	if (!backend) {
 		bpf_set_retval(-ECONNREFUSED);
 		return REFUSE;
 	}
 	frontend.address = peer->address;
 	frontend.port = peer->port;
+	frontend.protocol = peer->protocol;
 	key.address = backend->address;
 	key.port = backend->port;
 	bpf_map_update_elem(&sock_reverse, &key, &frontend, BPF_ANY);

@@ -97,8 +97,9 @@ _Static_assert(sizeof(struct lb_frontend) == 20, "size");
 struct lb_service {
 	__u32 id;
 	__u32 backends; /* slots 0 to backends - 1 are filled */
+	__u32 affinity; /* seconds for which a client keeps its backend, 0: each connection chooses anew */
 };
-_Static_assert(sizeof(struct lb_service) == 8, "size");
+_Static_assert(sizeof(struct lb_service) == 12, "size");
 
 struct lb_slot {
 	__u32 service;
@@ -122,6 +123,38 @@ struct lb_backend {
 };
 _Static_assert(sizeof(struct lb_backend) == 20, "size");
 
+enum lb_member_state {
+	LB_MEMBER_STATE_ACTIVE = 1,
+	LB_MEMBER_STATE_DRAINING = 2, /* finishes the flows that it has, and gets no others */
+};
+
+/* That a backend belongs to a service: what a client or a flow holds on to is held against this. Only for services where
+ * somebody asks: those with session affinity, and those whose protocol has no connections. */
+struct lb_member {
+	__u32 service;
+	__u32 backend;
+};
+_Static_assert(sizeof(struct lb_member) == 8, "size");
+
+struct lb_member_value {
+	__u32 state; /* enum lb_member_state */
+};
+
+/* A client of a service. Sockets of one network namespace are one client: ffff:ffff:: with the namespace's cookie, which is
+ * no packet's source. */
+struct lb_client {
+	struct address address;
+	__u32 service;
+};
+_Static_assert(sizeof(struct lb_client) == 20, "size");
+
+/* Read and exchanged as one word, so that two first connections of one client agree. */
+struct lb_affinity {
+	__u32 backend;
+	__u32 last_used; /* seconds of CLOCK_MONOTONIC */
+};
+_Static_assert(sizeof(struct lb_affinity) == 8, "size");
+
 enum lb_address_flag {
 	LB_ADDRESS_FLAG_INTERNAL = 1, /* a ClusterIP: the wire does not reach it */
 };
@@ -143,9 +176,15 @@ _Static_assert(sizeof(struct sock_reverse_key) == 32, "size");
 struct sock_reverse {
 	struct address address;
 	__be16 port;
-	__u16 pad;
+	__u8 protocol;
+	__u8 pad;
 };
 _Static_assert(sizeof(struct sock_reverse) == 20, "size");
+
+/* A network namespace, by the cookie that the kernel gave it. */
+struct netns {
+	__u64 cookie;
+};
 
 /* The ports of a datagram, which only its first fragment carries. The interface keeps a pod from speaking for others: its
  * address is checked later. */

@@ -52,7 +52,11 @@ export async function podsReady(cluster: Cluster, signal: AbortSignal): Promise<
   );
 }
 
-const unreadyPods = ({ store }: Cluster): readonly Pod[] => podsIn(store).filter((pod) => !isReady(pod));
+/** On a pod that is there to be not ready. */
+const STAYS_UNREADY = 'sandbox.stentor.dev/stays-unready';
+
+const unreadyPods = ({ store }: Cluster): readonly Pod[] =>
+  podsIn(store).filter((pod) => !isReady(pod) && pod.metadata.annotations?.[STAYS_UNREADY] === undefined);
 
 async function explained(cluster: Cluster, waiting: () => readonly string[], wait: Promise<void>): Promise<void> {
   try {

@@ -12,6 +12,7 @@
 #include "../config.h"
 #include "packet.h"
 #include "rewrite.h"
+#include "service.h"
 
 static __always_inline __u32 now_seconds(void)
 {
@@ -32,6 +33,17 @@ static __always_inline bool conntrack_expired(const struct conntrack_entry *entr
 	return idle > 0 && (__u32)idle > timeout;
 }
 
+/* Whether the backend that was chosen for a flow may go on with it. A datagram begins nothing, so what draws a flow away from a
+ * backend is that its service has it no more; a connection ends with the backend itself. */
+static __always_inline bool conntrack_has_backend(const struct conntrack_entry *entry, __u8 protocol)
+{
+	struct lb_backend_key key = {.id = entry->backend};
+
+	if (protocol != IPPROTO_TCP)
+		return service_member(entry->service, entry->backend);
+	return bpf_map_lookup_elem(&lb_backends, &key) != NULL;
+}
+
 /* The living entry of this packet's flow. A SYN on a connection that its sender has ended, and a first packet whose backend
  * is gone, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
@@ -49,13 +61,7 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 		return entry;
 	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED))
 		return NULL;
-	if (entry->backend) {
-		struct lb_backend_key key = {.id = entry->backend};
-
-		if (!bpf_map_lookup_elem(&lb_backends, &key))
-			return NULL;
-	}
-	return entry;
+	return entry->backend && !conntrack_has_backend(entry, protocol) ? NULL : entry;
 }
 
 /* The key of the other direction: the reverse of what this one leaves as. */

@@ -44,4 +44,74 @@ static __always_inline struct lb_backend *service_backend(const struct lb_servic
 	return NULL;
 }
 
+/* LB_MEMBER_STATE_*, 0: the backend is none of the service's, or nobody keeps count. */
+static __always_inline __u32 service_member(__u32 service, __u32 backend)
+{
+	struct lb_member key = {.service = service, .backend = backend};
+	struct lb_member_value *member = bpf_map_lookup_elem(&lb_members, &key);
+
+	return member ? member->state : 0;
+}
+
+union affinity_word {
+	struct lb_affinity affinity;
+	__u64 word;
+};
+
+/* Whether a client may go on with the backend that it has; if so its time begins anew. */
+static __always_inline bool service_holds(const struct lb_service *service, struct lb_affinity *held, __u32 now)
+{
+	__s32 idle = now - held->last_used; /* below zero: another CPU looked at the clock later */
+
+	if (idle >= (__s32)service->affinity || service_member(service->id, held->backend) != LB_MEMBER_STATE_ACTIVE)
+		return false;
+	if (idle > 0)
+		held->last_used = now;
+	return true;
+}
+
+/* The id of the backend that `client` of a service with session affinity has, or gets now: one of service_backend(). Of two
+ * connections that come first at once, both get what one of them has written. 0: the service has no backend. */
+__noinline __u32 service_affine_backend(const struct lb_service *service, __u32 choice, const struct address *client)
+{
+	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000, id = 0;
+	struct lb_client key = {};
+
+	if (!service || !client)
+		return 0;
+	key.address = *client;
+	key.service = service->id;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		struct lb_affinity *held = bpf_map_lookup_elem(&lb_affinities, &key);
+		union affinity_word seen = {}, fresh = {};
+
+		if (held) {
+			seen.word = *(volatile __u64 *)held;
+			if (service_holds(service, held, now))
+				return seen.affinity.backend;
+		}
+		if (!service_backend(service, choice, &id))
+			return 0;
+		fresh.affinity.backend = id;
+		fresh.affinity.last_used = now;
+		if (held ? __sync_val_compare_and_swap((__u64 *)held, seen.word, fresh.word) == seen.word
+			 : !bpf_map_update_elem(&lb_affinities, &key, &fresh.affinity, BPF_NOEXIST))
+			return id;
+	}
+	return id;
+}
+
+/* The backend for a new connection of `client`; its id in `*id`. NULL: the service has none. */
+static __always_inline struct lb_backend *service_choose(const struct lb_service *service, __u32 choice,
+							 const struct address *client, __u32 *id)
+{
+	struct lb_backend_key key;
+
+	if (!service->affinity)
+		return service_backend(service, choice, id);
+	key.id = service_affine_backend(service, choice, client);
+	*id = key.id;
+	return bpf_map_lookup_elem(&lb_backends, &key);
+}
+
 #endif

@@ -29,6 +29,7 @@ export const at = {
     many: '10.96.0.14',
     kubernetes: '10.96.0.1',
     outside: '10.96.0.15',
+    sticky: '10.96.0.16',
   },
   6: {
     podA: 'fd00:244:1::5',
@@ -49,6 +50,7 @@ export const at = {
     many: 'fd00:10:96::14',
     kubernetes: 'fd00:10:96::1',
     outside: 'fd00:10:96::15',
+    sticky: 'fd00:10:96::16',
   },
 } as const;
 
@@ -78,21 +80,38 @@ export const backendsOf = {
   many: ['far', 'far2'],
   kubernetes: ['node'],
   outside: ['world'],
+  sticky: [],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
+/** Seconds for which a client of `sticky` keeps its backend. */
+export const AFFINITY = 100;
+
 export function serviceObject(name: ServiceName): Service {
+  const clusterIPs = families.map((family) => at[family][name]);
+  const affinity = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: AFFINITY } } };
   return {
     metadata: { name, namespace: 'shop' },
-    spec: { type: 'ClusterIP', clusterIPs: families.map((family) => at[family][name]), ports },
+    spec: { type: 'ClusterIP', clusterIPs, ports, ...(name === 'sticky' && affinity) },
   };
 }
 
-export function sliceObject(name: ServiceName, family: 4 | 6, backends: readonly Name[] = backendsOf[name]): EndpointSlice {
+/** `draining`: those that terminate and still serve. */
+export type Serving = { readonly ready: readonly Name[]; readonly draining?: readonly Name[] };
+
+export function sliceObject(
+  name: ServiceName,
+  family: 4 | 6,
+  { ready, draining = [] }: Serving = { ready: backendsOf[name] },
+): EndpointSlice {
+  const endpoint = (backend: Name, isReady: boolean) => ({
+    addresses: [at[family][backend]],
+    conditions: { ready: isReady, serving: true, terminating: !isReady },
+  });
   return {
     metadata: { name: `${name}-ipv${family}`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
     addressType: `IPv${family}`,
-    endpoints: backends.map((backend) => ({ addresses: [at[family][backend]], conditions: { ready: true } })),
+    endpoints: [...ready.map((backend) => endpoint(backend, true)), ...draining.map((backend) => endpoint(backend, false))],
     ports: [
       { name: 'http', protocol: 'TCP', port: 8080 },
       { name: 'dns', protocol: 'UDP', port: 5353 },

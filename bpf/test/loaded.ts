@@ -35,7 +35,7 @@ import { deviceEntries, uplinksFor } from '../../src/nodes/uplinks.ts';
 import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
 import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
-import type { ServiceName } from './cluster.ts';
+import type { ServiceName, Serving } from './cluster.ts';
 import { frame, packetOf } from './packet.ts';
 import type { Packet } from './packet.ts';
 
@@ -97,7 +97,7 @@ export type LoadedNode = {
   /** `ifindex`: where the packet is. Throws when the verdict is none that a program may give. */
   run(program: Program, packet: Packet | Buffer, where: { readonly ifindex: number; readonly mark?: number }): Outcome;
   conntrack(): readonly ConntrackRow[];
-  /** Makes every conntrack entry older. */
+  /** Makes every conntrack entry older, and how long ago clients were seen. */
   age(seconds: number): void;
   /** Events since the last call. */
   events(): readonly Event[];
@@ -106,7 +106,7 @@ export type LoadedNode = {
   /** Empties what programs write: conntrack, fragments, events. */
   forget(): void;
   /** Replaces who serves a service, through the tables. */
-  serve(name: ServiceName, backends: readonly (keyof (typeof at)[4])[]): void;
+  serve(name: ServiceName, backends: Serving['ready'], draining?: Serving['ready']): void;
   [Symbol.dispose](): void;
 };
 
@@ -131,7 +131,7 @@ export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode
   setUpInterfaces(rows);
   const pins = temporaryBpffs();
   const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
-  const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256 };
+  const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256, lb_affinities: 256 };
   const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
   fillMaps(datapath, rows);
   const serve = serviceMaps(datapath);
@@ -144,11 +144,14 @@ export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode
     datapath,
     run: (program, packet, where) => outcomeOf(datapath, program, packet, where),
     conntrack: () => conntrackOf(datapath),
-    age: (seconds) => age(datapath.map('conntrack'), seconds),
+    age(seconds) {
+      age(datapath.map('conntrack'), lastSeenAt, seconds);
+      age(datapath.map('lb_affinities'), lastUsedAt, seconds);
+    },
     events,
     drops: (reason) => perCpu(datapath, reason),
     forget() {
-      for (const map of [datapath.map('conntrack'), datapath.map('fragments')]) empty(map);
+      for (const map of ['conntrack', 'fragments', 'lb_affinities']) empty(datapath.map(map));
       events();
     },
     serve,
@@ -184,10 +187,15 @@ function conntrackOf(datapath: Datapath): readonly ConntrackRow[] {
   }));
 }
 
-function age(conntrack: BpfMap, seconds: number): void {
-  for (const [key, value] of Array.from(conntrack.entries())) {
-    const entry = conntrackEntryCodec.decode(value);
-    conntrack.update(key, conntrackEntryCodec.encode({ ...entry, lastSeen: (entry.lastSeen - seconds) >>> 0 }));
+/** Byte offsets in struct conntrack_entry and struct lb_affinity. */
+const lastSeenAt = 44;
+const lastUsedAt = 4;
+
+/** `secondsAt`: byte offset of the time in a value. */
+function age(map: BpfMap, secondsAt: number, seconds: number): void {
+  for (const [key, value] of Array.from(map.entries())) {
+    value.writeUInt32LE((value.readUInt32LE(secondsAt) - seconds) >>> 0, secondsAt);
+    map.update(key, value);
   }
 }
 
@@ -212,32 +220,37 @@ function uplinks(nodeTable: readonly NodeRow[]) {
 
 /** Services through tables, derivations, reconcilers; the function replaces the backends of one. */
 function serviceMaps(datapath: Datapath): LoadedNode['serve'] {
-  const tables = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problemBook());
+  const tables = serviceTables({
+    self: 'node1',
+    before: { setOf: new Map(), backendOf: new Map(), slotsOf: new Map() },
+    problems: problemBook(),
+  });
   const services = tables.services.writer('test');
   const slices = tables.slices.writer('test');
   const made = <K, V>(desired: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>): Reconciler =>
     reconciler(desired, mapTarget(kind, datapath.map(kind.name)));
   const reconcilers = [
     made(tables.lbBackends, mapKinds.lbBackends),
+    made(tables.lbMembers, mapKinds.lbMembers),
     made(tables.lbSlots, mapKinds.lbSlots),
     made(tables.lbServices, mapKinds.lbServices),
     made(tables.lbAddresses, mapKinds.lbAddresses),
   ];
-  const put = (name: ServiceName, backends: readonly (keyof (typeof at)[4])[]) => {
+  const put = (name: ServiceName, serving: Serving) => {
     for (const row of serviceRows(serviceObject(name), '')) if (!('kind' in row)) services.put(...row);
-    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, backends))]))
+    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, serving))]))
       if (!('kind' in row)) slices.put(...row);
   };
   const commit = () => {
     for (const derivation of tables.derivations) derivation.run();
     if (!walk(reconcilers)) throw new Error(reconcilers.map((one) => one.status.error).join('; '));
   };
-  for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, backendsOf[name]); // as: keys of this very object
+  for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, { ready: backendsOf[name] }); // as: keys of this very object
   services.complete();
   slices.complete();
   commit();
-  return (name, backends) => {
-    put(name, backends);
+  return (name, ready, draining = []) => {
+    put(name, { ready, draining });
     commit();
   };
 }

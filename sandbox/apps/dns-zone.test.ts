@@ -12,6 +12,7 @@ const objects: DnsObjects = {
     },
     { metadata: { uid: '2', name: 'db', namespace: 'shop' }, spec: { clusterIP: 'None', clusterIPs: ['None'] } },
     { metadata: { uid: '3', name: 'other', namespace: 'shop' }, spec: { externalName: 'www.example.com' } },
+    { metadata: { uid: '5', name: 'itself', namespace: 'shop' }, spec: { externalName: 'itself.shop.svc.cluster.local' } },
   ],
   slices: [
     {
@@ -32,7 +33,8 @@ for (const [name, type, wanted] of [
   ['db.shop.svc.cluster.local', 'A', ['10.244.1.5']],
   ['db.shop.svc.cluster.local', 'AAAA', []],
   ['db-0.db.shop.svc.cluster.local', 'A', ['10.244.1.5']],
-  ['other.shop.svc.cluster.local', 'A', ['www.example.com']],
+  ['other.shop.svc.cluster.local', 'A', ['www.example.com', '203.0.113.10']],
+  ['itself.shop.svc.cluster.local', 'A', Array.from({ length: 9 }, () => 'itself.shop.svc.cluster.local')],
   ['_http._tcp.web.shop.svc.cluster.local', 'SRV', [{ port: 80, target: 'web.shop.svc.cluster.local', priority: 0, weight: 100 }]],
   ['bank.example.com', 'A', ['203.0.113.10']],
   ['nobody.shop.svc.cluster.local', 'A', undefined],

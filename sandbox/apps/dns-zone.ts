@@ -33,8 +33,14 @@ const OUTSIDE: ReadonlyMap<string, readonly string[]> = new Map([
   ['www.example.com', ['203.0.113.10', '2001:db8:113::10']],
 ]);
 
-/** Records for a lower-case name; an empty list when it exists but has none of that type, undefined when it does not. */
-export function answerTo(name: string, type: RecordType, objects: DnsObjects): readonly Answer[] | undefined {
+/** Other names that an answer goes through at most. */
+const MOST_ALIASES = 8;
+
+/**
+ * Records for a lower-case name, those of the name that it stands for among them; an empty list when it exists but has none of that type,
+ * undefined when it does not.
+ */
+export function answerTo(name: string, type: RecordType, objects: DnsObjects, aliases = MOST_ALIASES): readonly Answer[] | undefined {
   const outside = OUTSIDE.get(name);
   if (outside) return addressRecords(name, type, outside);
   const labels = name.split('.');
@@ -48,7 +54,10 @@ export function answerTo(name: string, type: RecordType, objects: DnsObjects): r
   if (prefix.length === 2) return serviceRecords(name, type, found, { prefix, slices });
   if (prefix.length === 1) return endpointRecords(name, type, prefix[0] ?? '', slices);
   if (prefix.length > 2) return undefined;
-  if (found.spec.externalName !== undefined) return [{ name, type: 'CNAME', ttl: TTL, data: found.spec.externalName }];
+  if (found.spec.externalName !== undefined) {
+    const behind = aliases > 0 ? answerTo(found.spec.externalName.toLowerCase(), type, objects, aliases - 1) : undefined;
+    return [{ name, type: 'CNAME', ttl: TTL, data: found.spec.externalName }, ...(behind ?? [])];
+  }
   if (found.spec.clusterIP !== 'None') return addressRecords(name, type, found.spec.clusterIPs ?? []);
   return addressRecords(
     name,

@@ -12,6 +12,7 @@ import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
 import { restartChecks } from './restart.ts';
+import { serviceKindChecks } from './service-kinds.ts';
 import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
 import { stateChecks } from './state.ts';
@@ -25,6 +26,7 @@ const CHECKS: readonly Check[] = [
   ...podChecks,
   ...vantageChecks,
   ...serviceChecks,
+  ...serviceKindChecks,
   ...outsideChecks,
   ...sizeChecks,
   ...stateChecks,

@@ -2,7 +2,7 @@
 // What the agent tells of itself: reads tables and reconcilers at the moment somebody asks.
 
 import type { AsyncReconciler } from '../base/reconcile-async.ts';
-import { addressPort, cidrContains, cidrText, familyOf } from '../base/ip.ts';
+import { cidrContains, cidrText, familyOf } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
 import type { ReconcilerStatus } from '../base/ledger.ts';
 import type { Reconciler } from '../base/reconcile.ts';
@@ -14,6 +14,7 @@ import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
+import { frontendKey } from '../services/frontends.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { ControllerRow, Health, MapRow, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
@@ -98,17 +99,15 @@ function serviceRows({ frontends, slots, sets, backends, backendIds }: ServiceTa
   const byId = new Map(Array.from(backendIds.entries(), ([key, { id }]) => [id, key]));
   return Array.from(frontends.entries(), ([key, frontend]) => {
     const row = slots.get(frontend.set);
-    const states = new Map(
-      sets
-        .get(frontend.set)
-        ?.backends.map((backend) => [`${addressPort(backend.address, backend.port)}/${backend.protocol}`, backend.state]),
-    );
+    const states = new Map(sets.get(frontend.set)?.backends.map((backend) => [frontendKey(backend), backend.state]));
     const rows = (row?.backends ?? []).flatMap((id, slot) => {
       const address = byId.get(id);
       return address !== undefined && backends.has(address)
         ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }]
         : [];
     });
+    for (const backend of sets.get(frontend.set)?.draining ?? [])
+      rows.push({ slot: rows.length + 1, address: frontendKey(backend), state: 'terminating' });
     return { id: row?.id ?? 0, service: frontend.service, frontend: key, type: frontend.type, backends: rows };
   }).toSorted((a, b) => a.id - b.id);
 }

@@ -67,6 +67,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
       [map(nodes.ipcache, mapKinds.ipcache), map(nodes.deviceEntries, mapKinds.devices)],
       [
         map(services.lbBackends, mapKinds.lbBackends),
+        map(services.lbMembers, mapKinds.lbMembers),
         map(services.lbSlots, mapKinds.lbSlots),
         map(services.lbServices, mapKinds.lbServices),
         map(services.lbAddresses, mapKinds.lbAddresses),

@@ -44,7 +44,7 @@ export function agentTables(ground: Ground): AgentTables {
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
-  const services = serviceTables(before(datapath), problems);
+  const services = serviceTables({ self, before: before(datapath), problems });
   const derivations = [identities, endpoints, nodes, services].flatMap((group) => group.derivations);
   return { known, endpoints, nodes, identities, services, derivations, found };
 }

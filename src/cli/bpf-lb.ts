@@ -24,10 +24,10 @@ export function serviceMapRows({ services, slots, backends, addresses }: Service
   const sorted = services.toSorted(
     (a, b) => a.value.id - b.value.id || (mapKinds.lbServices.text(a.key) < mapKinds.lbServices.text(b.key) ? -1 : 1),
   );
-  return sorted.flatMap(({ key, value: { id, backends: count } }): BpfRow[] => {
+  return sorted.flatMap(({ key, value: { id, backends: count, affinity } }): BpfRow[] => {
     const frontend = mapKinds.lbServices.text(key);
     const nowhere = familyOf(key.address) === 4 ? '0.0.0.0:0' : '[::]:0';
-    const first: BpfRow = [`${frontend} (0)`, `${nowhere} (${id}) (0) [${flagWords(flagsOf.get(key.address) ?? 0)}]`];
+    const first: BpfRow = [`${frontend} (0)`, `${nowhere} (${id}) (0) [${flagWords(flagsOf.get(key.address) ?? 0, affinity)}]`];
     if (frontends) return [first];
     const rest = Array.from({ length: count }, (_, slot): BpfRow => {
       const backend = slotOf.get(mapKinds.lbSlots.text({ service: id, slot }));
@@ -56,8 +56,9 @@ function backendText(backend: LbBackend): string {
   return mapKinds.lbServices.text(backend);
 }
 
-function flagWords(flags: number): string {
-  return flags & LbAddressFlag.internal ? 'ClusterIP, non-routable' : 'ClusterIP';
+function flagWords(flags: number, affinity: number): string {
+  const words = ['ClusterIP', affinity > 0 && 'sessionAffinity', (flags & LbAddressFlag.internal) !== 0 && 'non-routable'];
+  return words.filter((word) => word !== false).join(', ');
 }
 
 /** Rows as an object of lists, the shape that scripts know. */

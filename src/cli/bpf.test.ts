@@ -11,8 +11,8 @@ import type { ServiceMaps } from './bpf-lb.ts';
 
 const maps: ServiceMaps = {
   services: [
-    { key: { address: ip('fd00::9'), port: 53, protocol: 17 }, value: { id: 7, backends: 0 } },
-    { key: { address: ip('10.96.0.1'), port: 443, protocol: 6 }, value: { id: 1, backends: 3 } },
+    { key: { address: ip('fd00::9'), port: 53, protocol: 17 }, value: { id: 7, backends: 0, affinity: 600 } },
+    { key: { address: ip('10.96.0.1'), port: 443, protocol: 6 }, value: { id: 1, backends: 3, affinity: 0 } },
   ],
   slots: [
     { key: { service: 1, slot: 0 }, value: { backend: 4 } },
@@ -31,7 +31,7 @@ test('bpf lb list: a first row with id and flags, a row for each slot, and what 
     ['10.96.0.1:443/TCP (1)', '192.168.0.11:6443/TCP (1) (1)'],
     ['10.96.0.1:443/TCP (2)', 'backend 5 not found'],
     ['10.96.0.1:443/TCP (3)', 'backend ? not found'],
-    ['[fd00::9]:53/UDP (0)', '[::]:0 (7) (0) [ClusterIP]'],
+    ['[fd00::9]:53/UDP (0)', '[::]:0 (7) (0) [ClusterIP, sessionAffinity]'],
   ];
   assert.deepEqual(serviceMapRows(maps, false), rows);
   assert.deepEqual(serviceMapRows(maps, true), [rows[0], rows[4]]);

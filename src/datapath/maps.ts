@@ -21,9 +21,12 @@ import {
   lbBackendCodec,
   lbBackendKeyCodec,
   lbFrontendCodec,
+  lbMemberCodec,
+  lbMemberValueCodec,
   lbServiceCodec,
   lbSlotCodec,
   lbSlotValueCodec,
+  netnsCodec,
 } from './schema.gen.ts';
 
 /** A row of a desired-entries table; mapEntry() gives it its key in the table. */
@@ -54,7 +57,14 @@ export const mapKinds = {
     text: ({ service, slot }: { service: number; slot: number }) => `${service}/${slot}`,
   },
   lbBackends: { name: 'lb_backends', key: lbBackendKeyCodec, value: lbBackendCodec, text: ({ id }: { id: number }) => String(id) },
+  lbMembers: {
+    name: 'lb_members',
+    key: lbMemberCodec,
+    value: lbMemberValueCodec,
+    text: ({ service, backend }: { service: number; backend: number }) => `${service}/${backend}`,
+  },
   lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
+  sockExempt: { name: 'sock_exempt', key: netnsCodec, value: u32Codec, text: ({ cookie }: { cookie: bigint }) => String(cookie) },
 } as const;
 
 /** The row that makes a map entry, with its key in the table. */

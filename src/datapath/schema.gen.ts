@@ -4,6 +4,7 @@
 import { ipFromBytes, macFromBytes, type Ip, type Mac } from '../base/ip.ts';
 import {
   u32Codec,
+  id64Codec,
   ipCodec,
   macCodec,
   configPatches,
@@ -18,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '8fde52076ac3';
+export const schemaHash = '4e60bd8e8426';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -103,6 +104,12 @@ export const LbAddressFlag = { internal: 1 } as const;
 export type LbAddressFlag = (typeof LbAddressFlag)[keyof typeof LbAddressFlag];
 /** Names of the values, for display. */
 export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INTERNAL' };
+
+/** enum lb_member_state. */
+export const LbMemberState = { active: 1, draining: 2 } as const;
+export type LbMemberState = (typeof LbMemberState)[keyof typeof LbMemberState];
+/** Names of the values, for display. */
+export const lbMemberStateNames: { readonly [value: number]: string } = { 1: 'ACTIVE', 2: 'DRAINING' };
 
 /** struct conntrack_entry, 72 bytes. */
 export type ConntrackEntry = {
@@ -398,6 +405,24 @@ export const lbAddressCodec: Codec<LbAddress> = {
   },
 };
 
+/** struct lb_affinity, 8 bytes. */
+export type LbAffinity = { readonly backend: number; readonly lastUsed: number };
+export const lbAffinityCodec: Codec<LbAffinity> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    lbAffinityCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.backend, offset);
+    buffer.writeUInt32LE(row.lastUsed, offset + 4);
+  },
+  decode(buffer, offset = 0) {
+    return { backend: buffer.readUInt32LE(offset), lastUsed: buffer.readUInt32LE(offset + 4) };
+  },
+};
+
 /** struct lb_backend, 20 bytes. */
 export type LbBackend = { readonly address: Ip; readonly port: number; readonly protocol: number };
 export const lbBackendCodec: Codec<LbBackend> = {
@@ -435,6 +460,24 @@ export const lbBackendKeyCodec: Codec<LbBackendKey> = {
   },
 };
 
+/** struct lb_client, 20 bytes. */
+export type LbClient = { readonly address: Ip; readonly service: number };
+export const lbClientCodec: Codec<LbClient> = {
+  size: 20,
+  encode(row) {
+    const buffer = Buffer.alloc(20);
+    lbClientCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeIp(row.address, buffer, offset);
+    buffer.writeUInt32LE(row.service, offset + 16);
+  },
+  decode(buffer, offset = 0) {
+    return { address: ipFromBytes(buffer, offset), service: buffer.readUInt32LE(offset + 16) };
+  },
+};
+
 /** struct lb_frontend, 20 bytes. */
 export type LbFrontend = { readonly address: Ip; readonly port: number; readonly protocol: number };
 export const lbFrontendCodec: Codec<LbFrontend> = {
@@ -455,21 +498,57 @@ export const lbFrontendCodec: Codec<LbFrontend> = {
   },
 };
 
-/** struct lb_service, 8 bytes. */
-export type LbService = { readonly id: number; readonly backends: number };
-export const lbServiceCodec: Codec<LbService> = {
+/** struct lb_member, 8 bytes. */
+export type LbMember = { readonly service: number; readonly backend: number };
+export const lbMemberCodec: Codec<LbMember> = {
   size: 8,
   encode(row) {
     const buffer = Buffer.alloc(8);
+    lbMemberCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.service, offset);
+    buffer.writeUInt32LE(row.backend, offset + 4);
+  },
+  decode(buffer, offset = 0) {
+    return { service: buffer.readUInt32LE(offset), backend: buffer.readUInt32LE(offset + 4) };
+  },
+};
+
+/** struct lb_member_value, 4 bytes. */
+export type LbMemberValue = { readonly state: number };
+export const lbMemberValueCodec: Codec<LbMemberValue> = {
+  size: 4,
+  encode(row) {
+    const buffer = Buffer.alloc(4);
+    lbMemberValueCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.state, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { state: buffer.readUInt32LE(offset) };
+  },
+};
+
+/** struct lb_service, 12 bytes. */
+export type LbService = { readonly id: number; readonly backends: number; readonly affinity: number };
+export const lbServiceCodec: Codec<LbService> = {
+  size: 12,
+  encode(row) {
+    const buffer = Buffer.alloc(12);
     lbServiceCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
   encodeInto(row, buffer, offset) {
     buffer.writeUInt32LE(row.id, offset);
     buffer.writeUInt32LE(row.backends, offset + 4);
+    buffer.writeUInt32LE(row.affinity, offset + 8);
   },
   decode(buffer, offset = 0) {
-    return { id: buffer.readUInt32LE(offset), backends: buffer.readUInt32LE(offset + 4) };
+    return { id: buffer.readUInt32LE(offset), backends: buffer.readUInt32LE(offset + 4), affinity: buffer.readUInt32LE(offset + 8) };
   },
 };
 
@@ -508,8 +587,25 @@ export const lbSlotValueCodec: Codec<LbSlotValue> = {
   },
 };
 
+/** struct netns, 8 bytes. */
+export type Netns = { readonly cookie: bigint };
+export const netnsCodec: Codec<Netns> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    netnsCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeBigUInt64LE(row.cookie, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { cookie: buffer.readBigUInt64LE(offset) };
+  },
+};
+
 /** struct sock_reverse, 20 bytes. */
-export type SockReverse = { readonly address: Ip; readonly port: number };
+export type SockReverse = { readonly address: Ip; readonly port: number; readonly protocol: number };
 export const sockReverseCodec: Codec<SockReverse> = {
   size: 20,
   encode(row) {
@@ -520,10 +616,11 @@ export const sockReverseCodec: Codec<SockReverse> = {
   encodeInto(row, buffer, offset) {
     writeIp(row.address, buffer, offset);
     buffer.writeUInt16BE(row.port, offset + 16);
-    buffer.fill(0, offset + 18, offset + 20);
+    buffer.writeUInt8(row.protocol, offset + 18);
+    buffer.fill(0, offset + 19, offset + 20);
   },
   decode(buffer, offset = 0) {
-    return { address: ipFromBytes(buffer, offset), port: buffer.readUInt16BE(offset + 16) };
+    return { address: ipFromBytes(buffer, offset), port: buffer.readUInt16BE(offset + 16), protocol: buffer.readUInt8(offset + 18) };
   },
 };
 
@@ -637,6 +734,17 @@ export const maps = {
     key: ipCodec,
     value: lbAddressCodec,
   },
+  lbAffinities: {
+    name: 'lb_affinities',
+    type: 'lru_hash',
+    keySize: 20,
+    valueSize: 8,
+    maxEntries: 16384,
+    flags: 0,
+    hash: 'ee8a3ec4c3ad',
+    key: lbClientCodec,
+    value: lbAffinityCodec,
+  },
   lbBackends: {
     name: 'lb_backends',
     type: 'hash',
@@ -648,14 +756,25 @@ export const maps = {
     key: lbBackendKeyCodec,
     value: lbBackendCodec,
   },
+  lbMembers: {
+    name: 'lb_members',
+    type: 'hash',
+    keySize: 8,
+    valueSize: 4,
+    maxEntries: 262144,
+    flags: 1,
+    hash: '6a7afa805e8e',
+    key: lbMemberCodec,
+    value: lbMemberValueCodec,
+  },
   lbServices: {
     name: 'lb_services',
     type: 'hash',
     keySize: 20,
-    valueSize: 8,
+    valueSize: 12,
     maxEntries: 131072,
     flags: 1,
-    hash: '0fe74294dc02',
+    hash: '30355eb452dc',
     key: lbFrontendCodec,
     value: lbServiceCodec,
   },
@@ -670,6 +789,17 @@ export const maps = {
     key: lbSlotCodec,
     value: lbSlotValueCodec,
   },
+  sockExempt: {
+    name: 'sock_exempt',
+    type: 'hash',
+    keySize: 8,
+    valueSize: 4,
+    maxEntries: 4096,
+    flags: 1,
+    hash: '83ef77c15516',
+    key: netnsCodec,
+    value: u32Codec,
+  },
   sockReverse: {
     name: 'sock_reverse',
     type: 'lru_hash',
@@ -677,7 +807,7 @@ export const maps = {
     valueSize: 20,
     maxEntries: 32768,
     flags: 0,
-    hash: '8f25dfb97410',
+    hash: '1c2b9332a848',
     key: sockReverseKeyCodec,
     value: sockReverseCodec,
   },
@@ -689,6 +819,8 @@ export type ObjectName = 'host' | 'pod' | 'sock';
 export type Config = {
   /** MAC of the host side of every pod's veth pair */
   readonly gatewayMac: Mac;
+  /** cookie of the node's network namespace; 0: not known */
+  readonly hostNetnsCookie: bigint;
   /** 1: IPv4 packets of pods leave the cluster with the node's address */
   readonly masqueradeIpv4: number;
   /** 1: IPv6 packets of pods leave the cluster with the node's address */
@@ -699,6 +831,8 @@ export type Config = {
   readonly natPortLast: number;
   /** 1: a service without backends refuses; 0: its packets are dropped */
   readonly noBackendReject: number;
+  /** 1: only the node's own sockets are translated; what pods send is, packet by packet */
+  readonly socketLbHostOnly: number;
   /** seconds after which an idle flow that is not TCP is forgotten */
   readonly timeoutAny: number;
   /** seconds after which an idle TCP connection is forgotten */
@@ -709,11 +843,13 @@ export type Config = {
 /** What the objects carry when nothing is set. */
 export const configDefaults: Config = {
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
+  hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
   masqueradeIpv4: u32Codec.decode(Buffer.from('01000000', 'hex')),
   masqueradeIpv6: u32Codec.decode(Buffer.from('01000000', 'hex')),
   natPortFirst: u32Codec.decode(Buffer.from('00800000', 'hex')),
   natPortLast: u32Codec.decode(Buffer.from('ffff0000', 'hex')),
   noBackendReject: u32Codec.decode(Buffer.from('01000000', 'hex')),
+  socketLbHostOnly: u32Codec.decode(Buffer.from('00000000', 'hex')),
   timeoutAny: u32Codec.decode(Buffer.from('3c000000', 'hex')),
   timeoutTcp: u32Codec.decode(Buffer.from('401f0000', 'hex')),
   timeoutTcpClosing: u32Codec.decode(Buffer.from('0a000000', 'hex')),
@@ -723,55 +859,67 @@ export const configVariables = {
     name: 'gateway_mac',
     description: "MAC of the host side of every pod's veth pair",
     codec: macCodec,
-    places: { host: { section: '.rodata', offset: 0 }, pod: { section: '.rodata', offset: 0 } },
+    places: { host: { section: '.rodata', offset: 0 }, pod: { section: '.rodata', offset: 0 }, sock: { section: '.rodata', offset: 0 } },
+  },
+  hostNetnsCookie: {
+    name: 'host_netns_cookie',
+    description: "cookie of the node's network namespace; 0: not known",
+    codec: id64Codec,
+    places: { host: { section: '.rodata', offset: 48 }, pod: { section: '.rodata', offset: 48 }, sock: { section: '.rodata', offset: 48 } },
   },
   masqueradeIpv4: {
     name: 'masquerade_ipv4',
     description: "1: IPv4 packets of pods leave the cluster with the node's address",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 8 }, pod: { section: '.rodata', offset: 8 } },
+    places: { host: { section: '.rodata', offset: 8 }, pod: { section: '.rodata', offset: 8 }, sock: { section: '.rodata', offset: 8 } },
   },
   masqueradeIpv6: {
     name: 'masquerade_ipv6',
     description: "1: IPv6 packets of pods leave the cluster with the node's address",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 12 }, pod: { section: '.rodata', offset: 12 } },
+    places: { host: { section: '.rodata', offset: 12 }, pod: { section: '.rodata', offset: 12 }, sock: { section: '.rodata', offset: 12 } },
   },
   natPortFirst: {
     name: 'nat_port_first',
     description: "first source port that translations to the node's address use",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 16 }, pod: { section: '.rodata', offset: 16 } },
+    places: { host: { section: '.rodata', offset: 16 }, pod: { section: '.rodata', offset: 16 }, sock: { section: '.rodata', offset: 16 } },
   },
   natPortLast: {
     name: 'nat_port_last',
     description: "last source port that translations to the node's address use",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 20 }, pod: { section: '.rodata', offset: 20 } },
+    places: { host: { section: '.rodata', offset: 20 }, pod: { section: '.rodata', offset: 20 }, sock: { section: '.rodata', offset: 20 } },
   },
   noBackendReject: {
     name: 'no_backend_reject',
     description: '1: a service without backends refuses; 0: its packets are dropped',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 36 }, pod: { section: '.rodata', offset: 36 } },
+    places: { host: { section: '.rodata', offset: 36 }, pod: { section: '.rodata', offset: 36 }, sock: { section: '.rodata', offset: 36 } },
+  },
+  socketLbHostOnly: {
+    name: 'socket_lb_host_only',
+    description: "1: only the node's own sockets are translated; what pods send is, packet by packet",
+    codec: u32Codec,
+    places: { host: { section: '.rodata', offset: 40 }, pod: { section: '.rodata', offset: 40 }, sock: { section: '.rodata', offset: 40 } },
   },
   timeoutAny: {
     name: 'timeout_any',
     description: 'seconds after which an idle flow that is not TCP is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 32 }, pod: { section: '.rodata', offset: 32 } },
+    places: { host: { section: '.rodata', offset: 32 }, pod: { section: '.rodata', offset: 32 }, sock: { section: '.rodata', offset: 32 } },
   },
   timeoutTcp: {
     name: 'timeout_tcp',
     description: 'seconds after which an idle TCP connection is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 24 }, pod: { section: '.rodata', offset: 24 } },
+    places: { host: { section: '.rodata', offset: 24 }, pod: { section: '.rodata', offset: 24 }, sock: { section: '.rodata', offset: 24 } },
   },
   timeoutTcpClosing: {
     name: 'timeout_tcp_closing',
     description: 'seconds after which a closed TCP connection is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 28 }, pod: { section: '.rodata', offset: 28 } },
+    places: { host: { section: '.rodata', offset: 28 }, pod: { section: '.rodata', offset: 28 }, sock: { section: '.rodata', offset: 28 } },
   },
 } as const satisfies { readonly [name in keyof Config]: ConfigSchema<ObjectName> };
 /** The bytes that give `object` these values; what is not named keeps its default. Throws RangeError for a value that does not fit. */
@@ -782,21 +930,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '371d88a2dddd',
+    btfHash: '0160655a1e1e',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '371d88a2dddd',
+    btfHash: '0160655a1e1e',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'e85370ef0c84',
+    btfHash: '0160655a1e1e',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

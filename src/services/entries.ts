@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From frontends and backend sets to the entries of the four service maps. One entry in, one entry out: what a row becomes in the
+// From frontends and backend sets to the entries of the service maps. One entry in, one entry out: what a row becomes in the
 // kernel can be read here, and the reconciler needs to know nothing of it.
 
 import { assignSlots } from '../base/assign.ts';
@@ -9,8 +9,18 @@ import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import { Protocol } from '../datapath/protocols.ts';
-import { LbAddressFlag } from '../datapath/schema.gen.ts';
-import type { LbAddress, LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
+import { LbAddressFlag, LbMemberState } from '../datapath/schema.gen.ts';
+import type {
+  LbAddress,
+  LbBackend,
+  LbBackendKey,
+  LbFrontend,
+  LbMember,
+  LbMemberValue,
+  LbService,
+  LbSlot,
+  LbSlotValue,
+} from '../datapath/schema.gen.ts';
 import { frontendKey } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 
@@ -19,7 +29,7 @@ export type SlotRow = { readonly id: number; readonly backends: readonly number[
 
 /** All backends of one set, by their own address. */
 export function* backendsFor(set: BackendSet | undefined): Iterable<readonly [FrontendKey, Backend]> {
-  for (const { address, port, protocol } of set?.backends ?? [])
+  for (const { address, port, protocol } of [...(set?.backends ?? []), ...(set?.draining ?? [])])
     yield [frontendKey({ address, port, protocol }), { address, port, protocol }];
 }
 
@@ -53,6 +63,22 @@ export function* backendEntries(
   yield mapEntry(mapKinds.lbBackends, { id }, { address: backend.address, port: backend.port, protocol: Protocol[backend.protocol] });
 }
 
+/** Of a set whose clients or flows stay with a backend: see struct lb_member. */
+export function* memberEntries(key: SetKey, tables: SlotTables): Iterable<readonly [string, MapEntry<LbMember, LbMemberValue>]> {
+  const set = tables.sets.get(key);
+  const service = tables.setIds.get(key)?.id;
+  if (!set || service === undefined || (set.protocol === 'TCP' && set.affinity === 0)) return;
+  const states = [
+    [set.backends, LbMemberState.active],
+    [set.draining, LbMemberState.draining],
+  ] as const;
+  for (const [backends, state] of states)
+    for (const one of backends) {
+      const backend = tables.backendIds.get(frontendKey(one))?.id;
+      if (backend !== undefined) yield mapEntry(mapKinds.lbMembers, { service, backend }, { state });
+    }
+}
+
 export function* slotEntries(row: SlotRow | undefined): Iterable<readonly [string, MapEntry<LbSlot, LbSlotValue>]> {
   for (const [slot, backend] of (row?.backends ?? []).entries())
     yield mapEntry(mapKinds.lbSlots, { service: row?.id ?? 0, slot }, { backend });
@@ -64,8 +90,12 @@ export function* serviceEntries(
 ): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
   const row = frontend && slots.get(frontend.set);
   if (!row) return;
-  const { address, port, protocol } = frontend;
-  yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { id: row.id, backends: row.backends.length });
+  const { address, port, protocol, affinity } = frontend;
+  yield mapEntry(
+    mapKinds.lbServices,
+    { address, port, protocol: Protocol[protocol] },
+    { id: row.id, backends: row.backends.length, affinity },
+  );
 }
 
 export function* addressEntries(frontend: Frontend | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {

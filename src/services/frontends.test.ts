@@ -14,7 +14,7 @@ import { serviceTables } from './tables.ts';
 /** The tables behind sources that are fed by hand. */
 function cluster(before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] })) {
   const problems = problemBook();
-  const tables = serviceTables(before, problems);
+  const tables = serviceTables({ self: 'node1', before, problems });
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
   const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
@@ -109,6 +109,64 @@ describe('frontends and backends of a Service', () => {
       assert.equal(lbSlots.size, selected);
     });
   }
+
+  it('one that terminates and serves beside a ready one drains: it is known, and no slot leads to it', async () => {
+    const draining = { ready: false, serving: true, terminating: true };
+    const { lbBackends, lbSlots, sets } = await withCart(slice('a', 'cart', ['10.244.1.1']), slice('b', 'cart', ['10.244.1.2'], draining));
+    assert.equal(lbSlots.size, 1);
+    assert.equal(lbBackends.size, 2);
+    assert.deepEqual(
+      sets.get('shop/cart/http/TCP/IPv4')?.draining.map(({ address }) => address),
+      ['10.244.1.2'],
+    );
+  });
+
+  const local = service('cart', { ...cart.spec, internalTrafficPolicy: 'Local' });
+  const onNodes = (...nodeNames: readonly string[]): EndpointSlice => ({
+    ...slice('a', 'cart', []),
+    endpoints: nodeNames.map((nodeName, i) => ({ addresses: [`10.244.1.${i + 1}`], nodeName })),
+  });
+
+  it('internalTrafficPolicy: Local leads to the backends of this node, and to nobody where it has none', async () => {
+    const found = cluster();
+    found.put(local);
+    found.putSlice(onNodes('node2', 'node1', 'node3'));
+    await found.synced();
+    assert.deepEqual(
+      [...found.backends.entries()].map(([key]) => key),
+      ['10.244.1.2:8080/TCP'],
+    );
+    found.putSlice(onNodes('node2', 'node3'));
+    await found.settled();
+    assert.equal(found.lbServices.get('10.96.4.7:80/TCP')?.value.backends, 0);
+    found.put(cart);
+    await found.settled();
+    assert.equal(found.lbServices.get('10.96.4.7:80/TCP')?.value.backends, 2);
+  });
+
+  const sticky = (timeoutSeconds?: number): Service =>
+    service('cart', {
+      ...cart.spec,
+      sessionAffinity: 'ClientIP',
+      ...(timeoutSeconds !== undefined && { sessionAffinityConfig: { clientIP: { timeoutSeconds } } }),
+    });
+  const affinities: readonly { name: string; service: Service; seconds: number; problems: number }[] = [
+    { name: 'none is 0', service: cart, seconds: 0, problems: 0 },
+    { name: 'ClientIP without a time is three hours', service: sticky(), seconds: 10_800, problems: 0 },
+    { name: 'ClientIP with a time', service: sticky(60), seconds: 60, problems: 0 },
+    { name: 'a day at most', service: sticky(86_401), seconds: 10_800, problems: 1 },
+    { name: 'a second at least', service: sticky(0), seconds: 10_800, problems: 1 },
+  ];
+  for (const { name, service: one, seconds, problems } of affinities)
+    it(`session affinity: ${name}`, async () => {
+      const found = cluster();
+      found.put(one);
+      found.putSlice(slice('a', 'cart', ['10.244.1.5']));
+      await found.synced();
+      assert.equal(found.lbServices.get('10.96.4.7:80/TCP')?.value.affinity, seconds);
+      assert.equal(found.lbMembers.size, seconds === 0 ? 0 : 1);
+      assert.equal(found.problems.size, problems);
+    });
 
   it('a port finds its target by name and protocol', async () => {
     const found = cluster();

@@ -13,6 +13,10 @@ export type ServiceRow = {
   readonly name: string;
   readonly clusterIps: readonly Ip[];
   readonly ports: readonly PortRow[];
+  /** Seconds for which a client keeps its backend; 0: it does not. */
+  readonly affinity: number;
+  /** Clients inside the cluster get backends of their own node only. */
+  readonly internalLocal: boolean;
 };
 
 export type PortRow = { readonly name: string; readonly protocol: Protocol; readonly port: number };
@@ -55,7 +59,22 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
       yield badField(`Service ${name}`, 'spec.ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
     else ports.push(row);
   }
-  if (clusterIps.length > 0) yield [name, { name, clusterIps, ports }];
+  if (clusterIps.length === 0) return;
+  const affinity = affinityOf(service);
+  if (affinity === undefined)
+    yield badField(`Service ${name}`, 'spec.sessionAffinityConfig', JSON.stringify(spec.sessionAffinityConfig), AFFINITY);
+  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal: spec.internalTrafficPolicy === 'Local' }];
+}
+
+const USUAL_AFFINITY = 10_800;
+const LONGEST_AFFINITY = 86_400;
+const AFFINITY = `clientIP.timeoutSeconds from 1 to ${LONGEST_AFFINITY} (${USUAL_AFFINITY} is in effect)`;
+
+/** Seconds; undefined where the API would not have taken what is there. */
+function affinityOf({ spec = {} }: Service): number | undefined {
+  if (spec.sessionAffinity !== 'ClientIP') return 0;
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? USUAL_AFFINITY;
+  return Number.isInteger(seconds) && seconds >= 1 && seconds <= LONGEST_AFFINITY ? seconds : undefined;
 }
 
 /** The row of an EndpointSlice, under its own 'namespace/name'; nothing but a Problem where it cannot belong to a Service or cannot be routed to. */

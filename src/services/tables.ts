@@ -4,6 +4,7 @@
 //   services ┐                ┌─ frontends ──────────────────────┬─▶ lb_services
 //   slices   ┴────────────────┤                                  ├─▶ lb_addresses
 //                             └─ sets ──┬─ slots ────────────────┴─▶ lb_slots
+//                                       ├──────────────────────────▶ lb_members
 //                                       └─ backends ───────────────▶ lb_backends
 //
 // Numbers (sets, backends) and slots are durable in the kernel's maps: `before` was read from there, at start.
@@ -18,9 +19,19 @@ import { sameRow } from '../base/same.ts';
 import { table } from '../base/table.ts';
 import type { Table } from '../base/table.ts';
 import type { MapEntry } from '../datapath/maps.ts';
-import type { LbAddress, LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
+import type {
+  LbAddress,
+  LbBackend,
+  LbBackendKey,
+  LbFrontend,
+  LbMember,
+  LbMemberValue,
+  LbService,
+  LbSlot,
+  LbSlotValue,
+} from '../datapath/schema.gen.ts';
 import type { ServicesBefore } from './before.ts';
-import { addressEntries, backendEntries, backendsFor, serviceEntries, slotEntries, slotsFor } from './entries.ts';
+import { addressEntries, backendEntries, backendsFor, memberEntries, serviceEntries, slotEntries, slotsFor } from './entries.ts';
 import type { SlotRow } from './entries.ts';
 import { backendSetsFor, frontendConflict, frontendsFor } from './frontends.ts';
 import type { Backend, BackendSet, Frontend } from './frontends.ts';
@@ -37,6 +48,7 @@ export type ServiceTables = {
   readonly lbServices: Table<string, MapEntry<LbFrontend, LbService>>;
   readonly lbSlots: Table<string, MapEntry<LbSlot, LbSlotValue>>;
   readonly lbBackends: Table<string, MapEntry<LbBackendKey, LbBackend>>;
+  readonly lbMembers: Table<string, MapEntry<LbMember, LbMemberValue>>;
   readonly lbAddresses: Table<string, MapEntry<Ip, LbAddress>>;
   readonly derivations: readonly Derivation[];
 };
@@ -44,7 +56,14 @@ export type ServiceTables = {
 const LAST_ID = 0xffff_ffff;
 const same = { same: sameRow };
 
-export function serviceTables(before: ServicesBefore, problems: ProblemBook): ServiceTables {
+export type ServiceOptions = {
+  /** Name of this node. */
+  readonly self: string;
+  readonly before: ServicesBefore;
+  readonly problems: ProblemBook;
+};
+
+export function serviceTables({ self, before, problems }: ServiceOptions): ServiceTables {
   const services = table<string, ServiceRow>('services', same);
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
   const frontends = table<string, Frontend>('frontends', same);
@@ -56,6 +75,7 @@ export function serviceTables(before: ServicesBefore, problems: ProblemBook): Se
   const lbServices = table<string, MapEntry<LbFrontend, LbService>>('lb_services', same);
   const lbSlots = table<string, MapEntry<LbSlot, LbSlotValue>>('lb_slots', same);
   const lbBackends = table<string, MapEntry<LbBackendKey, LbBackend>>('lb_backends', same);
+  const lbMembers = table<string, MapEntry<LbMember, LbMemberValue>>('lb_members', same);
   const lbAddresses = table<string, MapEntry<Ip, LbAddress>>('lb_addresses', same);
   const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
     [slice?.service, last?.service].filter((name) => name !== undefined);
@@ -78,7 +98,7 @@ export function serviceTables(before: ServicesBefore, problems: ProblemBook): Se
       whole: true,
       inputs: [from(services), from(slices, owner)],
       out: sets.writer('backend sets'),
-      compute: (name) => backendSetsFor(services.get(name), slices),
+      compute: (name) => backendSetsFor(services.get(name), slices, self),
     }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
     number({
@@ -109,6 +129,12 @@ export function serviceTables(before: ServicesBefore, problems: ProblemBook): Se
       out: lbBackends.writer('lb_backends'),
       compute: (key) => backendEntries(key, backends, backendIds),
     }),
+    derive({
+      name: 'lb_members',
+      inputs: [from(sets), from(setIds)],
+      out: lbMembers.writer('lb_members'),
+      compute: (key) => memberEntries(key, { sets, setIds, backendIds }),
+    }),
     derive({ name: 'lb_slots', inputs: [from(slots)], out: lbSlots.writer('lb_slots'), compute: (key) => slotEntries(slots.get(key)) }),
     derive({
       name: 'lb_services',
@@ -123,5 +149,19 @@ export function serviceTables(before: ServicesBefore, problems: ProblemBook): Se
       compute: (key) => addressEntries(frontends.get(key)),
     }),
   ];
-  return { services, slices, frontends, sets, slots, backends, backendIds, lbServices, lbSlots, lbBackends, lbAddresses, derivations };
+  return {
+    services,
+    slices,
+    frontends,
+    sets,
+    slots,
+    backends,
+    backendIds,
+    lbServices,
+    lbSlots,
+    lbBackends,
+    lbMembers,
+    lbAddresses,
+    derivations,
+  };
 }

@@ -33,9 +33,9 @@ export function atService(walk: Walk, hook: Place, packet: Moving): Served {
     say(walk, hook, `lb_services ${key}`, [undefined, 'not the port of a service']);
     return atAddress(walk, hook, packet);
   }
-  const { id, backends } = service.entry;
+  const { id, backends, affinity } = service.entry;
   const count = `${backends} backend${backends === 1 ? '' : 's'}`;
-  say(walk, hook, `lb_services ${key}`, [`service ${service.name}, id ${id}, ${count}`, choiceText(backends)]);
+  say(walk, hook, `lb_services ${key}`, [`service ${service.name}, id ${id}, ${count}`, choiceText(backends, affinity)]);
   walk.backends = Math.max(1, backends);
   const chosen = look.backendOf(service.entry, walk.choice, tables);
   if (!chosen) {
@@ -49,9 +49,11 @@ export function atService(walk: Walk, hook: Place, packet: Moving): Served {
   return { kind: 'backend', packet: { ...packet, destination: address, destinationPort: port } };
 }
 
-function choiceText(backends: number): string {
+function choiceText(backends: number, affinity: number): string {
   if (backends === 0) return 'refuses: no backend';
-  return backends === 1 ? 'takes its only backend' : `takes one of ${backends} at random`;
+  if (backends === 1) return 'takes its only backend';
+  if (affinity === 0) return `takes one of ${backends} at random`;
+  return `takes the one that the client has had for less than ${affinity} s, else one of ${backends} at random`;
 }
 
 function atAddress(walk: Walk, hook: Place, { destination }: Moving): Served {

@@ -67,7 +67,7 @@ export function node1({
     for (const name of ['sock_connect4', 'sock_connect6'])
       nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
   nodes.hooks.complete();
-  const services = serviceTables({ setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problems);
+  const services = serviceTables({ self: 'node1', before: { setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problems });
   const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
   fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
   fill(

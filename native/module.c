@@ -87,6 +87,7 @@ static const struct {
     {"socketSend", socket_send},
     {"socketReceive", socket_receive},
     {"socketWait", socket_wait},
+    {"socketNetnsCookie", socket_netns_cookie},
     {"pollStart", poll_start},
     {"netnsCreate", netns_create},
     {"netnsDelete", netns_delete},

@@ -14,6 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71 /* asm-generic/socket.h of Linux 5.14 */
+#endif
+
 struct opening {
 	int protocol;
 	int fd;
@@ -175,4 +179,18 @@ napi_value socket_wait(napi_env env, napi_callback_info info)
 	if (ready < 0)
 		return throw_errno(env, errno, "poll", handle->name);
 	return bool_value(env, ready > 0);
+}
+
+napi_value socket_netns_cookie(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	napi_value argv[1];
+	uint64_t cookie;
+	socklen_t length = sizeof(cookie);
+
+	if (!get_arguments(env, info, 1, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle))
+		return NULL;
+	if (getsockopt(handle->fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length))
+		return throw_errno(env, errno, "getsockopt(SO_NETNS_COOKIE)", handle->name);
+	return bigint_value(env, cookie);
 }

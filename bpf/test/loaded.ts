@@ -71,6 +71,7 @@ export const endpoints: readonly EndpointRow[] = (['podA', 'podB'] as const).map
   containerId: name,
   interfaceName: 'eth0',
   netns: '',
+  netnsCookie: '',
   namespace: 'shop',
   pod: name,
   uid: name,

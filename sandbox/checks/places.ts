@@ -22,6 +22,8 @@ export type Places = {
   readonly client: Place;
   /** Another one whose processes are not. */
   readonly bypass: Place;
+  /** One that they see, and leave alone as its annotation says. */
+  readonly exempt: Place;
   /** The server on a node. */
   echoOn(node: string): Place;
   node(name: string): Place;
@@ -46,6 +48,7 @@ export function placesOf(cluster: Cluster): Places {
   return {
     client: podNamed('client'),
     bypass: podNamed('bypass'),
+    exempt: podNamed('exempt'),
     echoOn: (node) =>
       podPlace(
         cluster,

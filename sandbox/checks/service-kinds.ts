@@ -3,6 +3,8 @@
 import { CheckFailed, expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
 import { INTERNET } from '../layout.ts';
+import { pause, until } from '../until.ts';
+import { NAMESPACE } from './places.ts';
 import type { Place, Places } from './places.ts';
 import { httpGet, tcpRefusal, udpRefusal, udpWho, unreachable, url } from './traffic.ts';
 
@@ -57,6 +59,46 @@ async function addressesOf(from: Place, name: string): Promise<string> {
   return [...new Set(ran.stdout.split('\n').map((line) => line.split(' ')[0] ?? ''))].filter(Boolean).toSorted().join();
 }
 
+// $1 address, $2 port: a connected socket asks once, says so, and waits for a second answer, which nobody gives.
+const WAITING =
+  'exec 3<>"/dev/udp/$1/$2" && printf who >&3 && dd bs=512 count=1 status=none <&3 && echo && timeout 3 dd bs=512 count=1 status=none <&3';
+
+/** Moves the label that the service `moving` looks for from one pod to another, and tells what sockets hear that were connected before. */
+async function hearsOfTheEnd({ cluster: { store }, places, signal }: CheckContext, family: Ipv): Promise<undefined> {
+  const [before, after] = [places.echoOn('node2'), places.echoOn('node3')];
+  const label = (name: string, moving?: 'here') =>
+    store.patch('pods', { namespace: NAMESPACE, name }, { metadata: { labels: { moving: moving ?? null } } }); // null: a merge patch takes the label away
+  const address = ofFamily(places.serviceIps('moving'), family);
+  const answers = (from: Place) =>
+    udpWho(from, address, 80).then(
+      ({ pod }) => pod,
+      () => 'nobody',
+    );
+  const answered = (wanted: string) => until(`${wanted} to serve`, 5_000, async () => (await answers(places.client)) === wanted, signal);
+  label(before.name, 'here');
+  try {
+    await answered(before.name);
+    const wait = (from: Place, to: string, port: number) => from.run(['bash', '-c', WAITING, 'udp', to, `${port}`], 8_000);
+    const waits = [wait(places.client, address, 80), wait(places.node('node1'), address, 80)];
+    const direct = wait(places.client, ofFamily(before.ips, family), 8080);
+    await pause(500, signal);
+    label(after.name, 'here');
+    label(before.name);
+    for (const ran of await Promise.all(waits)) {
+      expect(ran.stdout.startsWith(before.name), `${ran.stdout.trim() || 'nobody'} answered at first, wanted ${before.name}`);
+      expect(
+        /abort/i.test(ran.stderr),
+        `the socket heard '${ran.stderr.trim() || `nothing, exit code ${ran.code}`}' when its backend went`,
+      );
+    }
+    expect((await direct).code === 124, `a socket to the pod itself ended, too: ${(await direct).stderr.trim()}`);
+    await answered(after.name);
+  } finally {
+    for (const { name } of [before, after]) label(name);
+  }
+  return undefined;
+}
+
 export const serviceKindChecks: readonly Check[] = [
   ...byFamily('A client keeps its backend where the Service has session affinity', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('sticky'), family);
@@ -89,6 +131,7 @@ export const serviceKindChecks: readonly Check[] = [
     await tcpRefusal(places.client, ofFamily(places.serviceIps('unready'), family), 80);
     return undefined;
   }),
+  ...byFamily('A connected UDP socket hears that its backend is gone', hearsOfTheEnd),
   {
     name: 'A headless Service is its pods, an ExternalName another name; neither has a frontend',
     needs: 'agent',

@@ -18,6 +18,7 @@ import { CniCode, failed } from '../endpoints/cni-reply.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { addressFor } from '../ipam/addresses.ts';
 import { netnsInode } from '../kernel/netns.ts';
+import { NetlinkSocket } from '../kernel/socket.ts';
 
 export type CniOptions = {
   readonly endpoints: Writer<string, EndpointRow>;
@@ -93,6 +94,7 @@ function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions
     containerId,
     interfaceName: ifName,
     netns,
+    netnsCookie: netnsCookie(netns),
     namespace,
     pod,
     uid: uid ?? '',
@@ -120,6 +122,12 @@ function netnsTrouble(path: string): string | undefined {
   } catch (error) {
     return messageOf(error);
   }
+}
+
+/** In decimal. */
+export function netnsCookie(netns: string): string {
+  using socket = NetlinkSocket.open({ netns });
+  return String(socket.netnsCookie);
 }
 
 /** Why the endpoint does not work yet, or undefined when it does. */

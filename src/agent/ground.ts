@@ -49,19 +49,21 @@ export async function groundOf(args: readonly string[], end: AsyncDisposableStac
   const access = await kubeAccess({ ...(kubeconfig !== undefined && { kubeconfig }), ...(server && { server }) });
   const client = end.adopt(kubeClient({ access }), (one) => one.close());
   const pins = join(config.bpfRoot, 'stentor');
-  const objects = { objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config) };
-  const datapath = end.use(await loadDatapath(objects));
   const netlink = end.use(NetlinkSocket.open());
+  const objects = { objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config, netlink) };
+  const datapath = end.use(await loadDatapath(objects));
   const problems = problemBook();
   problems.report('values', warnings);
   if (planned.length > 0) log.info('Values without effect in this version', { values: planned });
   return { options, config, self, log, problems, client, datapath, netlink, links: join(pins, 'links'), signal };
 }
 
-function knobs(config: Config): Partial<Knobs> {
+function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {
   return {
     masqueradeIpv4: Number(config.masquerade.ipv4),
     masqueradeIpv6: Number(config.masquerade.ipv6),
+    socketLbHostOnly: Number(config.socketLbHostOnly),
+    hostNetnsCookie: netnsCookie,
     noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
   };
 }

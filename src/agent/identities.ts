@@ -6,7 +6,10 @@ import { asyncReconciler } from '../base/reconcile-async.ts';
 import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem, ProblemBook } from '../base/problem.ts';
+import type { Writer } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { exemptPodRows } from '../endpoints/sockets.ts';
+import type { ExemptPod } from '../endpoints/sockets.ts';
 import { identityRows, namespaceRows, podRows, remotePodRows } from '../identities/facts.ts';
 import type { Wanted } from '../identities/allocation.ts';
 import { identityObject, nodeLabel, NODE_LABEL } from '../identities/objects.ts';
@@ -27,9 +30,11 @@ export type IdentitySourcesOptions = {
   readonly self: string;
   readonly problems: ProblemBook;
   readonly changed: () => void;
+  /** Hears of the same pods. */
+  readonly exemptPods: Writer<string, ExemptPod>;
 };
 
-export function identityKinds({ tables, client, self, problems, changed }: IdentitySourcesOptions): readonly Source[] {
+export function identityKinds({ tables, client, self, problems, changed, exemptPods }: IdentitySourcesOptions): readonly Source[] {
   const watch = { client, changed };
   const { pods, namespaces, identities, remotePods } = tables;
   return [
@@ -37,7 +42,7 @@ export function identityKinds({ tables, client, self, problems, changed }: Ident
       ...watch,
       resource: resources.pods,
       fieldSelector: `spec.nodeName=${self}`,
-      sinks: [sink(pods.writer('kubernetes'), podRows, problems)],
+      sinks: [sink(pods.writer('kubernetes'), podRows, problems), sink(exemptPods, exemptPodRows, problems)],
     }),
     kubeSource<Namespace>({
       ...watch,

@@ -102,6 +102,7 @@ export function traceAnswer(question: Question, { self, endpoints, services, nod
     nodes,
     remotePods: identities.remotePods,
     masquerade: config.masquerade,
+    socketLbHostOnly: config.socketLbHostOnly,
     noBackendReject: config.loadBalancer.noBackendResponse === 'reject',
   };
   const packet = packetFor(question, tables);

@@ -15,6 +15,7 @@ import { groundOf } from './ground.ts';
 import { unwatched } from './identities.ts';
 import { serve } from './servers.ts';
 import { agentSources } from './sources.ts';
+import { staleSockets } from './stale-sockets.ts';
 import { agentTables } from './tables.ts';
 import { agentTargets } from './targets.ts';
 
@@ -32,6 +33,11 @@ export async function main(args: readonly string[]): Promise<void> {
   end.defer(() => machine.close());
   const sources = agentSources(ground, tables, targets);
   targets.afterwards(() => ground.problems.report('identities', unwatched(sources.kinds)));
+  if (ground.config.kubeProxyReplacement) {
+    const { services, endpoints } = tables;
+    const map = ground.datapath.map('sock_reverse');
+    targets.afterwards(staleSockets({ ...ground, services, endpoints: endpoints.endpoints, map }));
+  }
   const ready = await serve({ ground, tables, targets, sources }, end);
 
   const { log, options } = ground;

@@ -64,6 +64,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
       [reconciler(sysctlTable(), sysctlTarget())],
       [files, podLinks, podFilters, entries],
       [routes],
+      [map(endpoints.sockExempt, mapKinds.sockExempt)],
       [map(nodes.ipcache, mapKinds.ipcache), map(nodes.deviceEntries, mapKinds.devices)],
       [
         map(services.lbBackends, mapKinds.lbBackends),

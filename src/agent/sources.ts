@@ -47,7 +47,8 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, los
     kubeSource<Service>({ client, changed, resource: resources.services, sinks: [serviceSink] }),
     kubeSource<EndpointSlice>({ client, changed, resource: resources.endpointSlices, sinks: [sliceSink] }),
   ];
-  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems }), endpoints };
+  const exemptPods = tables.endpoints.exemptPods.writer('kubernetes');
+  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems, exemptPods }), endpoints };
 }
 
 const socketHooks = {

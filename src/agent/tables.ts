@@ -18,6 +18,8 @@ import { servicesBefore } from '../services/before.ts';
 import type { ServicesBefore } from '../services/before.ts';
 import { serviceTables } from '../services/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
+import { KernelError } from '../kernel/errors.ts';
+import { netnsCookie } from './cni.ts';
 import { readEndpoints } from './endpoint-files.ts';
 import type { Ground } from './ground.ts';
 import { identitiesBefore } from './identities.ts';
@@ -57,7 +59,17 @@ function endpointsFound({ options, problems, netlink, datapath, log }: Ground): 
   const adopted = adoptedEndpoints({ links: podLinkTarget(netlink).list(), entries }, files.rows);
   const interfaces = adopted.map((row) => row.hostInterface);
   if (interfaces.length > 0) log.warn('Endpoints without a file go on as the kernel has them', { interfaces });
-  return [...files.rows, ...adopted];
+  return [...files.rows, ...adopted].map((row) => (row.netnsCookie === '' ? { ...row, netnsCookie: cookieOf(row) } : row));
+}
+
+/** Of a row from before it was kept; empty where the namespace is not known, or gone. */
+function cookieOf({ netns }: EndpointRow): string {
+  try {
+    return netns === '' ? '' : netnsCookie(netns);
+  } catch (error) {
+    if (error instanceof KernelError) return '';
+    throw error;
+  }
 }
 
 function before(datapath: Datapath): ServicesBefore {

@@ -19,6 +19,7 @@ function setup() {
     containerId: 'c',
     interfaceName: 'eth0',
     netns: '/x',
+    netnsCookie: '',
     namespace: 'shop',
     pod: 'cart',
     uid: '',

@@ -24,7 +24,7 @@ export function adoptedEndpoints({ links, entries }: InKernel, known: readonly E
   return Array.from(links).flatMap(([hostInterface, { index }]) => {
     const [first, ...more] = byLink.get(index) ?? [];
     if (names.has(hostInterface) || !first) return [];
-    const unknown = { containerId: '', interfaceName: '', netns: '', namespace: '', pod: '', uid: '', mtu: 0 };
+    const unknown = { containerId: '', interfaceName: '', netns: '', netnsCookie: '', namespace: '', pod: '', uid: '', mtu: 0 };
     const addresses = [first, ...more].map(({ key }) => key);
     return [{ ...unknown, hostInterface, id: first.value.id, interfaceIndex: index, addresses, mac: first.value.mac }];
   });

@@ -15,6 +15,7 @@ const row: EndpointRow = {
   containerId: 'c',
   interfaceName: 'eth0',
   netns: '/run/netns/x',
+  netnsCookie: '',
   namespace: 'shop',
   pod: 'cart',
   uid: 'u',

@@ -16,6 +16,8 @@ export type EndpointRow = {
   readonly interfaceName: string;
   /** Path of the pod's network namespace. */
   readonly netns: string;
+  /** Of the same, in decimal, as the kernel gave it; empty where it is not known. */
+  readonly netnsCookie: string;
   readonly namespace: string;
   readonly pod: string;
   readonly uid: string;
@@ -28,13 +30,13 @@ export type EndpointRow = {
 export const FIRST_ENDPOINT_ID = 1;
 export const LAST_ENDPOINT_ID = 65_535;
 
-const texts = ['hostInterface', 'containerId', 'interfaceName', 'netns', 'namespace', 'pod', 'uid'] as const;
+const texts = ['hostInterface', 'containerId', 'interfaceName', 'netns', 'netnsCookie', 'namespace', 'pod', 'uid'] as const;
 const numbers = ['id', 'interfaceIndex', 'mtu'] as const;
 
 /** The row in `value`, which was read from a file that may be damaged; else what is wrong with it. */
 export function endpointOf(value: unknown): EndpointRow | string {
   if (typeof value !== 'object' || value === null) return 'it is no object';
-  const fields = value as Record<string, unknown>; // an object, checked above
+  const fields: Record<string, unknown> = { netnsCookie: '', ...value }; // the files of older agents do not have it
   for (const name of texts) if (typeof fields[name] !== 'string') return `${name} is ${JSON.stringify(fields[name])}, wanted text`;
   for (const name of numbers)
     if (!Number.isInteger(fields[name])) return `${name} is ${JSON.stringify(fields[name])}, wanted a whole number`;
@@ -43,5 +45,6 @@ export function endpointOf(value: unknown): EndpointRow | string {
   const addresses = fields['addresses'];
   if (!Array.isArray(addresses) || addresses.some((address) => typeof address !== 'string' || parseIp(address) === undefined))
     return `addresses is ${JSON.stringify(addresses)}, wanted a list of IP addresses`;
-  return value as EndpointRow; // every field is checked above
+  if (!/^\d*$/.test(String(fields['netnsCookie']))) return `netnsCookie is ${JSON.stringify(fields['netnsCookie'])}, wanted digits`;
+  return fields as EndpointRow; // every field is checked above
 }

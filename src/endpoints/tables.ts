@@ -3,6 +3,7 @@
 //
 //   endpoints (CNI) ──┬─▶ pod_links    veth pairs, and the pods' side of them
 //                     ├─▶ pod_filters  pod_from and pod_to on each
+//   exempt_pods ──────┼─▶ sock_exempt  network namespaces whose sockets stay as they are
 //   identities ───────┴─▶ endpoints    the map by address
 
 import { derive, from } from '../base/derive.ts';
@@ -14,9 +15,11 @@ import type { Table } from '../base/table.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { PodFilter } from '../datapath/pod-filters.ts';
 import type { PodLink } from '../datapath/pod-links.ts';
-import type { Endpoint } from '../datapath/schema.gen.ts';
+import type { Endpoint, Netns } from '../datapath/schema.gen.ts';
 import { endpointEntries, podFiltersFor, podLinksFor } from './attachments.ts';
 import type { EndpointRow } from './endpoint.ts';
+import { exemptEntries } from './sockets.ts';
+import type { ExemptPod } from './sockets.ts';
 
 /** The identity of an endpoint that nobody has named; before its entry is written, somebody has. */
 const UNKNOWN = 0;
@@ -26,6 +29,8 @@ export type EndpointTables = {
   readonly podLinks: Table<string, PodLink>;
   readonly podFilters: Table<string, PodFilter>;
   readonly entries: Table<string, MapEntry<Ip, Endpoint>>;
+  readonly exemptPods: Table<string, ExemptPod>;
+  readonly sockExempt: Table<string, MapEntry<Netns, number>>;
   readonly derivations: readonly Derivation[];
 };
 
@@ -44,6 +49,9 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
   const podLinks = table<string, PodLink>('pod_links', { same: sameRow });
   const podFilters = table<string, PodFilter>('pod_filters', { same: sameRow });
   const entries = table<string, MapEntry<Ip, Endpoint>>('endpoint_entries', { same: sameRow });
+  const exemptPods = table<string, ExemptPod>('exempt_pods', { same: sameRow });
+  const sockExempt = table<string, MapEntry<Netns, number>>('sock_exempt', { same: sameRow });
+  const hostInterfacesOf = (pod: string) => Array.from(endpoints.by('pod', pod), ({ hostInterface }) => hostInterface);
   const derivations = [
     derive({
       name: 'pod_links',
@@ -63,8 +71,14 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
       out: entries.writer('endpoint_entries'),
       compute: (key: string) => endpointEntries(endpoints.get(key), identities.get(key)?.identity ?? UNKNOWN),
     }),
+    derive({
+      name: 'sock_exempt',
+      inputs: [from(endpoints), from(exemptPods, hostInterfacesOf)],
+      out: sockExempt.writer('sock_exempt'),
+      compute: (key: string) => exemptEntries(endpoints.get(key), exemptPods),
+    }),
   ];
-  return { endpoints, podLinks, podFilters, entries, derivations };
+  return { endpoints, podLinks, podFilters, entries, exemptPods, sockExempt, derivations };
 }
 
 /** An input that nobody waits for: a pod ends whether or not the API has told who it was. */

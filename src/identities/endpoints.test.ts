@@ -20,6 +20,7 @@ const endpoint: EndpointRow = {
   containerId: 'c',
   interfaceName: 'eth0',
   netns: '',
+  netnsCookie: '',
   namespace: 'shop',
   pod: 'cart',
   uid: '',

@@ -85,6 +85,7 @@ export function endpointRow(hostInterface: string, pod: string): EndpointRow {
     containerId: hostInterface,
     interfaceName: 'eth0',
     netns: '',
+    netnsCookie: '',
     namespace: 'shop',
     pod,
     uid: pod,

@@ -199,6 +199,7 @@ export type Addon = {
   socketReceive(socket: SocketHandle, into: Uint8Array): number;
   /** Waits on the JS thread until readable; false when the time is over. */
   socketWait(socket: SocketHandle, timeoutMs: number): boolean;
+  socketNetnsCookie(socket: SocketHandle): bigint;
 
   /** Calls back on the event loop while the descriptor is readable. A throw in the callback is an uncaught exception. */
   pollStart(handle: SocketHandle | RingHandle, onReadable: () => void): PollHandle;

@@ -31,6 +31,15 @@ describe('a netlink socket', { skip: netnsMissing }, () => {
     assert.equal(links[0]?.body.readInt32LE(4), 1);
   });
 
+  it('knows the cookie of its namespace', () => {
+    using netns = temporaryNetns();
+    const [here, again, there] = [NetlinkSocket.open(), NetlinkSocket.open(), NetlinkSocket.open({ netns: netns.path })];
+    using _all = { [Symbol.dispose]: () => [here, again, there].forEach((socket) => socket[Symbol.dispose]()) };
+    assert.ok(here.netnsCookie > 0n);
+    assert.equal(again.netnsCookie, here.netnsCookie);
+    assert.notEqual(there.netnsCookie, here.netnsCookie);
+  });
+
   it('answers an acknowledged request with nothing and a get with one message', () => {
     using netns = temporaryNetns();
     using socket = NetlinkSocket.open({ netns: netns.path });

@@ -105,6 +105,11 @@ export class NetlinkSocket {
     };
   }
 
+  /** Of the network namespace that it was opened in: what bpf_get_netns_cookie() says there. Never 0, and never that of another one until the next boot. */
+  get netnsCookie(): bigint {
+    return native().socketNetnsCookie(this.#handle);
+  }
+
   [Symbol.dispose](): void {
     for (const poll of this.#polls) native().close(poll);
     this.#polls.clear();

@@ -18,7 +18,7 @@ import type { Moving } from './packet.ts';
 export type TraceTables = {
   /** Name of this node. */
   readonly self: string;
-  readonly endpoints: Pick<EndpointTables, 'endpoints'>;
+  readonly endpoints: Pick<EndpointTables, 'endpoints' | 'exemptPods'>;
   readonly services: Pick<ServiceTables, 'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbBackends' | 'lbAddresses'>;
   readonly nodes: Pick<NodeTables, 'nodes' | 'interfaces' | 'routes' | 'ipcache' | 'deviceEntries' | 'attachments'>;
   /** Pods of other nodes by 'namespace/name', for their names. */
@@ -26,6 +26,8 @@ export type TraceTables = {
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** What a service without backends does: refuse, or drop. */
   readonly noBackendReject: boolean;
+  /** Only the node's own sockets are translated. */
+  readonly socketLbHostOnly: boolean;
 };
 
 const NONE = ip('::');
@@ -36,6 +38,11 @@ export function endpointAt(address: Ip, { endpoints }: TraceTables): EndpointRow
 
 export function podName({ namespace, pod }: EndpointRow): string {
   return `${namespace}/${pod}`;
+}
+
+/** Why the sockets of a pod stay as they are; bpf/sock.bpf.c is_exempt(). */
+export function exemption(pod: EndpointRow, { endpoints, socketLbHostOnly }: TraceTables): string | undefined {
+  return socketLbHostOnly ? 'socketLB.hostNamespaceOnly' : endpoints.exemptPods.get(podName(pod))?.because;
 }
 
 export type ServiceFound = { readonly key: string; readonly name: string; readonly entry: LbService };

@@ -2,15 +2,24 @@
 // From a service address to a backend, at the socket and packet by packet.
 
 import { familyOf } from '../base/ip.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
 import * as look from './lookups.ts';
 import type { Moving, Place } from './packet.ts';
 import { end, say } from './walk.ts';
 import type { End, Walk } from './walk.ts';
 
-/** bpf/sock.bpf.c translate(), of connect(): the packet with the backend as its destination, or the end. */
-export function atSocket(walk: Walk, packet: Moving): Moving | End {
+/**
+ * bpf/sock.bpf.c translate(), of connect(): the packet with the backend as its destination, or the end. `pod`: whose socket it is; undefined:
+ * the node's own.
+ */
+export function atSocket(walk: Walk, packet: Moving, pod: EndpointRow | undefined): Moving | End {
   const hook = familyOf(packet.destination) === 4 ? 'sock_connect4' : 'sock_connect6';
   if (packet.protocol === 'icmp' || !walk.tables.nodes.attachments.has(hook)) return packet;
+  const exempt = pod && look.exemption(pod, walk.tables);
+  if (exempt !== undefined) {
+    say(walk, hook, `sock_exempt ${pod?.netnsCookie}`, [`exempt: ${exempt}`, 'leaves the socket as it is, and the service to the packet']);
+    return packet;
+  }
   const served = atService(walk, hook, packet);
   if (served.kind === 'backend') return served.packet;
   if (served.kind === 'none') return packet;

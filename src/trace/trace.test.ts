@@ -235,3 +235,19 @@ test('a source port stays in the range that translations use, and is drawn anew 
   const portOf = (source: string) => traced(`tcp ${source} 203.0.113.80:80`).out.sourcePort;
   assert.deepEqual([portOf('10.244.1.5:41000'), portOf('10.244.1.5:1000')], [41000, undefined]);
 });
+
+test('a pod whose sockets stay as they are is served packet by packet, and the trace says why', () => {
+  const cases: readonly (readonly [TraceTables, RegExp])[] = [
+    [node1({ exempt: ['shop/podA'] }), /the test says so/],
+    [node1({ socketLbHostOnly: true }), /socketLB\.hostNamespaceOnly/],
+  ];
+  for (const [of, why] of cases) {
+    const trace = traced('tcp shop/podA shop/cart:80', of);
+    assert.match(trace.steps[0]?.found ?? '', why);
+    assert.equal(trace.steps.find(({ lookedUp }) => lookedUp.startsWith('lb_services'))?.hook, 'pod_from');
+    assert.equal(trace.verdict.kind, 'delivered');
+    const host = traced('tcp host shop/cart:80', of);
+    assert.equal(host.steps[0]?.hook, 'sock_connect4', "the node's own sockets are not concerned");
+    assert.match(host.steps[0]?.lookedUp ?? '', /^lb_services/);
+  }
+});

@@ -54,7 +54,7 @@ function begin(walk: Walk, packet: Packet): End {
   const { tables } = walk;
   if (source === 'host' || look.isOwnAddress(source, tables)) {
     const asked = { ...ends, source: source === 'host' ? hostSource(packet.destination, tables) : source };
-    const resolved = raw ? asked : atSocket(walk, asked);
+    const resolved = raw ? asked : atSocket(walk, asked, undefined);
     return 'verdict' in resolved
       ? resolved
       : fromStack(walk, { ...resolved, source: source === 'host' ? hostSource(resolved.destination, tables) : source });
@@ -75,7 +75,7 @@ function hostSource(destination: Ip, tables: TraceTables): Ip {
 
 function fromPodSocket(walk: Walk, packet: Moving, { sender, raw }: { readonly sender: EndpointRow; readonly raw: boolean }): End {
   if (raw) return fromPod(walk, packet, sender);
-  const resolved = atSocket(walk, packet);
+  const resolved = atSocket(walk, packet, sender);
   if ('verdict' in resolved) return resolved;
   if (!look.isLoopback(resolved.destination) && !sender.addresses.includes(resolved.destination)) return fromPod(walk, resolved, sender);
   say(walk, 'pod', `local ${resolved.destination}`, ["the pod's own address", 'never leaves the pod']);

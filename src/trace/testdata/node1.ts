@@ -29,6 +29,7 @@ export const pods: readonly EndpointRow[] = (['podA', 'podB'] as const).map((nam
   containerId: name,
   interfaceName: 'eth0',
   netns: '',
+  netnsCookie: '',
   namespace: 'shop',
   pod: name,
   uid: name,
@@ -37,10 +38,12 @@ export const pods: readonly EndpointRow[] = (['podA', 'podB'] as const).map((nam
   mtu: 1500,
 }));
 
-export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'noBackendReject'>> & {
+export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'noBackendReject' | 'socketLbHostOnly'>> & {
   readonly endpoints?: readonly EndpointRow[];
   /** Whether processes are in the cgroup of the socket programs. */
   readonly sockets?: boolean;
+  /** Pods whose sockets stay as they are. */
+  readonly exempt?: readonly string[];
 };
 
 export function node1({
@@ -48,6 +51,8 @@ export function node1({
   sockets = true,
   masquerade = { ipv4: true, ipv6: true },
   noBackendReject = true,
+  socketLbHostOnly = false,
+  exempt = [],
 }: Node1Options = {}): TraceTables {
   const problems = problemBook();
   const { remotePods, endpointIdentities } = identitySources();
@@ -58,6 +63,10 @@ export function node1({
   fill(
     endpoints.endpoints.writer('test'),
     rows.map((row) => [row.hostInterface, row]),
+  );
+  fill(
+    endpoints.exemptPods.writer('test'),
+    exempt.map((pod) => [pod, { because: 'the test says so' }]),
   );
   const options = { devices: [], nativeRoutingCidrs: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
   const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
@@ -75,7 +84,7 @@ export function node1({
     facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
   );
   for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
-  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, noBackendReject };
+  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, noBackendReject, socketLbHostOnly };
 }
 
 function interfaces() {

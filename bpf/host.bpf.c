@@ -9,6 +9,7 @@
 #include "lib/forward.h"
 #include "lib/masquerade.h"
 #include "lib/packet.h"
+#include "lib/reply.h"
 #include "lib/service.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -64,6 +65,17 @@ static __always_inline bool shares_nat_range(const struct packet *packet, const 
 	return is_icmp(packet->protocol) || in_nat_range(packet->flow.source_port);
 }
 
+/* What the socket programs let pass: a ping, a datagram to a port that nobody serves, and what a process sends that they do not
+ * see, which is not served. */
+static __always_inline enum verdict answer_node(struct __sk_buff *ctx, struct packet *packet)
+{
+	if (is_icmp(packet->protocol) && icmp_is_echo_request(packet->protocol, packet->icmp_type) && packet->l4)
+		return answer_echo(ctx, packet);
+	if (service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol))
+		return drop(ctx, packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
+	return refuse(ctx, packet);
+}
+
 SEC("tc")
 int host_to(struct __sk_buff *ctx)
 {
@@ -77,8 +89,8 @@ int host_to(struct __sk_buff *ctx)
 	device = bpf_map_lookup_elem(&devices, &uplink);
 	if (!device || parse(ctx, &packet) != PARSED || packet.error_l3)
 		return VERDICT_STACK;
-	if (service_owns(&packet.flow.destination)) /* what the socket programs let pass has nobody to go to */
-		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
+	if (service_owns(&packet.flow.destination))
+		return answer_node(ctx, &packet);
 	if (!shares_nat_range(&packet, device))
 		return VERDICT_STACK;
 	entry = conntrack_find(&packet);

@@ -111,6 +111,42 @@ describe('a service that nobody serves', { skip: namespaceMissing }, () => {
     });
   }
 
+  for (const family of families) {
+    const { node: host, nobody, cart } = at[family];
+    const fromNode = (destination: string, body: Body): Packet => ({
+      from: mac.uplink,
+      to: mac.router,
+      source: host,
+      destination,
+      ttl: 64,
+      body,
+    });
+    const back = (request: Packet, body: Body): Packet => ({ ...refusal(request, body), from: mac.router, to: mac.uplink });
+
+    it(`answers the node's own ping over IPv${family}, by the uplink`, () => {
+      for (const destination of [cart, nobody]) {
+        const request = fromNode(destination, echo(77));
+        expectRun(node, 'host_to', request, {
+          verdict: 'redirect',
+          out: { ...answerTo(request), from: mac.router, to: mac.uplink, ttl: 64 },
+        });
+      }
+    });
+
+    it(`refuses the node over IPv${family} what nobody serves`, () => {
+      const opening = fromNode(cart, tcp(1234, 81, 'S', { seq: 7 }));
+      expectRun(node, 'host_to', opening, { verdict: 'redirect', out: back(opening, tcp(81, 1234, 'RA', { seq: 0, ack: 8 })) });
+      const datagram = fromNode(cart, udp(1234, 54));
+      const [type, code] = family === 4 ? [3, 3] : [1, 4];
+      const data = ipBytes(datagram).subarray(0, QUOTED);
+      expectRun(node, 'host_to', datagram, { verdict: 'redirect', out: back(datagram, { kind: 'icmp', type, code, rest: 0, data }) });
+    });
+
+    it(`drops over IPv${family} what no socket program has given a backend, rather than deny that it is served`, () => {
+      expectDrop(node, 'host_to', fromNode(cart, tcp(1234, 80)), { reason: DropReason.serviceBackendNotFound });
+    });
+  }
+
   it('refuses a packet with IPv4 options, and quotes enough of it', () => {
     const options = Buffer.concat([Buffer.alloc(36, 1), Buffer.from([0, 0, 0, 0])]);
     const { podA, nobody } = at[4];

@@ -114,7 +114,7 @@ const ends = ({ protocol, source, sourcePort, destination, destinationPort }: Mo
 
 /** What the trace expects the program to do. */
 function saidOf({ verdict, out }: Pick<Way, 'verdict' | 'out'>, { steps }: Trace, { program }: Case): string {
-  if (program === 'host_to' && verdict.kind !== 'dropped')
+  if (program === 'host_to' && (verdict.kind === 'sent' || verdict.kind === 'leaves'))
     return steps.some(({ decision }) => decision.startsWith('claims')) ? 'stack, claimed' : 'stack';
   if (program !== 'host_to' && steps.some(({ hook }) => hook === 'stack')) return `stack, ${ends(out)}`;
   return fateText(verdict, out);
@@ -141,7 +141,7 @@ function fateText(verdict: Fate, out: Moving): string {
 function doneBy(node: LoadedNode, { program, asked, packet }: Case, outcome: Outcome): string {
   if (outcome.verdict === 'drop') return `dropped ${dropReasonNames[node.events().at(-1)?.reason ?? 0]}`;
   const entry = node.conntrack().find(({ value }) => !(value.flags & ConntrackFlag.reply))?.value;
-  if (program === 'host_to') return entry ? 'stack, claimed' : 'stack';
+  if (program === 'host_to' && outcome.verdict === 'stack') return entry ? 'stack, claimed' : 'stack';
   const after = packetFrom(outcome);
   if (outcome.verdict === 'stack') return `stack, ${ends(movingOf(asked, after))}`;
   if (!entry) return answerText(after, packet);

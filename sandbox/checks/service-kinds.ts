@@ -99,7 +99,42 @@ async function hearsOfTheEnd({ cluster: { store }, places, signal }: CheckContex
   return undefined;
 }
 
+// What an application sees as its peer. $1: address; prints getpeername() of a TCP and of a UDP socket, and from whom an unconnected one is answered.
+const PEERS = `
+const [address] = process.argv.slice(1);
+const type = address.includes(':') ? 'udp6' : 'udp4';
+const tcp = require('node:net').connect({ host: address, port: 80 }, () => {
+  const connected = require('node:dgram').createSocket(type);
+  connected.connect(80, address, () => {
+    const free = require('node:dgram').createSocket(type);
+    free.on('message', (_, { address: answered }) => {
+      console.log([tcp.remoteAddress, connected.remoteAddress().address, answered].join());
+      process.exit(0);
+    });
+    free.send('who', 80, address);
+    setTimeout(() => process.exit(1), 3000);
+  });
+});`;
+
+async function seesAsPeer(from: Place, address: string): Promise<void> {
+  const ran = await from.run([process.execPath, '-e', PEERS, address]);
+  const wanted = Array.from({ length: 3 }, () => address).join();
+  expect(ran.stdout.trim() === wanted, `${from.name} sees ${ran.stdout.trim() || ran.stderr.trim()}, wanted ${wanted}`);
+}
+
 export const serviceKindChecks: readonly Check[] = [
+  ...byFamily('A socket sees the service as its peer, and is answered by it', async ({ places }, family) => {
+    for (const from of vantages(places)) await seesAsPeer(from, ofFamily(places.serviceIps('echo'), family));
+    return undefined;
+  }),
+  {
+    name: 'A v4-mapped address leads an IPv6 socket to an IPv4 service, which it sees as its peer',
+    needs: 'agent',
+    run: async ({ places }) => {
+      for (const from of vantages(places)) await seesAsPeer(from, `::ffff:${ofFamily(places.serviceIps('echo'), 'IPv4')}`);
+      return undefined;
+    },
+  },
   ...byFamily('A client keeps its backend where the Service has session affinity', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('sticky'), family);
     for (const from of vantages(places)) await keepsBackend(from, address);

@@ -122,9 +122,12 @@ export const serviceChecks: readonly Check[] = [
   ...byFamily('A port that a service does not have is refused at once', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('echo'), family);
     await refusesAtOnce(places.client, address, CLOSED_PORT);
+    await refusesAtOnce(places.node('node1'), address, CLOSED_PORT);
     return refusesAtOnce(places.bypass, address, CLOSED_PORT);
   }),
-  ...byFamily('A ClusterIP answers the ping of a pod', async ({ places }, family) => {
+  ...byFamily('A ClusterIP answers the ping of a pod and of a node', async ({ places }, family) => {
+    await ping(places.node('node1'), ofFamily(places.serviceIps('echo'), family));
+    await ping(places.node('node2'), ofFamily(places.serviceIps('nobody'), family));
     await ping(places.client, ofFamily(places.serviceIps('echo'), family));
     await ping(places.bypass, ofFamily(places.serviceIps('nobody'), family));
     return undefined;

@@ -41,14 +41,14 @@ export function cniHandler(options: CniOptions): (request: AddRequest | DelReque
 async function add(request: AddRequest, options: CniOptions, cursor: Map<string, Ip>): Promise<CniReply> {
   const { endpoints, engine } = options;
   const key = hostInterfaceOf(request);
-  const wrong = netnsTrouble(request.netns);
-  if (wrong !== undefined)
+  const entered = podNetns(request.netns);
+  if (typeof entered === 'string')
     return failed(
       CniCode.invalidEnvironment,
-      `Cannot use CNI_NETNS=${request.netns}: ${wrong}, wanted the path of a pod's network namespace`,
+      `Cannot use CNI_NETNS=${request.netns}: ${entered}, wanted the path of a pod's network namespace`,
     );
   const present = endpoints.table.get(key);
-  const endpoint = present?.netns === request.netns ? present : newEndpoint(request, options, cursor);
+  const endpoint = present?.netns === request.netns ? present : newEndpoint({ ...request, ...entered }, options, cursor);
   if ('kind' in endpoint) return endpoint;
   endpoints.put(key, endpoint);
   await engine.settled();
@@ -70,7 +70,11 @@ async function remove(request: DelRequest, { endpoints, engine }: CniOptions): P
   return { kind: 'deleted' };
 }
 
-function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions, cursor: Map<string, Ip>): EndpointRow | CniReply {
+function newEndpoint(
+  request: AddRequest & Entered,
+  { endpoints, ranges, mtu }: CniOptions,
+  cursor: Map<string, Ip>,
+): EndpointRow | CniReply {
   const usable = ranges();
   if (typeof usable === 'string') return failed(CniCode.tryAgainLater, usable);
   const rows = Array.from(endpoints.table.entries(), ([, row]) => row);
@@ -86,7 +90,7 @@ function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions
   const id = freeId(rows);
   if (id === undefined)
     return failed(CniCode.noAddressLeft, `Cannot number another endpoint: all of ${FIRST_ENDPOINT_ID} to ${LAST_ENDPOINT_ID} are in use`);
-  const { containerId, ifName, netns, namespace, pod, uid } = request;
+  const { containerId, ifName, netns, cookie, namespace, pod, uid } = request;
   return {
     hostInterface,
     id,
@@ -94,7 +98,7 @@ function newEndpoint(request: AddRequest, { endpoints, ranges, mtu }: CniOptions
     containerId,
     interfaceName: ifName,
     netns,
-    netnsCookie: netnsCookie(netns),
+    netnsCookie: cookie,
     namespace,
     pod,
     uid: uid ?? '',
@@ -114,11 +118,14 @@ function* numbersAfter(start: number): Iterable<number> {
   for (let id = FIRST_ENDPOINT_ID; id <= start; id++) yield id;
 }
 
-/** What keeps `path` from being a pod's network namespace. Nothing is opened: what is no namespace may block whoever opens it. */
-function netnsTrouble(path: string): string | undefined {
+/** A pod's network namespace. */
+type Entered = { readonly cookie: string };
+
+/** What keeps `path` from being a pod's network namespace. It is opened only if it is a namespace: anything else may block whoever does. */
+function podNetns(path: string): Entered | string {
   try {
     if (statfsSync(path).type !== NSFS) return 'it is no namespace';
-    return netnsInode(path) === netnsInode('/proc/self/ns/net') ? "it is the node's own" : undefined;
+    return netnsInode(path) === netnsInode('/proc/self/ns/net') ? "it is the node's own" : { cookie: netnsCookie(path) };
   } catch (error) {
     return messageOf(error);
   }

@@ -38,9 +38,11 @@ export class Datapath {
     return [...byName.values()];
   }
 
+  /** Throws StentorError NoProgram. */
   program(name: string): BpfProgram {
     const found = this.#objects.flatMap((object) => object.programs.get(name) ?? [])[0];
-    if (!found) throw new RangeError(`Cannot find program ${name} in the loaded objects`);
+    if (!found)
+      throw new StentorError('NoProgram', `Cannot find program ${name} in the data plane's objects, wanted what 'npm run setup' builds`);
     return found;
   }
 

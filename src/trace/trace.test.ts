@@ -131,8 +131,8 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
   [
     'icmp host shop/cart',
     'stack host_to',
-    { kind: 'dropped', reason: 'SERVICE_BACKEND_NOT_FOUND' },
-    'ICMP from this host to 10.96.0.10 is dropped: SERVICE_BACKEND_NOT_FOUND, a service address with nobody to go to',
+    { kind: 'answered' },
+    'ICMP from this host to 10.96.0.10 is answered by the data plane: the service address exists',
   ],
   [
     'tcp shop/podA [fe80::7]:80',

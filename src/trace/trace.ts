@@ -206,18 +206,27 @@ function byStack(
     say(walk, 'pod_to', 'conntrack', [undefined, 'remembers the flow, so that the answer is known']);
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
-  if (look.isUplink(route.link, tables) && !passesUplink(walk, packet, route.link))
-    return dropped(DropReason.serviceBackendNotFound, packet);
+  if (look.isUplink(route.link, tables)) {
+    if (look.isServiceAddress(packet.destination, tables)) return answeredAtUplink(walk, packet);
+    passUplink(walk, packet, route.link);
+  }
   return toWire(packet, { route, masqueraded: false }, tables);
 }
 
-/** bpf/host.bpf.c host_to() for what pod_from has not seen; false: it is for a service address. */
-function passesUplink(walk: Walk, packet: Moving, link: number): boolean {
-  const { nodes } = walk.tables;
-  if (look.isServiceAddress(packet.destination, walk.tables)) {
-    say(walk, 'host_to', `lb_addresses ${packet.destination}`, ['a service address', 'drops it: no socket program gave it a backend']);
-    return false;
+/** bpf/host.bpf.c answer_node(): what no socket program has given a backend. */
+function answeredAtUplink(walk: Walk, packet: Moving): End {
+  const served = look.serviceAt(packet, walk.tables);
+  if (!served) {
+    say(walk, 'host_to', `lb_addresses ${packet.destination}`, ['a service address', 'nobody serves this port']);
+    return refuse(walk, packet, 'no such port');
   }
+  say(walk, 'host_to', `lb_services ${served.key}`, [`service ${served.name}`, 'drops it: no socket program gave it a backend']);
+  return dropped(DropReason.serviceBackendNotFound, packet);
+}
+
+/** bpf/host.bpf.c host_to() for what pod_from has not seen. */
+function passUplink(walk: Walk, packet: Moving, link: number): void {
+  const { nodes } = walk.tables;
   const device = nodes.deviceEntries.get(String(link))?.value;
   const own = familyOf(packet.source) === 4 ? device?.ipv4 : device?.ipv6;
   const shares = packet.source === own && (packet.protocol === 'icmp' || inNatRange(packet.sourcePort ?? 0));
@@ -225,7 +234,6 @@ function passesUplink(walk: Walk, packet: Moving, link: number): boolean {
     own === undefined ? undefined : `masquerades as ${own}`,
     shares ? 'claims its port, so that no pod is given it' : 'passes',
   ]);
-  return true;
 }
 
 function toWire(

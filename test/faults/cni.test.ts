@@ -65,8 +65,8 @@ const hostile: readonly { readonly what: string; readonly call: Partial<CniCall>
   {
     what: 'a namespace of another kind',
     call: { netns: '/proc/self/ns/mnt' },
-    code: 11,
-    says: /Cannot connect pod faults\/hostile: .*setns/,
+    code: 4,
+    says: /Cannot use CNI_NETNS=\/proc\/self\/ns\/mnt: setns on/,
   },
   { what: "the node's own namespace", call: { netns: '/proc/self/ns/net' }, code: 4, says: /it is the node's own/ },
   { what: 'a relative namespace path', call: { netns: 'netns/x' }, code: 4, says: /an absolute path/ },

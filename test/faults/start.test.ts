@@ -10,6 +10,7 @@ import { ofFamily } from '../../sandbox/checks/check.ts';
 import { mustRun } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
 import { readElf } from '../../src/kernel/elf.ts';
+import { compiled } from '../../src/kernel/testdata/harness.ts';
 import {
   agentReady,
   checkout,
@@ -91,8 +92,13 @@ const refusals: readonly Refusal[] = [
   },
   {
     what: 'programs of another build',
-    options: async () => ({ args: ['--build', await buildWith('other', (path) => cp(join(path, '..', 'sock.bpf.o'), path))] }),
+    options: async () => ({ args: ['--build', await buildWith('other', (path) => cp(compiled('handles'), path))] }),
     says: [/Cannot use .*host\.bpf\.o: its types are \w+, wanted \w+ \(build/],
+  },
+  {
+    what: 'the programs of another hook',
+    options: async () => ({ args: ['--build', await buildWith('mixed', (path) => cp(join(path, '..', 'sock.bpf.o'), path))] }),
+    says: [/Cannot find program host_from in the data plane's objects/],
   },
   {
     what: 'an object that is none',

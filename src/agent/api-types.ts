@@ -38,6 +38,8 @@ export type StatusReport = {
   /** message when ok: the path of the configuration. */
   readonly cni: Health;
   readonly kubeProxyReplacement: boolean;
+  /** Only the node's own sockets are translated, those of pods are not. */
+  readonly socketLbHostOnly: boolean;
   readonly devices: readonly DeviceRow[];
   readonly ipam: readonly IpamRange[];
   readonly allocations: readonly AllocationRow[];

@@ -126,6 +126,7 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
     kubernetes: await insides.kubernetes(),
     cni: insides.cni(),
     kubeProxyReplacement: config.kubeProxyReplacement,
+    socketLbHostOnly: config.socketLbHostOnly,
     devices: Array.from(nodes.uplinks.entries(), ([, { name, ipv4, ipv6, directRouting }]) => ({
       name,
       addresses: [ipv4, ipv6].filter((address) => address !== undefined),

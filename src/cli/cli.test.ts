@@ -43,6 +43,7 @@ const providers: Providers = {
     kubernetes: { ok: true, message: '1.33 (v1.33.1) [linux/amd64]' },
     cni: { ok: true, message: '/etc/cni/net.d/05-cilium.conflist' },
     kubeProxyReplacement: true,
+    socketLbHostOnly: false,
     devices: [{ name: 'eth0', addresses: ['192.168.0.11'], directRouting: true }],
     ipam: [],
     allocations: [],

@@ -20,6 +20,7 @@ const report: StatusReport = {
   kubernetes: { ok: true, message: '1.33 (v1.33.1) [linux/amd64]' },
   cni: { ok: true, message: '/etc/cni/net.d/05-cilium.conflist' },
   kubeProxyReplacement: true,
+  socketLbHostOnly: false,
   devices: [
     { name: 'eth0', addresses: ['192.168.0.11', 'fd00::11'], directRouting: true },
     { name: 'eth1', addresses: ['10.9.0.1'], directRouting: false },
@@ -64,11 +65,16 @@ test('status --verbose has addresses, every controller and the maps', () => {
   for (const line of [
     'Allocated addresses:',
     '  10.244.1.5 (shop/cart-0)',
+    'KubeProxyReplacement Details:',
+    '  Socket LB Coverage:   Full',
+    '  - ClusterIP:   Enabled',
     'BPF Maps:',
     '  lb_services   12        65536',
     'Problems:            0',
   ])
     assert.ok(lines.includes(line), line);
+  assert.match(statusText({ ...report, socketLbHostOnly: true }, true), /^ {2}Socket LB Coverage: +Hostns-only$/m);
+  assert.doesNotMatch(statusText({ ...report, kubeProxyReplacement: false }, true), /Details/);
   assert.ok(lines.some((line) => /^ {2}watch services +3s ago +never +0 +no error$/.test(line)));
 });
 

@@ -93,6 +93,7 @@ export function statusText(report: StatusReport, verbose: boolean): string {
     datapath(report),
     controllers(report, verbose),
     [problems(report)],
+    verbose ? replacement(report) : [],
     verbose ? maps(report) : [],
   ];
   return columns(parts.flat(), statusLayout);
@@ -147,6 +148,22 @@ function controllers({ controllers: rows, time }: StatusReport, verbose: boolean
 function controllerCells({ name, lastSuccess, lastError, failures, message }: ControllerRow, now: number): Line {
   const ago = (time: number | undefined) => (time === undefined ? 'never' : `${duration(now - time)} ago`);
   return [`  ${name}`, ago(lastSuccess), ago(lastError), String(failures), message ?? 'no error'];
+}
+
+/** What of kube-proxy's work is done, and how. */
+function replacement({ kubeProxyReplacement, socketLbHostOnly, devices }: StatusReport): Line[] {
+  if (!kubeProxyReplacement) return [];
+  return [
+    ['KubeProxyReplacement Details:'],
+    ['  Status:', 'True'],
+    ['  Socket LB:', 'Enabled'],
+    ['  Socket LB Coverage:', socketLbHostOnly ? 'Hostns-only' : 'Full'],
+    ['  Devices:', devices.map(({ name, addresses }) => [name, ...addresses].join(' ')).join(', ') || 'none'],
+    ['  Backend Selection:', 'Random'],
+    ['  Session Affinity:', 'Enabled'],
+    ['  Services:'],
+    ['  - ClusterIP:', 'Enabled'],
+  ];
 }
 
 function maps(report: StatusReport): Line[] {

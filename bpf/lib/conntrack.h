@@ -52,7 +52,10 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 	__u8 protocol = packet->flow.protocol;
 	bool opens;
 
-	if (!entry || conntrack_expired(entry, protocol, now_seconds()))
+	if (!entry)
+		return NULL;
+	packet->now = now_seconds();
+	if (conntrack_expired(entry, protocol, packet->now))
 		return NULL;
 	if (packet->error_l3 || entry->flags & CONNTRACK_FLAG_REPLY)
 		return entry;
@@ -78,7 +81,7 @@ static __always_inline void opposite_key(struct flow *key, const struct conntrac
 /* What concerns the flow as a whole goes into both of its entries: they live and end together. */
 __noinline int conntrack_note(struct packet *packet, struct conntrack_entry *entry)
 {
-	__u32 now = now_seconds(), both = 0;
+	__u32 both = 0;
 	struct conntrack_entry *opposite;
 	bool finished;
 	struct flow key;
@@ -94,21 +97,21 @@ __noinline int conntrack_note(struct packet *packet, struct conntrack_entry *ent
 	finished = opposite && opposite->flags & CONNTRACK_FLAG_FINISHED;
 	if (packet->tcp_flags & TCP_RST || (packet->tcp_flags & TCP_FIN && finished))
 		both |= CONNTRACK_FLAG_CLOSING;
-	entry->last_seen = now;
+	entry->last_seen = packet->now;
 	__sync_fetch_and_or(&entry->flags, both);
 	if (opposite) {
-		opposite->last_seen = now;
+		opposite->last_seen = packet->now;
 		__sync_fetch_and_or(&opposite->flags, both);
 	}
 	return 0;
 }
 
-/* Looks at the other direction at most once a second, and for what changes the state of both. */
+/* For what conntrack_find() has found. Looks at the other direction at most once a second, and for what changes the state of both. */
 static __always_inline void conntrack_count(struct conntrack_entry *entry, struct packet *packet)
 {
 	if (packet->error_l3)
 		return; /* an error about a flow does not keep it alive */
-	if (entry->last_seen != now_seconds() || packet->tcp_flags & (TCP_FIN | TCP_RST) ||
+	if (entry->last_seen != packet->now || packet->tcp_flags & (TCP_FIN | TCP_RST) ||
 	    (entry->flags & (CONNTRACK_FLAG_REPLY | CONNTRACK_FLAG_ANSWERED)) == CONNTRACK_FLAG_REPLY)
 		conntrack_note(packet, entry);
 	entry->packets++;

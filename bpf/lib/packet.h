@@ -56,6 +56,7 @@ struct packet {
 	__u8 icmp_type;
 	__u8 protocol;	  /* of the packet itself, also of an ICMP error */
 	__u8 pad[3];
+	__u32 now;	  /* seconds of CLOCK_MONOTONIC, once conntrack_find() has looked */
 };
 
 /* The header of ICMP and ICMPv6 messages; id and sequence where the message is an echo. linux/icmp.h needs a C library. */
@@ -305,12 +306,24 @@ static __always_inline enum parsed parse_fragment(struct __sk_buff *ctx, struct 
 
 static __always_inline enum parsed parse_l4(struct __sk_buff *ctx, struct packet *packet)
 {
-	enum parsed result = parse_ports(ctx, &packet->flow, packet->l4, &packet->icmp_type);
+	enum parsed result;
 
+	if (packet->protocol == IPPROTO_TCP) {
+		struct {
+			__be16 source, destination;
+			__u8 other[9], flags;
+		} tcp;
+
+		if (bpf_skb_load_bytes(ctx, packet->l4, &tcp, sizeof(tcp)))
+			return PARSED_INVALID;
+		packet->flow.source_port = tcp.source;
+		packet->flow.destination_port = tcp.destination;
+		packet->tcp_flags = tcp.flags;
+		return PARSED;
+	}
+	result = parse_ports(ctx, &packet->flow, packet->l4, &packet->icmp_type);
 	if (result != PARSED)
 		return result;
-	if (packet->protocol == IPPROTO_TCP)
-		return bpf_skb_load_bytes(ctx, packet->l4 + 13, &packet->tcp_flags, 1) ? PARSED_INVALID : PARSED;
 	if (is_icmp(packet->protocol) && icmp_is_error(packet->protocol, packet->icmp_type))
 		return parse_error(ctx, packet);
 	return PARSED;

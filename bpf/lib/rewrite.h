@@ -219,13 +219,15 @@ __noinline int rewrite(struct __sk_buff *ctx, struct packet *packet, struct rewr
 static __always_inline int decrement_ttl(struct __sk_buff *ctx, struct packet *packet)
 {
 	if (packet->family == 4) {
-		__u32 offset = packet->l3 + offsetof(struct iphdr, ttl);
-		__be16 before = bpf_htons((__u16)packet->ttl << 8), after = bpf_htons((__u16)(packet->ttl - 1) << 8);
-		__u8 ttl = packet->ttl - 1;
+		struct iphdr *ip = (void *)(long)ctx->data + ETH_HLEN;
+		__u32 check;
 
-		if (bpf_l3_csum_replace(ctx, packet->l3 + offsetof(struct iphdr, check), before, after, 2))
+		if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
 			return -1;
-		return bpf_skb_store_bytes(ctx, offset, &ttl, 1, 0);
+		check = ip->check + (__u32)bpf_htons(0x0100); /* RFC 1141 */
+		ip->check = check + (check >= 0xffff);
+		ip->ttl--;
+		return 0;
 	}
 	__u8 hops = packet->ttl - 1;
 

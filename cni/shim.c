@@ -8,9 +8,15 @@
  *   reply     one byte of exit code, then the bytes for stdout until end of stream
  *
  * What it says by itself is what the agent cannot say: that the agent was not reached (CNI error 11, "try again later"),
- * and, as the answer to VERSION needs no agent, the versions.
+ * and, as the answer to VERSION needs no agent, the versions. A DEL that finds no agent is left in a queue on disk, and is done:
+ *
+ *   write the file ──▶ look once more for an agent ─┬─▶ there: ask it, remove the file
+ *                                                   └─▶ none: whoever comes listens first, then reads the queue
  */
+#define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -18,16 +24,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_SOCKET "/var/run/cilium/cni.sock"
+#define QUEUE	       "deleteQueue" /* beside the socket; a file in it is a request */
 #define VERSIONS "{\"cniVersion\":\"1.0.0\",\"supportedVersions\":[\"0.3.0\",\"0.3.1\",\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n"
 
 enum {
 	LIMIT = 1 << 20,      /* bytes of stdin, and of a reply */
 	CONNECT_MS = 5000,    /* an agent that is being replaced is back sooner */
+	DELETE_CONNECT_MS = 1000,
+	QUEUE_MAX = 4096,     /* files; more DELs than a node has pods are somebody's mistake */
 	RETRY_MS = 50,
 	REPLY_MS = 110000,    /* kubelet gives up after 120 s */
 	IO_FAILURE = 5,       /* CNI specification, "Error" */
@@ -159,13 +169,131 @@ static int connect_agent(const char *path, long long deadline)
 	}
 }
 
-static bool send_request(int fd, size_t stdin_size, long long deadline)
+static bool write_request(int fd, size_t stdin_size, long long deadline)
 {
 	for (char **variable = environ; *variable; variable++) {
 		if (strncmp(*variable, "CNI_", 4) == 0 && !write_all(fd, *variable, strlen(*variable) + 1, deadline))
 			return false;
 	}
-	return write_all(fd, "", 1, deadline) && write_all(fd, buffer, stdin_size, deadline) && shutdown(fd, SHUT_WR) == 0;
+	return write_all(fd, "", 1, deadline) && write_all(fd, buffer, stdin_size, deadline);
+}
+
+/* Sends the request and passes the reply on. The exit code, or -1 with errno when there is no reply; ECONNRESET: the agent went. */
+static int exchange(int fd, size_t stdin_size, long long deadline)
+{
+	static unsigned char reply[LIMIT + 1];
+	size_t size = 0;
+	ssize_t got = 1;
+
+	/* An agent that refuses early closes before it has read all: its reply is there all the same. */
+	bool sent = write_request(fd, stdin_size, deadline) && shutdown(fd, SHUT_WR) == 0;
+	int send_error = errno;
+
+	while (got > 0 && size < sizeof(reply)) {
+		if (!ready(fd, POLLIN, deadline))
+			return -1;
+		do
+			got = read(fd, reply + size, sizeof(reply) - size);
+		while (got < 0 && errno == EINTR);
+		if (got < 0)
+			return -1;
+		size += (size_t)got;
+	}
+	if (size < 1) {
+		errno = sent || send_error == EPIPE ? ECONNRESET : send_error;
+		return -1;
+	}
+	return write_all(STDOUT_FILENO, reply + 1, size - 1, deadline) ? reply[0] : 1;
+}
+
+/* '<container>@<interface>', which is a file name if both are what the specification lets them be. Or false with EINVAL. */
+static bool queue_name(char *name, size_t size)
+{
+	const char *container = getenv("CNI_CONTAINERID"), *interface = getenv("CNI_IFNAME");
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	errno = EINVAL;
+	if (!container || !interface || !*container || *container == '.' || !*interface || strlen(interface) > 15 ||
+	    container[strspn(container, letters)] || strchr(interface, '/'))
+		return false;
+	return snprintf(name, size, "%s@%s", container, interface) < (int)size;
+}
+
+/* The queue's directory, made if it is not there; -1 with errno. */
+static int open_queue(const char *socket_path, char *where, size_t size)
+{
+	const char *slash = strrchr(socket_path, '/');
+	int length = snprintf(where, size, "%.*s/" QUEUE, (int)(slash ? slash - socket_path : 0), socket_path);
+
+	if (!slash || length >= (int)size) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	where[slash - socket_path] = '\0';
+	mkdir(where, 0755);
+	where[slash - socket_path] = '/';
+	if (mkdir(where, 0700) && errno != EEXIST)
+		return -1;
+	return open(where, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool has_room(int queue)
+{
+	DIR *list = fdopendir(dup(queue));
+	int files = 0;
+
+	while (list && readdir(list))
+		files++;
+	if (list)
+		closedir(list);
+	if (files < QUEUE_MAX)
+		return true;
+	errno = ENOSPC;
+	return false;
+}
+
+/* Leaves the request under `name`: the whole of it or nothing, and still there after a crash of the machine. */
+static bool enqueue(int queue, const char *name, size_t stdin_size)
+{
+	char hidden[300];
+
+	snprintf(hidden, sizeof(hidden), ".%s.%d", name, getpid());
+	if (!has_room(queue))
+		return false;
+	int fd = openat(queue, hidden, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return false;
+	bool written = write_request(fd, stdin_size, now_ms() + REPLY_MS) && fsync(fd) == 0;
+
+	written = close(fd) == 0 && written;
+	if (written && renameat(queue, hidden, queue, name) == 0 && fsync(queue) == 0)
+		return true;
+	int why = errno;
+
+	unlinkat(queue, hidden, 0);
+	errno = why;
+	return false;
+}
+
+/* A DEL that nobody has taken, for which errno says that there is no agent. Returns the exit code. */
+static int leave_in_queue(const char *path, size_t stdin_size)
+{
+	char name[256], where[4096] = QUEUE;
+	int queue = queue_name(name, sizeof(name)) ? open_queue(path, where, sizeof(where)) : -1;
+
+	if (queue < 0 || !enqueue(queue, name, stdin_size))
+		return fail(TRY_AGAIN_LATER, "leave the DEL for an agent to come", where);
+	int fd = connect_agent(path, 0);
+
+	if (fd < 0)
+		return 0;
+	int code = exchange(fd, stdin_size, now_ms() + REPLY_MS);
+
+	if (code < 0 && errno == ECONNRESET)
+		return 0; /* it went as well: the next one reads the queue */
+	unlinkat(queue, name, 0);
+	return code < 0 ? fail(TRY_AGAIN_LATER, "get the agent's reply", path) : code;
 }
 
 int main(void)
@@ -173,7 +301,7 @@ int main(void)
 	const char *given = getenv("STENTOR_CNI_SOCKET");
 	const char *path = given && *given ? given : DEFAULT_SOCKET;
 	const char *command = getenv("CNI_COMMAND");
-	bool version = command && strcmp(command, "VERSION") == 0;
+	bool version = command && strcmp(command, "VERSION") == 0, deletes = command && strcmp(command, "DEL") == 0;
 	long long start = now_ms();
 
 	signal(SIGPIPE, SIG_IGN);
@@ -181,23 +309,17 @@ int main(void)
 
 	if (stdin_size < 0)
 		return fail(IO_FAILURE, "read the network configuration, wanted at most 1 MiB", "stdin");
-	int fd = connect_agent(path, version ? start : now_ms() + CONNECT_MS);
+	int fd = connect_agent(path, version ? start : now_ms() + (deletes ? DELETE_CONNECT_MS : CONNECT_MS));
 
 	if (fd < 0 && version)
 		return fputs(VERSIONS, stdout) < 0;
 	if (fd < 0)
-		return fail(TRY_AGAIN_LATER, "reach the agent", path);
-	/* An agent that refuses early closes before it has read all: its reply is there all the same. */
-	bool sent = send_request(fd, (size_t)stdin_size, start + REPLY_MS);
-	int send_error = errno;
-	ssize_t size = read_all(fd, start + REPLY_MS);
+		return deletes && (errno == ENOENT || errno == ECONNREFUSED) ? leave_in_queue(path, (size_t)stdin_size)
+									      : fail(TRY_AGAIN_LATER, "reach the agent", path);
+	int code = exchange(fd, (size_t)stdin_size, start + REPLY_MS);
 
-	if (size < 1) {
-		if (size == 0)
-			errno = sent ? ECONNRESET : send_error;
-		return fail(TRY_AGAIN_LATER, "get the agent's reply", path);
-	}
-	if (!write_all(STDOUT_FILENO, buffer + 1, (size_t)size - 1, start + REPLY_MS))
-		return 1;
-	return buffer[0];
+	if (code >= 0)
+		return code;
+	return deletes && errno == ECONNRESET ? leave_in_queue(path, (size_t)stdin_size)
+					      : fail(TRY_AGAIN_LATER, "get the agent's reply", path);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a container runtime makes of the files in /etc/cni/net.d, as the CNI specification 1.0.0 says. Pure.
+// What a container runtime makes of the files in /etc/cni/net.d, as the CNI specification 1.1.0 says. Pure.
 import { StentorError } from '../../src/base/errors.ts';
 import type { Json } from '../api/json.ts';
 
@@ -30,13 +30,22 @@ export function networkList(text: string, file: string): NetworkList {
   } catch {
     throw new BadNetworkConfig(`Cannot read ${file} as JSON`);
   }
-  const { name, cniVersion = '0.2.0', plugins } = value.plugins === undefined ? { ...value, plugins: [value] } : value;
+  const {
+    name,
+    cniVersion: version = '0.2.0',
+    cniVersions = [],
+    plugins,
+  } = value.plugins === undefined ? { ...value, plugins: [value] } : value;
   if (typeof name !== 'string' || name === '') throw new BadNetworkConfig(`Cannot use ${file}: it has no network name`);
   if (!Array.isArray(plugins) || plugins.length === 0) throw new BadNetworkConfig(`Cannot use ${file}: it has no plugins`);
   for (const { type } of plugins)
     if (typeof type !== 'string' || !/^[\w.-]+$/.test(type)) throw new BadNetworkConfig(`Cannot use ${file}: a plugin has no type`);
-  return { name, cniVersion, plugins };
+  const offered = SPOKEN.filter((spoken) => cniVersions.includes(spoken));
+  return { name, cniVersion: offered.at(-1) ?? version, plugins };
 }
+
+/** Versions of the specification that this runtime speaks, oldest first. */
+const SPOKEN = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 
 /** What one plugin reads from its standard input. */
 export function pluginInput(list: NetworkList, plugin: Json, previous?: Json): Json {

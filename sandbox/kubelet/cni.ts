@@ -7,12 +7,14 @@ import type { Json } from '../api/json.ts';
 import type { SandboxNode } from '../node.ts';
 import type { Pod } from '../objects.ts';
 import { mustRun, run } from '../run.ts';
+import type { Ran } from '../run.ts';
 import { BadNetworkConfig, configFile, networkList, pluginInput } from './cni-config.ts';
 import type { NetworkList } from './cni-config.ts';
 
 const CONFIG_DIR = '/etc/cni/net.d';
 const PLUGIN_DIR = '/opt/cni/bin';
 const PLUGIN_TIMEOUT_MS = 60_000;
+const SEARCH_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The network of one pod. */
 export type PodNetwork = {
@@ -67,6 +69,17 @@ export async function deleteFromNetwork(call: Call, list: NetworkList, result: J
   for (const plugin of list.plugins.toReversed()) await callPlugin('DEL', call, plugin.type, pluginInput(list, plugin, result));
 }
 
+/** STATUS of all plugins, where the list's version has it. Throws PluginFailed with what keeps one from serving. */
+export async function networkStatus(node: SandboxNode, list: NetworkList): Promise<void> {
+  if (list.cniVersion !== '1.1.0') return;
+  for (const plugin of list.plugins) {
+    const env = { PATH: SEARCH_PATH, CNI_COMMAND: 'STATUS', CNI_PATH: PLUGIN_DIR };
+    const input = JSON.stringify(pluginInput(list, plugin));
+    const ran = await run(node.enter([`${PLUGIN_DIR}/${plugin.type}`], ['--net', '--mount']), { env, input, timeoutMs: PLUGIN_TIMEOUT_MS });
+    if (ran.code !== 0) throw new PluginFailed(plugin.type, 'STATUS', messageIn(ran));
+  }
+}
+
 async function callPlugin(command: string, { node, pod, netns, containerId, signal }: Call, type: string, input: Json): Promise<Json> {
   const { name, namespace, uid } = pod.metadata;
   const args = {
@@ -77,7 +90,7 @@ async function callPlugin(command: string, { node, pod, netns, containerId, sign
     K8S_POD_UID: uid,
   };
   const env = {
-    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    PATH: SEARCH_PATH,
     CNI_COMMAND: command,
     CNI_CONTAINERID: containerId,
     CNI_NETNS: netns,
@@ -91,11 +104,13 @@ async function callPlugin(command: string, { node, pod, netns, containerId, sign
   const ran = await run(program, { env, input: JSON.stringify(input), timeoutMs: PLUGIN_TIMEOUT_MS, ...(signal && { signal }) });
   const output = parsed(ran.stdout);
   if (ran.code === 0 && (command === 'DEL' || output !== undefined)) return output;
-  const message =
-    output?.msg === undefined
-      ? ran.stderr.trim() || ran.stdout.trim() || `exit code ${ran.code}`
-      : [output.msg, output.details].filter(Boolean).join('; ');
-  throw new PluginFailed(type, command, message);
+  throw new PluginFailed(type, command, messageIn(ran));
+}
+
+function messageIn({ code, stdout, stderr }: Ran): string {
+  const output = parsed(stdout);
+  if (output?.msg === undefined) return stderr.trim() || stdout.trim() || `exit code ${code}`;
+  return [output.msg, output.details].filter(Boolean).join('; ');
 }
 
 function parsed(text: string): Json {

@@ -8,7 +8,7 @@ import type { SandboxNode } from '../node.ts';
 import { isActive, isDeleting } from '../objects.ts';
 import type { Condition, Node, Pod } from '../objects.ts';
 import { pause } from '../until.ts';
-import { networkOf } from './cni.ts';
+import { networkOf, networkStatus } from './cni.ts';
 import { recorderFor } from './events.ts';
 import { podDir } from './pod-files.ts';
 import { startPodWorker } from './pod-worker.ts';
@@ -29,6 +29,8 @@ export type Kubelet = {
 const LEASE_SECONDS = 40;
 const LEASE_PERIOD_MS = 10_000;
 const READY_PERIOD_MS = 300;
+/** Between two calls of STATUS while all is well. */
+const STATUS_PERIOD_MS = 5_000;
 
 /** Runs until the signal aborts; pods still run then, until it is closed. */
 export function startKubelet(options: KubeletOptions): Kubelet {
@@ -101,7 +103,7 @@ function register(store: Store, { name, ipv4, ipv6 }: SandboxNode): void {
 
 const NOT_YET = 'cni plugin not initialized';
 
-/** The node is ready when a CNI configuration is there; `problem` says why it is not. */
+/** The node is ready when a CNI configuration is there and its plugins can serve; `problem` says why it is not. */
 function readyConditions(before: readonly Condition[] | undefined, problem: string | undefined): readonly Condition[] {
   const ready: Condition =
     problem === undefined
@@ -123,9 +125,12 @@ function readyConditions(before: readonly Condition[] | undefined, problem: stri
 
 async function watchNetwork(store: Store, node: SandboxNode, signal: AbortSignal): Promise<void> {
   let before: string | undefined = NOT_YET;
+  let asked = 0;
   while (!signal.aborted) {
-    const problem = await networkOf(node).then(
-      () => undefined,
+    const asks: boolean = performance.now() - asked > (before === undefined ? STATUS_PERIOD_MS : 0);
+    if (asks) asked = performance.now();
+    const problem: string | undefined = await networkOf(node).then(
+      (list) => (asks ? networkStatus(node, list).then(() => undefined, messageOf) : before),
       () => NOT_YET,
     );
     const stored = store.get('nodes', { name: node.name }) as Node | undefined; // as: the resource is nodes

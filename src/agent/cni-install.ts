@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts the CNI plugin and its configuration where the container runtime looks. Whoever looks sees the old file or the new one, never half.
 
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 
@@ -9,14 +9,17 @@ const PLUGIN = 'cilium-cni';
 export const CONFLIST = '05-cilium.conflist';
 
 /**
- * The network as the runtime reads it. Version 1.0.0 is the newest that every runtime of Kubernetes 1.31 reads. Runtimes call CHECK from
- * 0.4.0 on and STATUS and GC from 1.1.0 on; disableCheck keeps CRI-O from asking what is not served yet.
+ * The network as the runtime reads it. Version 1.0.0 is the newest that every runtime of Kubernetes 1.31 reads; one that knows
+ * `cniVersions` (libcni 1.2) takes the newest of these that it speaks, and from 1.1.0 on calls STATUS and GC.
  */
-export const conflist = { cniVersion: '1.0.0', name: 'cilium', disableCheck: true, plugins: [{ type: PLUGIN }] } as const;
+export const conflist = { cniVersion: '1.0.0', cniVersions: ['1.0.0', '1.1.0'], name: 'cilium', plugins: [{ type: PLUGIN }] } as const;
 
-/** Copies the plugin at `from` to `binDir`. A plugin that runs at the moment is not disturbed. */
+/** Copies the plugin at `from` to `binDir` unless it is there. A plugin that runs at the moment is not disturbed. */
 export function installPlugin(from: string, binDir: string): void {
   mkdirSync(binDir, { recursive: true, mode: 0o755 });
+  const wanted = readFileSync(from);
+  const present = statSync(join(binDir, PLUGIN), { throwIfNoEntry: false });
+  if (present?.size === wanted.length && (present.mode & 0o777) === 0o755 && readFileSync(join(binDir, PLUGIN)).equals(wanted)) return;
   const hidden = join(binDir, `.${PLUGIN}.new`);
   copyFileSync(from, hidden);
   chmodSync(hidden, 0o755);
@@ -41,6 +44,27 @@ export function installConflist(confDir: string, exclusive: boolean): readonly s
   for (const name of others) renameSync(join(confDir, name), join(confDir, `${name}.cilium_bak`));
   return others;
 }
+
+/** Calls `changed` a little after something in one of the directories changed. A directory that cannot be watched is left out. */
+export function watchDirectories(directories: readonly string[], changed: () => void, signal: AbortSignal): void {
+  let timer: NodeJS.Timeout | undefined;
+  for (const directory of directories) {
+    try {
+      const watcher = watch(directory, { signal, persistent: false }, () => {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          if (!signal.aborted) changed();
+        }, SETTLE_MS).unref();
+      });
+      watcher.on('error', () => watcher.close()); // the directory went; it is looked at now and then all the same
+    } catch (error) {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** In which an installer writes what belongs together. */
+const SETTLE_MS = 200;
 
 function contentOf(path: string): string | undefined {
   try {

@@ -46,7 +46,7 @@ function run({ socket, command = 'ADD', stdin = JSON.stringify(config), pod = 'c
 let sockets = 0;
 async function serving<T>(options: Partial<CniServerOptions>, use: (socket: string) => Promise<T>): Promise<T> {
   const path = join(folder, `${sockets++}.sock`);
-  await using _server = await serveCni({ path, handle: () => Promise.resolve({ kind: 'deleted' }), ...options });
+  await using _server = await serveCni({ path, handle: () => Promise.resolve({ kind: 'done' }), ...options });
   return await use(path);
 }
 
@@ -128,7 +128,7 @@ const failures: readonly [name: string, options: Partial<CniServerOptions>, inpu
     /shop\/cart-0: netlink RTM_NEWLINK: EPERM/,
   ],
   ['a handler that never ends', { handle: () => new Promise(() => undefined), timeoutMs: 50 }, {}, 11, /no reply within 50 ms/],
-  ['CHECK', {}, { command: 'CHECK' }, 4, /not supported yet/],
+  ['CHECK without an earlier result', {}, { command: 'CHECK' }, 7, /prevResult/],
   ['no JSON', {}, { stdin: 'x' }, 6, /wanted a JSON object/],
   ['a megabyte, which with the environment is too long', {}, { stdin: Buffer.alloc(1 << 20, 0x20) }, 6, /more than 1048576 bytes/],
   ['more than a megabyte', {}, { stdin: Buffer.alloc((1 << 20) + 1, 0x20) }, 5, /1 MiB/],
@@ -146,7 +146,7 @@ test('an agent that starts a little later is waited for', async () => {
   const path = join(folder, 'late.sock');
   const late = run({ socket: path, command: 'DEL' });
   await new Promise((resolve) => setTimeout(resolve, 200)); // the plugin is at its fourth attempt
-  await using _server = await serveCni({ path, handle: () => Promise.resolve({ kind: 'deleted' }) });
+  await using _server = await serveCni({ path, handle: () => Promise.resolve({ kind: 'done' }) });
   assert.deepEqual(await late, { code: 0, stdout: '' });
 });
 
@@ -194,7 +194,7 @@ test('a plugin that is killed before it has asked is forgotten, and the next is 
   let handled = 0;
   const handle: CniServerOptions['handle'] = () => {
     handled++;
-    return Promise.resolve({ kind: 'deleted' });
+    return Promise.resolve({ kind: 'done' });
   };
   await serving({ handle }, async (socket) => {
     const client = createConnection(socket);
@@ -221,7 +221,7 @@ test('the socket is for root alone, replaces one that an agent left behind, and 
   const leave = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
   assert.equal(spawnSync(process.execPath, ['-e', leave, path]).signal, 'SIGKILL');
   assert.ok(statSync(path).isSocket());
-  const options: CniServerOptions = { path, handle: () => Promise.resolve({ kind: 'deleted' }) };
+  const options: CniServerOptions = { path, handle: () => Promise.resolve({ kind: 'done' }) };
   await using _server = await serveCni(options);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   assert.equal((await run({ socket: path, command: 'DEL' })).code, 0);
@@ -231,6 +231,6 @@ test('the socket is for root alone, replaces one that an agent left behind, and 
 test('a file that is no socket stays', async () => {
   const path = join(folder, 'file');
   writeFileSync(path, 'mine');
-  await assert.rejects(serveCni({ path, handle: () => Promise.resolve({ kind: 'deleted' }) }), { code: 'SocketPathTaken' });
+  await assert.rejects(serveCni({ path, handle: () => Promise.resolve({ kind: 'done' }) }), { code: 'SocketPathTaken' });
   assert.equal(statSync(path).size, 4);
 });

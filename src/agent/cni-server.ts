@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The socket behind the CNI plugin: one connection is one request and one reply; many at a time.
 //
-//   cni/shim.c ──▶ socket ──▶ cniRequest() ──▶ standingReply(), else handle() ──▶ replyBytes() ──▶ socket
+//   cni/shim.c ──▶ socket ──▶ cniRequest() ──▶ handle() ──▶ replyBytes() ──▶ socket
 //
 // Every connection is answered: a request that is too long, too slow, or whose handler throws gets an error in CNI's shape.
 
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
-import type { AddRequest, CniRequest, DelRequest } from '../endpoints/cni-protocol.ts';
-import { cniRequest, standingReply } from '../endpoints/cni-protocol.ts';
+import type { CniCall, CniRequest } from '../endpoints/cni-protocol.ts';
+import { cniRequest } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { CniCode, failed, FALLBACK_VERSION, replyBytes } from '../endpoints/cni-reply.ts';
 import { listenOnSocket } from './unix-socket.ts';
@@ -20,7 +20,7 @@ const LIMIT = 1 << 20;
 export type CniServerOptions = {
   readonly path: string;
   /** `signal` ends when nobody waits for the reply any more: the deadline has passed or the server stops. */
-  readonly handle: (request: AddRequest | DelRequest, signal: AbortSignal) => Promise<CniReply>;
+  readonly handle: (request: CniCall, signal: AbortSignal) => Promise<CniReply>;
   /** From connect to reply. Default 100 s: less than the plugin's 110 s, so that the plugin gets our reason. */
   readonly timeoutMs?: number;
 };
@@ -58,21 +58,26 @@ function patienceFor(socket: Socket, timeoutMs: number): AbortController {
 
 async function serveOne(socket: Socket, handle: CniServerOptions['handle'], signal: AbortSignal): Promise<void> {
   const request = await requestFrom(socket, signal);
-  const reply = standingReply(request) ?? (await handledReply(request, handle, signal));
+  const reply = await replyTo(request, handle, signal);
   socket.end(replyBytes(request.cniVersion, reply));
   socket.resume();
   void abandoned(signal).then(() => socket.destroySoon());
 }
 
-async function handledReply(request: CniRequest, handle: CniServerOptions['handle'], signal: AbortSignal): Promise<CniReply> {
-  if (request.kind !== 'add' && request.kind !== 'del') return failed(CniCode.internal, `Cannot handle ${request.kind}`);
-  const pod = request.kind === 'add' ? `${request.namespace}/${request.pod}` : request.containerId;
-  const what = `Cannot finish ${request.kind.toUpperCase()} of ${pod}`;
+async function replyTo(request: CniRequest, handle: CniServerOptions['handle'], signal: AbortSignal): Promise<CniReply> {
+  if (request.kind === 'version') return { kind: 'versions' };
+  if (request.kind === 'refused') return { kind: 'failed', failure: request.failure };
+  const what = `Cannot finish ${request.kind.toUpperCase()}${subjectOf(request)}`;
   try {
     return await Promise.race([handle(request, signal), abandoned(signal).then((why) => failed(CniCode.tryAgainLater, `${what}: ${why}`))]);
   } catch (error) {
     return failed(CniCode.internal, `${what}: ${messageOf(error)}`);
   }
+}
+
+function subjectOf(request: CniCall): string {
+  if (request.kind === 'add') return ` of ${request.namespace}/${request.pod}`;
+  return 'containerId' in request ? ` of ${request.containerId}` : '';
 }
 
 /** Resolves with the reason once `signal` ends. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CNI ADD and DEL: they write and delete rows of `endpoints`, then wait until the kernel has what follows from them.
+// What CNI calls do: ADD, DEL and GC write and delete rows of `endpoints`, then wait until the kernel has what follows from them; CHECK
+// and STATUS look.
 
 import { createHash, randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
@@ -10,10 +11,10 @@ import { cidr, cidrText, familyOf, macFromBytes } from '../base/ip.ts';
 import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Writer } from '../base/table.ts';
-import { ANYWHERE, GATEWAY, GATEWAY_MAC, interfaceIndexOf } from '../datapath/pod-links.ts';
+import { ANYWHERE, GATEWAY, GATEWAY_MAC, interfaceIndexOf, podLinkFault } from '../datapath/pod-links.ts';
 import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID } from '../endpoints/endpoint.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import type { AddRequest, DelRequest } from '../endpoints/cni-protocol.ts';
+import type { AddRequest, AttachmentName, CheckRequest, CniCall, DelRequest, GcRequest } from '../endpoints/cni-protocol.ts';
 import { CniCode, failed } from '../endpoints/cni-reply.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { addressFor } from '../ipam/addresses.ts';
@@ -28,14 +29,29 @@ export type CniOptions = {
   /** The podCIDRs to use, or why there are none. */
   readonly ranges: () => readonly Cidr[] | string;
   readonly mtu: () => number;
+  /** Why no pod can be served, or undefined. */
+  readonly unready: () => string | undefined;
 };
 
 /** f_type of namespaces in statfs(2): linux/magic.h. */
 const NSFS = 0x6e736673;
 
-export function cniHandler(options: CniOptions): (request: AddRequest | DelRequest) => Promise<CniReply> {
+export function cniHandler(options: CniOptions): (request: CniCall) => Promise<CniReply> {
   const cursor = new Map<string, Ip>(); // last address handed out, by range
-  return (request) => (request.kind === 'add' ? add(request, options, cursor) : remove(request, options));
+  return async (request) => {
+    switch (request.kind) {
+      case 'add':
+        return add(request, options, cursor);
+      case 'del':
+        return remove(request, options);
+      case 'check':
+        return check(request, options);
+      case 'status':
+        return status(options);
+      case 'gc':
+        return collect(request, options);
+    }
+  };
 }
 
 async function add(request: AddRequest, options: CniOptions, cursor: Map<string, Ip>): Promise<CniReply> {
@@ -67,7 +83,40 @@ async function remove(request: DelRequest, { endpoints, engine }: CniOptions): P
     endpoints.delete(key);
     await engine.settled();
   }
-  return { kind: 'deleted' };
+  return { kind: 'done' };
+}
+
+/** CNI specification 1.1.0, CHECK: an error unless the interface is as ADD left it. */
+function check(request: CheckRequest, options: CniOptions): CniReply {
+  const { containerId, ifName, netns } = request;
+  const endpoint = options.endpoints.table.get(hostInterfaceOf(request));
+  if (!endpoint)
+    return failed(CniCode.unknownContainer, `Cannot check ${ifName} of container ${containerId}: it was never added, or is deleted`);
+  const wrong =
+    troubleOf(endpoint, options) ??
+    differenceOf(endpoint, request) ??
+    podLinkFault(endpoint.interfaceIndex, { ...endpoint, name: ifName, netns });
+  return wrong === undefined
+    ? { kind: 'done' }
+    : failed(CniCode.notAsAdded, `Cannot vouch for ${ifName} of pod ${endpoint.namespace}/${endpoint.pod}: ${wrong}`);
+}
+
+function differenceOf({ addresses }: EndpointRow, request: CheckRequest): string | undefined {
+  const [has, named] = [addresses, request.addresses].map((list) => list.toSorted().join(', '));
+  return has === named ? undefined : `it has the addresses ${has || 'none'}, prevResult names ${named || 'none'}`;
+}
+
+function status({ unready }: CniOptions): CniReply {
+  const reason = unready();
+  return reason === undefined ? { kind: 'done' } : failed(CniCode.notAvailable, `Cannot serve ADD: ${reason}`);
+}
+
+/** CNI specification 1.1.0, GC: whatever the runtime does not name is deleted. It does not ask while an ADD is under way. */
+async function collect({ valid }: GcRequest, { endpoints, engine }: CniOptions): Promise<CniReply> {
+  const named = new Set(valid.map(hostInterfaceOf));
+  for (const [key] of Array.from(endpoints.table.entries())) if (!named.has(key)) endpoints.delete(key);
+  await engine.settled();
+  return { kind: 'done' };
 }
 
 function newEndpoint(
@@ -149,7 +198,7 @@ function troubleOf(endpoint: EndpointRow, { needs }: CniOptions): string | undef
 }
 
 /** `lxc` and 12 hex digits, as people look for it in `ip link`. */
-function hostInterfaceOf({ containerId, ifName }: { readonly containerId: string; readonly ifName: string }): string {
+function hostInterfaceOf({ containerId, ifName }: AttachmentName): string {
   return `lxc${createHash('sha256').update(`${containerId}:${ifName}`).digest('hex').slice(0, 12)}`;
 }
 

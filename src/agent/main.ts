@@ -13,6 +13,7 @@ import { messageOf } from '../base/errors.ts';
 import { refreshInTurn } from '../base/refresh.ts';
 import { groundOf } from './ground.ts';
 import { unwatched } from './identities.ts';
+import { orphans } from './orphans.ts';
 import { serve } from './servers.ts';
 import { agentSources } from './sources.ts';
 import { staleSockets } from './stale-sockets.ts';
@@ -49,7 +50,14 @@ export async function main(args: readonly string[]): Promise<void> {
       return true;
     },
   };
-  const inTurn = { reconcilers: [...walks.flat(), links], changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs };
+  const endOrphans = orphans({ endpoints: sources.endpoints, pods: tables.known.pods, log });
+  const endpoints = { pending: 0, look: () => (endOrphans() && machine.schedule(), true) };
+  const inTurn = {
+    reconcilers: [...walks.flat(), links, endpoints],
+    changed: machine.schedule,
+    clock: systemClock,
+    roundMs: options.refreshMs,
+  };
   const loops = [...sources.needed, ...sources.kinds, ...slow, ready].map((one) => one.run(stop.signal));
   machine.schedule();
   await Promise.all([refreshInTurn(inTurn, stop.signal), ...loops]).catch((error: unknown) => {

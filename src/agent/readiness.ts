@@ -11,7 +11,7 @@ import type { KubeClient } from '../kube/client.ts';
 import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Health } from './api-types.ts';
-import { CONFLIST, installConflist, installPlugin } from './cni-install.ts';
+import { CONFLIST, installConflist, installPlugin, watchDirectories } from './cni-install.ts';
 import type { Config } from './config.ts';
 import type { AgentHealth } from './healthz.ts';
 import { podRanges } from './pod-network.ts';
@@ -37,6 +37,8 @@ export type Readiness = {
 
 const LOOK_MS = 50;
 const RETRY_MS = 5000;
+/** Between looks at what is installed, where no watch tells of a change. */
+const CALM_MS = 60_000;
 const VERSION_DEADLINE_MS = 3000;
 
 export function readinessOf(options: ReadinessOptions): Readiness {
@@ -63,6 +65,13 @@ export function readinessOf(options: ReadinessOptions): Readiness {
         else if (reason === undefined) log.error('Cannot install the CNI plugin', { error: cni.message });
         await after(reason === undefined && !cni.ok ? RETRY_MS : LOOK_MS, undefined, { signal }).catch(() => {});
       }
+      if (!config.cni.install) return;
+      const again = () => void (cni = install(options));
+      watchDirectories([confDirOf(config), config.cni.binPath], again, signal);
+      while (!signal.aborted) {
+        await after(cni.ok ? CALM_MS : RETRY_MS, undefined, { signal }).catch(() => {});
+        if (!signal.aborted) again();
+      }
     },
   };
 }
@@ -82,12 +91,18 @@ function missing({ sources, walks, attachments, nodes, self, config }: Readiness
   return failing && `${failing.name}: ${failing.status.error}`;
 }
 
-function install({ config, build }: ReadinessOptions): Health {
-  const { confPath, binPath, exclusive } = config.cni;
+function confDirOf({ cni: { confPath } }: Config): string {
+  return confPath.endsWith('.conflist') ? dirname(confPath) : confPath;
+}
+
+/** Idempotent: what is there is left as it is. */
+function install({ config, build, log }: ReadinessOptions): Health {
+  const directory = confDirOf(config);
   try {
-    installPlugin(join(build, 'cni', 'cilium-cni'), binPath);
-    installConflist(confPath.endsWith('.conflist') ? dirname(confPath) : confPath, exclusive);
-    return { ok: true, message: join(confPath.endsWith('.conflist') ? dirname(confPath) : confPath, CONFLIST) };
+    installPlugin(join(build, 'cni', 'cilium-cni'), config.cni.binPath);
+    const others = installConflist(directory, config.cni.exclusive);
+    if (others.length > 0) log.info('Put other network configurations aside, as cni.exclusive says', { directory, files: others });
+    return { ok: true, message: join(directory, CONFLIST) };
   } catch (error) {
     return { ok: false, message: messageOf(error) };
   }

@@ -2,8 +2,11 @@
 // Everything that answers: CNI calls, the command line, and those who ask for health.
 
 import { systemClock } from '../base/clock.ts';
+import type { CniCall } from '../endpoints/cni-protocol.ts';
+import type { CniReply } from '../endpoints/cni-reply.ts';
 import { API_SOCKET } from './api-types.ts';
 import { serveApi } from './api.ts';
+import { cniQueue } from './cni-queue.ts';
 import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
 import { readDrops } from './drops.ts';
@@ -43,7 +46,29 @@ export async function serve({ ground, tables, targets, sources }: Parts, end: As
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, report }));
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config);
-  const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, ranges, mtu });
-  end.use(await serveCni({ path: CNI_SOCKET, handle }));
+  const unready = () => health().reason;
+  const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, ranges, mtu, unready });
+  await serveCalls(handle, ground, end);
   return ready;
+}
+
+/** Listens, does what was left undone, and only then answers: a plugin that finds no socket leaves its DEL in the queue. */
+async function serveCalls(
+  handle: (request: CniCall) => Promise<CniReply>,
+  { log, problems }: Ground,
+  end: AsyncDisposableStack,
+): Promise<void> {
+  const queue = cniQueue(CNI_SOCKET);
+  const { promise: replayed, resolve } = Promise.withResolvers<void>();
+  const answer = async (request: CniCall) => {
+    await replayed;
+    const reply = await handle(request);
+    if (request.kind === 'add' && reply.kind === 'added') queue.forget(request);
+    return reply;
+  };
+  end.use(await serveCni({ path: CNI_SOCKET, handle: answer }));
+  const { done, problems: undone } = await queue.replay(handle);
+  problems.report('cni queue', undone);
+  if (done > 0) log.info('Did the DELs that were left while there was no agent', { deletes: done });
+  resolve();
 }

@@ -7,14 +7,15 @@
 //                                                           default via 169.254.1.1, fe80::1
 
 import { writeFileSync } from 'node:fs';
-import { cidr, familyOf, ip } from '../base/ip.ts';
+import { cidr, cidrText, familyOf, ip } from '../base/ip.ts';
 import type { Ip, Mac } from '../base/ip.ts';
+import { messageOf } from '../base/errors.ts';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { isKernelError } from '../kernel/errors.ts';
-import { AddressFlag, putAddress } from '../kernel/netlink-address.ts';
+import { AddressFlag, listAddresses, putAddress } from '../kernel/netlink-address.ts';
 import { changeLink, createVeth, deleteLink, findLink, listLinks } from '../kernel/netlink-link.ts';
-import { putRoute, RouteScope } from '../kernel/netlink-route.ts';
+import { listRoutes, putRoute, RouteScope, RouteTable } from '../kernel/netlink-route.ts';
 import { writeSysctl } from '../kernel/netns.ts';
 import { NetlinkSocket } from '../kernel/socket.ts';
 import { configDefaults } from './schema.gen.ts';
@@ -73,6 +74,34 @@ export function podLinkTarget(socket: NetlinkSocket): Target<string, PodLink> {
       forEachEntry(entries, (name) => deleteLink(socket, name));
     },
   };
+}
+
+/** What of a pod's interface is not as configurePod() made it, or undefined. `index`: of either side. */
+export function podLinkFault(
+  index: number,
+  { name, netns, mac, addresses }: Pick<PodEnd, 'name' | 'netns' | 'mac' | 'addresses'>,
+): string | undefined {
+  let pod: NetlinkSocket;
+  try {
+    pod = NetlinkSocket.open({ netns });
+  } catch (error) {
+    return messageOf(error);
+  }
+  using _pod = pod;
+  const link = findLink(pod, name);
+  if (link?.index !== index) return `${netns} has no interface ${name} of ours`;
+  if (link.mac !== mac) return `${name} has MAC ${link.mac}, wanted ${mac}`;
+  if (!link.up) return `${name} is down`;
+  const present = new Set(listAddresses(pod, index).map(({ ip: address }) => address));
+  const lost = addresses.find((address) => !present.has(address));
+  if (lost !== undefined) return `${name} has lost its address ${lost}`;
+  const routes = listRoutes(pod, { table: RouteTable.main, link: index });
+  const families = new Set(addresses.map(familyOf));
+  const unrouted = [...families].find(
+    (family) =>
+      !routes.some(({ destination, gateway }) => gateway === GATEWAY[family] && cidrText(destination) === cidrText(ANYWHERE[family])),
+  );
+  return unrouted === undefined ? undefined : `${name} has no default route by ${GATEWAY[unrouted]}`;
 }
 
 function putPodLink(socket: NetlinkSocket, { name, index, peer }: PodLink): void {

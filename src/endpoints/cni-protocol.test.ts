@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cniRequest, standingReply } from './cni-protocol.ts';
+import { cniRequest } from './cni-protocol.ts';
 import { CNI_VERSIONS } from './cni-reply.ts';
 
 const CONTAINER = 'a3f1';
@@ -54,18 +54,50 @@ test('VERSION is answered whatever version is asked, with and without a configur
   for (const stdin of ['', '{"cniVersion":"9.9.9"}', '{"cniVersion":"0.4.0"}']) {
     const request = cniRequest(message({ CNI_COMMAND: 'VERSION', CNI_CONTAINERID: undefined }, stdin));
     assert.equal(request.kind, 'version');
-    assert.deepEqual(standingReply(request), { kind: 'versions' });
   }
 });
 
-for (const command of ['CHECK', 'STATUS', 'GC'])
-  test(`${command} is recognised and answered as not supported yet`, () => {
-    const request = cniRequest(message({ CNI_COMMAND: command }));
-    assert.equal(request.kind, command.toLowerCase());
-    const reply = standingReply(request);
-    assert.ok(
-      reply?.kind === 'failed' && reply.failure.code === 4 && reply.failure.message.includes(`CNI_COMMAND=${command}: not supported yet`),
-    );
+const RESULT = {
+  cniVersion: '1.0.0',
+  interfaces: [{ name: 'lxc1' }, { name: 'eth0', sandbox: '/var/run/netns/cni-1' }, { name: 'net1', sandbox: '/var/run/netns/cni-1' }],
+  ips: [
+    { address: '10.244.1.5/32', interface: 1 },
+    { address: 'fd00:1::5/128', interface: 1 },
+    { address: '192.0.2.9/24', interface: 2 },
+  ],
+};
+
+test('a CHECK takes from the earlier result the addresses of its interface', () => {
+  assert.deepEqual(cniRequest(message({ CNI_COMMAND: 'CHECK' }, { ...CONFIG, prevResult: RESULT })), {
+    kind: 'check',
+    cniVersion: '1.0.0',
+    containerId: CONTAINER,
+    ifName: 'eth0',
+    netns: '/var/run/netns/cni-1',
+    addresses: ['10.244.1.5', 'fd00:1::5'],
+  });
+});
+
+test('a CHECK also knows an address that names no interface, as 0.4.0 may have it', () => {
+  const prevResult = { ips: [{ version: '4', address: '10.244.1.5/32' }] };
+  const request = cniRequest(message({ CNI_COMMAND: 'CHECK' }, { ...CONFIG, cniVersion: '0.4.0', prevResult }));
+  assert.deepEqual(request.kind === 'check' && request.addresses, ['10.244.1.5']);
+});
+
+test('STATUS needs nothing but a configuration', () => {
+  const status = message({ CNI_COMMAND: 'STATUS', CNI_CONTAINERID: undefined, CNI_NETNS: undefined }, { ...CONFIG, cniVersion: '1.1.0' });
+  assert.deepEqual(cniRequest(status), { kind: 'status', cniVersion: '1.1.0' });
+});
+
+const NEW = { ...CONFIG, cniVersion: '1.1.0' };
+const attachments = [{ containerID: 'a3f1', ifname: 'eth0' }];
+for (const key of ['cni.dev/valid-attachments', 'cni.dev/attachments'])
+  test(`GC reads what is valid from ${key}`, () => {
+    assert.deepEqual(cniRequest(message({ CNI_COMMAND: 'GC' }, { ...NEW, [key]: attachments })), {
+      kind: 'gc',
+      cniVersion: '1.1.0',
+      valid: [{ containerId: 'a3f1', ifName: 'eth0' }],
+    });
   });
 
 const refusals: readonly [name: string, request: Uint8Array, code: number, says: RegExp][] = [
@@ -89,6 +121,36 @@ const refusals: readonly [name: string, request: Uint8Array, code: number, says:
   ['no network name', message({}, { cniVersion: '1.0.0' }), 7, /network name \(not set\)/],
   ['a network name that is a path', message({}, { ...CONFIG, name: '../etc' }), 7, /"..\/etc"/],
   ['a network name with NUL', message({}, { ...CONFIG, name: 'a\0b' }), 7, /"a\\u0000b"/],
+  [
+    'CHECK in 0.3.1',
+    message({ CNI_COMMAND: 'CHECK' }, { ...CONFIG, cniVersion: '0.3.1', prevResult: RESULT }),
+    1,
+    /wanted 0\.4\.0 or later/,
+  ],
+  ['STATUS in 1.0.0', message({ CNI_COMMAND: 'STATUS' }), 1, /wanted 1\.1\.0 or later/],
+  ['GC in 1.0.0', message({ CNI_COMMAND: 'GC' }, { ...CONFIG, 'cni.dev/valid-attachments': [] }), 1, /wanted 1\.1\.0 or later/],
+  ['CHECK without an earlier result', message({ CNI_COMMAND: 'CHECK' }), 7, /prevResult is \(not set\), wanted the result of ADD/],
+  ['CHECK with a result that is none', message({ CNI_COMMAND: 'CHECK' }, { ...CONFIG, prevResult: [] }), 7, /prevResult is \[\]/],
+  [
+    'CHECK with an address that is none',
+    message({ CNI_COMMAND: 'CHECK' }, { ...CONFIG, prevResult: { ips: [{}] } }),
+    7,
+    /an address with its length/,
+  ],
+  ['CHECK without a namespace', message({ CNI_COMMAND: 'CHECK', CNI_NETNS: '' }, { ...CONFIG, prevResult: RESULT }), 4, /CNI_NETNS/],
+  ['GC without a list', message({ CNI_COMMAND: 'GC' }, NEW), 7, /valid-attachments is \(not set\), wanted the list/],
+  [
+    'GC with a list that is none',
+    message({ CNI_COMMAND: 'GC' }, { ...NEW, 'cni.dev/valid-attachments': {} }),
+    7,
+    /is \{\}, wanted the list/,
+  ],
+  [
+    'GC with one attachment that is not understood',
+    message({ CNI_COMMAND: 'GC' }, { ...NEW, 'cni.dev/valid-attachments': [...attachments, { containerID: 'b' }] }),
+    7,
+    /containerID and ifname in each/,
+  ],
   ['ADD behind another plugin', message({}, { ...CONFIG, prevResult: {} }), 7, /prevResult/],
   ['no container id', message({ CNI_CONTAINERID: undefined }), 4, /CNI_CONTAINERID=\(not set\)/],
   ['a container id that is a path', message({ CNI_CONTAINERID: '../../etc/passwd' }), 4, /"..\/..\/etc\/passwd"/],

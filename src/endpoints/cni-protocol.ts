@@ -4,8 +4,12 @@
 //   request   "NAME=value\0" for each CNI_ variable, then "\0", then the network configuration (JSON)
 // Source: CNI specification 1.1.0, https://www.cni.dev/docs/spec/
 
-import type { CniFailure, CniReply, CniVersion } from './cni-reply.ts';
-import { CNI_VERSIONS, CniCode, FALLBACK_VERSION, failed } from './cni-reply.ts';
+import { parseCidr } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
+import { configOf, CONTAINER_ID, framesOf, hasControl, isObject, shown, wrong } from './cni-input.ts';
+import type { Form, NetworkConfig, Variables } from './cni-input.ts';
+import type { CniFailure, CniVersion } from './cni-reply.ts';
+import { CNI_VERSIONS, CniCode, FALLBACK_VERSION } from './cni-reply.ts';
 
 /** What the runtime knows of the pod. Kubernetes runtimes always give namespace and name. */
 export type CniArgs = { readonly namespace: string | undefined; readonly pod: string | undefined; readonly uid: string | undefined };
@@ -32,32 +36,30 @@ export type DelRequest = {
   readonly netns: string | undefined;
   readonly args: CniArgs;
 };
+export type CheckRequest = {
+  readonly kind: 'check';
+  readonly cniVersion: CniVersion;
+  readonly containerId: string;
+  readonly ifName: string;
+  readonly netns: string;
+  /** Addresses that an earlier plugin, or we, gave the interface: what prevResult has for it. */
+  readonly addresses: readonly Ip[];
+};
+export type StatusRequest = { readonly kind: 'status'; readonly cniVersion: CniVersion };
+/** One interface of one container. */
+export type AttachmentName = { readonly containerId: string; readonly ifName: string };
+export type GcRequest = {
+  readonly kind: 'gc';
+  readonly cniVersion: CniVersion;
+  /** What the runtime still has; everything else may go. */
+  readonly valid: readonly AttachmentName[];
+};
+/** What the agent has to do something for. */
+export type CniCall = AddRequest | DelRequest | CheckRequest | StatusRequest | GcRequest;
 export type CniRequest =
-  | AddRequest
-  | DelRequest
+  | CniCall
   | { readonly kind: 'version'; readonly cniVersion: CniVersion }
-  | { readonly kind: 'check' | 'status' | 'gc'; readonly cniVersion: CniVersion }
   | { readonly kind: 'refused'; readonly cniVersion: CniVersion; readonly failure: CniFailure };
-
-/** The answer to whatever needs no pod: versions, refusals, verbs that are not supported. Undefined for ADD and DEL. */
-export function standingReply(request: CniRequest): CniReply | undefined {
-  switch (request.kind) {
-    case 'add':
-    case 'del':
-      return undefined;
-    case 'version':
-      return { kind: 'versions' };
-    case 'refused':
-      return { kind: 'failed', failure: request.failure };
-    case 'check':
-    case 'status':
-    case 'gc':
-      return failed(
-        CniCode.invalidEnvironment,
-        `Cannot run CNI_COMMAND=${request.kind.toUpperCase()}: not supported yet, wanted ADD, DEL or VERSION`,
-      );
-  }
-}
 
 /** The request in `message`, or what is wrong with it as kind 'refused'. Never throws. */
 export function cniRequest(message: Uint8Array): CniRequest {
@@ -71,26 +73,26 @@ export function cniRequest(message: Uint8Array): CniRequest {
   return 'code' in request ? { kind: 'refused', cniVersion: config.cniVersion, failure: request } : request;
 }
 
-type Variables = ReadonlyMap<string, string>;
-type NetworkConfig = { readonly cniVersion: CniVersion; readonly network: string; readonly chained: boolean };
-
-function requestOf(
-  command: string | undefined,
-  variables: Variables,
-  { cniVersion, network, chained }: NetworkConfig,
-): CniRequest | CniFailure {
+function requestOf(command: string | undefined, variables: Variables, config: NetworkConfig): CniRequest | CniFailure {
+  const { cniVersion, network, fields } = config;
+  const since = command === undefined ? undefined : SINCE[command];
+  if (since !== undefined && CNI_VERSIONS.indexOf(cniVersion) < CNI_VERSIONS.indexOf(since))
+    return {
+      code: CniCode.incompatibleVersion,
+      message: `Cannot run CNI_COMMAND=${command} with cniVersion ${cniVersion}, wanted ${since} or later`,
+    };
   // oxlint-disable-next-line typescript/switch-exhaustiveness-check -- a command is any text
   switch (command) {
     case 'VERSION':
       return { kind: 'version', cniVersion };
     case 'CHECK':
-      return { kind: 'check', cniVersion };
+      return checkRequest(variables, config);
     case 'STATUS':
       return { kind: 'status', cniVersion };
     case 'GC':
-      return { kind: 'gc', cniVersion };
+      return gcRequest(config);
     case 'ADD':
-      if (chained)
+      if (fields['prevResult'] !== undefined && fields['prevResult'] !== null)
         return {
           code: CniCode.invalidConfig,
           message: `Cannot run ADD in network ${network}: found a prevResult, wanted to be the first plugin of the list`,
@@ -99,7 +101,10 @@ function requestOf(
     case 'DEL':
       return delRequest(variables, cniVersion);
     default:
-      return { code: CniCode.invalidEnvironment, message: `Cannot run CNI_COMMAND=${shown(command)}, wanted ADD, DEL or VERSION` };
+      return {
+        code: CniCode.invalidEnvironment,
+        message: `Cannot run CNI_COMMAND=${shown(command)}, wanted ADD, DEL, CHECK, STATUS, GC or VERSION`,
+      };
   }
 }
 
@@ -118,12 +123,55 @@ function delRequest(variables: Variables, cniVersion: CniVersion): DelRequest | 
   return 'code' in container ? container : { kind: 'del', cniVersion, ...container };
 }
 
-type Form = { readonly wanted: string; readonly holds: (value: string) => boolean };
+/** The version of the specification that brought a verb. */
+const SINCE: Readonly<Record<string, CniVersion>> = { CHECK: '0.4.0', STATUS: '1.1.0', GC: '1.1.0' };
 
-const CONTAINER_ID: Form = {
-  wanted: 'a letter or digit, then letters, digits, dots, hyphens and underscores, at most 256',
-  holds: (value) => /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,255}$/.test(value),
-};
+function checkRequest(variables: Variables, { cniVersion, fields }: NetworkConfig): CheckRequest | CniFailure {
+  const container = containerOf(variables);
+  if ('code' in container) return container;
+  const { netns, containerId, ifName } = container;
+  if (netns === undefined) return wrong('CNI_NETNS', undefined, NETNS.wanted);
+  const addresses = addressesIn(fields['prevResult'], ifName);
+  return 'code' in addresses ? addresses : { kind: 'check', cniVersion, containerId, ifName, netns, ...addresses };
+}
+
+/** The addresses that a result gives an interface in a pod; those that name no interface count as well. */
+function addressesIn(result: unknown, ifName: string): { readonly addresses: readonly Ip[] } | CniFailure {
+  const unusable = (wanted: string): CniFailure => ({
+    code: CniCode.invalidConfig,
+    message: `Cannot check ${ifName}: prevResult is ${shown(result)}, wanted ${wanted}`,
+  });
+  if (!isObject(result)) return unusable('the result of ADD');
+  const { interfaces = [], ips = [] } = result;
+  if (!Array.isArray(interfaces) || !Array.isArray(ips)) return unusable('lists of interfaces and ips');
+  const addresses: Ip[] = [];
+  for (const item of ips) {
+    const found = isObject(item) && typeof item['address'] === 'string' ? parseCidr(item['address']) : undefined;
+    if (!isObject(item) || found === undefined) return unusable('an address with its length in each of ips');
+    const link: unknown = interfaces[Number(item['interface'] ?? -1)];
+    if (!isObject(link) || (link['name'] === ifName && link['sandbox'])) addresses.push(found.ip);
+  }
+  return { addresses };
+}
+
+/** libcni 1.2 gives the list under two names: the specification had another one at first. */
+function gcRequest({ cniVersion, fields }: NetworkConfig): GcRequest | CniFailure {
+  const list = fields['cni.dev/valid-attachments'] ?? fields['cni.dev/attachments'];
+  const unusable = (wanted: string): CniFailure => ({
+    code: CniCode.invalidConfig,
+    message: `Cannot collect garbage: cni.dev/valid-attachments is ${shown(list)}, wanted ${wanted}`,
+  });
+  if (!Array.isArray(list)) return unusable('the list of attachments that the runtime has');
+  const valid: AttachmentName[] = [];
+  for (const item of list) {
+    const { containerID: containerId, ifname: ifName } = isObject(item) ? item : {};
+    if (typeof containerId !== 'string' || !CONTAINER_ID.holds(containerId) || typeof ifName !== 'string' || !IF_NAME.holds(ifName))
+      return unusable('containerID and ifname in each of it'); // what is not understood may be a pod that lives
+    valid.push({ containerId, ifName });
+  }
+  return { kind: 'gc', cniVersion, valid };
+}
+
 /** Linux: 15 bytes, and no name that would change a path under /proc/sys/net or /sys/class/net. */
 const IF_NAME: Form = {
   wanted: 'an interface name of 1 to 15 visible characters without slash and colon',
@@ -169,78 +217,4 @@ function argsOf(text: string): CniArgs | CniFailure {
   }
   const present = (key: string) => values.get(key) || undefined;
   return { namespace: present('K8S_POD_NAMESPACE'), pod: present('K8S_POD_NAME'), uid: present('K8S_POD_UID') };
-}
-
-/** The environment up to the empty string, and the bytes after it. */
-function framesOf(message: Uint8Array): { readonly variables: Variables; readonly stdin: Uint8Array } | CniFailure {
-  const variables = new Map<string, string>();
-  for (let at = 0; ;) {
-    const end = message.indexOf(0, at);
-    if (end < 0)
-      return { code: CniCode.undecodable, message: `Cannot read a request of ${message.length} bytes: its environment has no end` };
-    if (end === at) return { variables, stdin: message.subarray(at + 1) };
-    const text = utf8(message.subarray(at, end));
-    const equals = text?.indexOf('=') ?? -1;
-    if (text === undefined || equals < 1)
-      return { code: CniCode.invalidEnvironment, message: `Cannot read environment variable ${shown(text)}, wanted NAME=value in UTF-8` };
-    const name = text.slice(0, equals);
-    if (variables.has(name)) return wrong(name, text.slice(equals + 1), 'it once');
-    variables.set(name, text.slice(equals + 1));
-    at = end + 1;
-  }
-}
-
-/** Only VERSION may come without a configuration, and with a version that is not ours: it asks which are. */
-function configOf(stdin: Uint8Array, isVersion: boolean): NetworkConfig | CniFailure {
-  if (isVersion && stdin.length === 0) return { cniVersion: FALLBACK_VERSION, network: '', chained: false };
-  const text = utf8(stdin);
-  if (text === undefined)
-    return { code: CniCode.undecodable, message: `Cannot read a network configuration of ${stdin.length} bytes, wanted UTF-8` };
-  const config = jsonObject(text);
-  if (config === undefined)
-    return { code: CniCode.undecodable, message: `Cannot read the network configuration ${shown(text)}, wanted a JSON object` };
-  const cniVersion = CNI_VERSIONS.find((version) => version === config['cniVersion']);
-  if (isVersion) return { cniVersion: cniVersion ?? FALLBACK_VERSION, network: '', chained: false };
-  if (cniVersion === undefined)
-    return {
-      code: CniCode.incompatibleVersion,
-      message: `Cannot serve cniVersion ${shown(config['cniVersion'])}, wanted ${CNI_VERSIONS.join(', ')}`,
-    };
-  const network = config['name'];
-  if (typeof network !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,255}$/.test(network))
-    return { code: CniCode.invalidConfig, message: `Cannot use network name ${shown(network)}, wanted ${CONTAINER_ID.wanted}` };
-  return { cniVersion, network, chained: config['prevResult'] !== undefined && config['prevResult'] !== null };
-}
-
-function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(text);
-    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? { ...parsed } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function utf8(part: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(part);
-  } catch {
-    return undefined;
-  }
-}
-
-function wrong(variable: string, value: string | undefined, wanted: string): CniFailure {
-  return { code: CniCode.invalidEnvironment, message: `Cannot use ${variable}=${shown(value)}, wanted ${wanted}` };
-}
-
-function hasControl(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) < 0x20 || text.charCodeAt(i) === 0x7f) return true;
-  return false;
-}
-
-/** A value as a message may carry it: quoted, without control characters, at most 80 characters. */
-function shown(value: unknown): string {
-  const text = JSON.stringify(value); // undefined for undefined, whatever its type says
-  if (value === undefined) return '(not set)';
-  return text.length > 80 ? `${text.slice(0, 80)}… (${text.length} characters)` : text;
 }

@@ -49,7 +49,7 @@ for (const version of CNI_VERSIONS)
   });
 
 test('a DEL prints nothing and exits 0', () => {
-  assert.deepEqual([...replyBytes('1.0.0', { kind: 'deleted' })], [0]);
+  assert.deepEqual([...replyBytes('1.0.0', { kind: 'done' })], [0]);
 });
 
 test('a failure exits 1 and has code, msg and, when there are any, details', () => {

@@ -17,12 +17,17 @@ export const FALLBACK_VERSION: CniVersion = '1.0.0';
 /** Codes below 100 are the specification's, those above are ours. */
 export const CniCode = {
   incompatibleVersion: 1,
+  unknownContainer: 3,
   invalidEnvironment: 4,
   undecodable: 6,
   invalidConfig: 7,
   tryAgainLater: 11,
+  /** STATUS: ADD cannot be served. */
+  notAvailable: 50,
   internal: 100,
   noAddressLeft: 101,
+  /** CHECK: something of the interface is not as ADD left it. */
+  notAsAdded: 102,
 } as const;
 export type CniCode = (typeof CniCode)[keyof typeof CniCode];
 
@@ -44,7 +49,8 @@ export type Attachment = {
 
 export type CniReply =
   | { readonly kind: 'added'; readonly attachment: Attachment }
-  | { readonly kind: 'deleted' }
+  /** DEL, CHECK, STATUS, GC: it is so, and there is nothing to say. */
+  | { readonly kind: 'done' }
   | { readonly kind: 'versions' }
   | { readonly kind: 'failed'; readonly failure: CniFailure };
 
@@ -57,7 +63,7 @@ export function replyBytes(cniVersion: CniVersion, reply: CniReply): Buffer {
   switch (reply.kind) {
     case 'added':
       return bytes(0, attachmentJson(cniVersion, reply.attachment));
-    case 'deleted':
+    case 'done':
       return Buffer.from([0]);
     case 'versions':
       return bytes(0, { cniVersion, supportedVersions: CNI_VERSIONS });

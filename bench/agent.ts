@@ -11,7 +11,7 @@ import type { Bench } from './cluster.ts';
 import { cpuOf, forget, LoneAgent, residentOf } from './lone-agent.ts';
 import type { LoopDelay } from './lone-agent.ts';
 import { createMany, manyServices, setReady } from './many-services.ts';
-import { countOf, pinnedMap, pinnedMaps } from './pinned-maps.ts';
+import { pinnedMap, pinnedMaps } from './pinned-maps.ts';
 import { median, quantile, sum } from './statistics.ts';
 import { number } from './table.ts';
 import type { Findings } from './table.ts';
@@ -101,7 +101,7 @@ async function programmedAt(node: SandboxNode, { services }: Size): Promise<numb
     } catch {
       return false; // not made yet
     }
-    return countOf(map) > services; // and the one named kubernetes
+    return map.count() > services; // and the one named kubernetes
   });
   return performance.now();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel memory of a small node's maps.
 import { startBench } from './cluster.ts';
-import { countOf, pinnedMaps } from './pinned-maps.ts';
+import { pinnedMaps } from './pinned-maps.ts';
 import { sum } from './statistics.ts';
 import type { Findings } from './table.ts';
 
@@ -17,7 +17,7 @@ export async function maps(): Promise<readonly Findings[]> {
       map.name,
       (bytes / 1e6).toFixed(2),
       map.maxEntries.toLocaleString('en-US'),
-      map.keySize > 0 ? `${countOf(map)}` : '–',
+      map.keySize > 0 ? `${map.count()}` : '–',
     ]);
   const bars = found
     .filter(({ bytes }) => bytes > 1e5)

@@ -18,7 +18,7 @@ import type { ProxiedService } from './kube-proxy-rules.ts';
 import { LoadKind, PORT } from './loader.ts';
 import type { Loader, Sample } from './loader.ts';
 import { createMany, manyServices } from './many-services.ts';
-import { countOf, pinnedMap } from './pinned-maps.ts';
+import { pinnedMap } from './pinned-maps.ts';
 import { median, ratio, sum } from './statistics.ts';
 import { interval, number } from './table.ts';
 import type { Bar, Findings } from './table.ts';
@@ -96,7 +96,7 @@ async function filterBridges({ cluster }: Bench): Promise<void> {
 
 async function programmed({ cluster }: Bench, count: number): Promise<void> {
   const opened = cluster.nodes.map((node) => pinnedMap(node, 'lb_services'));
-  await until(`${count} services in every node's lb_services`, 60_000, () => opened.every((map) => countOf(map) > count));
+  await until(`${count} services in every node's lb_services`, 60_000, () => opened.every((map) => map.count() > count));
 }
 
 async function writeRules(bench: Bench, count: number): Promise<void> {

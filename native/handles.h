@@ -201,6 +201,7 @@ napi_value link_open_by_id(napi_env env, napi_callback_info info);
 
 napi_value map_create(napi_env env, napi_callback_info info);
 napi_value map_info(napi_env env, napi_callback_info info);
+napi_value btf_read(napi_env env, napi_callback_info info);
 napi_value map_value_bytes(napi_env env, napi_callback_info info);
 napi_value map_lookup(napi_env env, napi_callback_info info);
 napi_value map_update(napi_env env, napi_callback_info info);

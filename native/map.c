@@ -123,7 +123,47 @@ napi_value map_info(napi_env env, napi_callback_info info)
 	set_number(env, result, "maxEntries", found.max_entries);
 	set_number(env, result, "flags", found.map_flags);
 	set_number(env, result, "memoryBytes", memory_bytes(map->handle.fd));
+	set_number(env, result, "btfId", found.btf_id);
+	set_number(env, result, "btfKeyType", found.btf_key_type_id);
+	set_number(env, result, "btfValueType", found.btf_value_type_id);
 	return result;
+}
+
+/* How many bytes the types of a BTF object have in the kernel, and those bytes if `data` has room for them. -1 with errno. */
+static long btf_data(int fd, void *data, uint32_t room)
+{
+	struct bpf_btf_info info = {.btf = (uintptr_t)data, .btf_size = room};
+	union bpf_attr attribute = {};
+
+	attribute.info.bpf_fd = (uint32_t)fd;
+	attribute.info.info_len = sizeof(info);
+	attribute.info.info = (uintptr_t)&info;
+	return sys_bpf(BPF_OBJ_GET_INFO_BY_FD, &attribute, sizeof(attribute)) < 0 ? -1 : (long)info.btf_size;
+}
+
+napi_value btf_read(napi_env env, napi_callback_info info)
+{
+	union bpf_attr attribute = {};
+	napi_value argv[1], buffer;
+	void *data = NULL;
+	uint32_t id;
+	long fd, size;
+
+	if (!get_arguments(env, info, 1, argv) || !get_uint32(env, argv[0], "id", &id))
+		return NULL;
+	attribute.btf_id = id;
+	fd = sys_bpf(BPF_BTF_GET_FD_BY_ID, &attribute, sizeof(attribute));
+	if (fd < 0)
+		return throw_errno(env, errno, "bpf(BPF_BTF_GET_FD_BY_ID)", "BTF");
+	size = btf_data((int)fd, NULL, 0);
+	if (size >= 0 && napi_create_buffer(env, (size_t)size, &data, &buffer) != napi_ok) {
+		close((int)fd);
+		return throw_napi(env);
+	}
+	if (size >= 0)
+		size = btf_data((int)fd, data, (uint32_t)size);
+	close((int)fd);
+	return size < 0 ? throw_errno(env, errno, "bpf(BPF_OBJ_GET_INFO_BY_FD)", "BTF") : buffer;
 }
 
 napi_value map_value_bytes(napi_env env, napi_callback_info info)

@@ -60,6 +60,7 @@ static const struct {
     {"mapOpenPinned", map_open_pinned},
     {"mapOpenById", map_open_by_id},
     {"mapInfo", map_info},
+    {"btfRead", btf_read},
     {"mapValueBytes", map_value_bytes},
     {"mapLookup", map_lookup},
     {"mapUpdate", map_update},

@@ -135,7 +135,7 @@ function mapEntry(map: MapSpec): string {
   return [
     `${camelCase(map.name)}: {`,
     `name: '${map.name}', type: '${mapTypeName(map.type)}', keySize: ${map.keySize}, valueSize: ${map.valueSize},`,
-    `maxEntries: ${map.maxEntries}, flags: ${map.flags}, hash: '${shortHash([mapText(map)])}',`,
+    `maxEntries: ${map.maxEntries}, flags: ${map.flags}, hash: '${shortHash([mapText({ ...map, maxEntries: 0 })])}',`,
     `key: ${codec(map.key, 'key')}, value: ${codec(map.value, 'value')},`,
     '},',
   ].join('\n');

@@ -17,6 +17,7 @@ import { orphans } from './orphans.ts';
 import { serve } from './servers.ts';
 import { agentSources } from './sources.ts';
 import { staleSockets } from './stale-sockets.ts';
+import { succession } from './succession.ts';
 import { agentTables } from './tables.ts';
 import { agentTargets } from './targets.ts';
 
@@ -60,7 +61,9 @@ export async function main(args: readonly string[]): Promise<void> {
   };
   const loops = [...sources.needed, ...sources.kinds, ...slow, ready].map((one) => one.run(stop.signal));
   machine.schedule();
-  await Promise.all([refreshInTurn(inTurn, stop.signal), ...loops]).catch((error: unknown) => {
+  const unready = () => ready.health().reason ?? walks.flat().find((one) => one.pending > 0)?.name;
+  const rest = succession({ datapath: ground.datapath, unready, log }, stop.signal);
+  await Promise.all([refreshInTurn(inTurn, stop.signal), rest, ...loops]).catch((error: unknown) => {
     log.error('Agent ends', { error: messageOf(error) });
     throw error;
   });

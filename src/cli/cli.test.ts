@@ -187,7 +187,7 @@ const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] =
     'bpf lb list --bpf-root /nowhere',
     1,
     /^$/,
-    /^Cannot open \/nowhere\/stentor\/maps\/[0-9a-f]+\/lb_services \(.*\): no agent has loaded the data plane here/,
+    /^Cannot open \/nowhere\/stentor\/maps\/lb_services\/[0-9a-f]+ \(.*\): no agent has loaded the data plane here/,
   ],
   ['completion bash', 0, /^complete -F _stentor stentor$/m, /^$/],
   ['completion fish', 2, /^$/, /Cannot complete for 'fish', wanted bash or zsh/],

@@ -4,7 +4,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, StentorError } from '../base/errors.ts';
-import { schemaHash } from '../datapath/schema.gen.ts';
+import { pinNameOf } from '../datapath/inheritance.ts';
 import type { Codec } from '../kernel/codec.ts';
 import { BpfMap } from '../kernel/map.ts';
 
@@ -20,20 +20,20 @@ export function* pinnedEntries<K, V>(root: string, { name, key, value }: Kind<K,
 
 function opened(root: string, name: string): BpfMap {
   const directory = join(root, 'stentor', 'maps');
-  const path = join(directory, schemaHash, name);
+  const path = join(directory, pinNameOf(name));
   try {
     return BpfMap.openPinned(path);
   } catch (cause) {
-    const others = subdirectories(directory).filter((other) => other !== schemaHash);
+    const others = namesIn(join(directory, name));
     const why =
       others.length > 0
-        ? `another version of this program has its maps in ${others.join(', ')}`
+        ? `another version of this program has it as ${others.join(', ')}`
         : 'no agent has loaded the data plane here, or bpf.root is another (--bpf-root)';
     throw new StentorError('NoMap', `Cannot open ${path} (${messageOf(cause)}): ${why}`);
   }
 }
 
-function subdirectories(directory: string): string[] {
+function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch {

@@ -1,31 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loads the data plane: three objects that share their maps through pins.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import { StentorError } from '../base/errors.ts';
 import { loadObject } from '../kernel/load.ts';
 import type { LoadedObject } from '../kernel/load.ts';
-import type { BpfMap } from '../kernel/map.ts';
+import { BpfMap } from '../kernel/map.ts';
 import { readObject } from '../kernel/object.ts';
 import type { ObjectSpec } from '../kernel/object.ts';
 import type { BpfProgram } from '../kernel/program.ts';
-import { encodeConfig, objects, schemaHash } from './schema.gen.ts';
+import { forgetPredecessors, inherit, pinNameOf, predecessorsOf, retire } from './inheritance.ts';
+import { encodeConfig, maps, objects } from './schema.gen.ts';
 import type { Config } from './schema.gen.ts';
+import { nextSize } from './sizes.ts';
+import type { Found } from './sizes.ts';
 
 export type DatapathOptions = {
   /** Holds pod.bpf.o, host.bpf.o and sock.bpf.o. */
   readonly objectDirectory: string;
-  /** On a bpf filesystem. Maps go to a directory named after the schema, so that another schema never reads them. */
+  /** On a bpf filesystem. Each map has a directory in it, and there a pin named after its definition: see inheritance.ts. */
   readonly pinDirectory: string;
   readonly config: Partial<Config>;
+  /** Sizes of new maps, in place of those that are declared. */
   readonly maxEntries?: Readonly<Record<string, number>>;
+  /** Of the node, unless said otherwise. */
+  readonly memoryBytes?: number;
 };
 
 export class Datapath {
   readonly #objects: readonly LoadedObject[];
-  constructor(loaded: readonly LoadedObject[]) {
+  readonly #pinDirectory: string;
+  constructor(loaded: readonly LoadedObject[], pinDirectory: string) {
     this.#objects = loaded;
+    this.#pinDirectory = pinDirectory;
+  }
+
+  /** Pins of earlier maps, by which programs may still be running. */
+  get predecessors(): readonly string[] {
+    return this.maps.flatMap(({ name }) => predecessorsOf(this.#pinDirectory, name));
+  }
+
+  /** Copies what predecessors have and this version's maps do not. How many entries. Throws KernelError. */
+  async inherit(): Promise<number> {
+    let entries = 0;
+    for (const map of this.maps) for (const path of predecessorsOf(this.#pinDirectory, map.name)) entries += await inherit(path, map);
+    return entries;
+  }
+
+  /** To be called when no program of another version runs any more. */
+  forgetPredecessors(): void {
+    forgetPredecessors(this.#pinDirectory);
   }
 
   /** Every program that may be attached. */
@@ -57,8 +83,10 @@ export class Datapath {
   }
 }
 
-/** Throws VerifierError, PinnedMapError, KernelError, or StentorError SCHEMA when the files are not those that this program was made with. */
-export async function loadDatapath({ objectDirectory, pinDirectory, config, maxEntries = {} }: DatapathOptions): Promise<Datapath> {
+/** The data plane with all that its predecessors know. Throws VerifierError, PinnedMapError, KernelError, or StentorError SCHEMA when the files are not those that this program was made with. */
+export async function loadDatapath(options: DatapathOptions): Promise<Datapath> {
+  const { objectDirectory, pinDirectory, config } = options;
+  const maxEntries = sizesFor(options);
   const loaded: LoadedObject[] = [];
   for (const name of ['pod', 'host', 'sock'] as const) {
     const path = join(objectDirectory, `${name}.bpf.o`);
@@ -68,10 +96,43 @@ export async function loadDatapath({ objectDirectory, pinDirectory, config, maxE
         'SCHEMA',
         `Cannot use ${path}: its types are ${btfHash}, wanted ${objects[name].btfHash} (build the objects and the schema from the same sources)`,
       );
-    const spec = { path, config: encodeConfig(config, name), pinDirectory: join(pinDirectory, schemaHash), maxEntries: { ...maxEntries } };
-    loaded.push(await loadObject(spec));
+    loaded.push(await loadObject({ path, config: encodeConfig(config, name), pinDirectory, pinName: pinNameOf, maxEntries }));
   }
-  return new Datapath(loaded);
+  const datapath = new Datapath(loaded, pinDirectory);
+  try {
+    await datapath.inherit();
+  } catch (error) {
+    datapath[Symbol.dispose]();
+    throw error;
+  }
+  return datapath;
+}
+
+/** Sizes of the maps that are made now. A pinned map that has become too full makes way for a larger one. */
+function sizesFor({ pinDirectory, maxEntries = {}, memoryBytes = totalmem() }: DatapathOptions): Readonly<Record<string, number>> {
+  const sizes: Record<string, number> = {};
+  for (const schema of Object.values(maps)) {
+    if (!SIZED.has(schema.type)) continue;
+    const found = foundOf(pinDirectory, schema.name);
+    const size = nextSize(schema, found, memoryBytes, maxEntries[schema.name]);
+    if (found.size !== undefined && size > found.size) retire(pinDirectory, schema.name);
+    sizes[schema.name] = size;
+  }
+  return sizes;
+}
+
+/** Types whose size is a number of entries that come and go. */
+const SIZED: ReadonlySet<string> = new Set(['hash', 'lru_hash', 'lpm_trie']);
+
+function foundOf(pinDirectory: string, name: string): Found {
+  const predecessors = predecessorsOf(pinDirectory, name).map((path) => {
+    using map = BpfMap.openPinned(path);
+    return map.maxEntries;
+  });
+  const pin = join(pinDirectory, pinNameOf(name));
+  if (!existsSync(pin)) return { size: undefined, entries: 0, predecessors };
+  using map = BpfMap.openPinned(pin);
+  return { size: map.maxEntries, entries: map.count(), predecessors };
 }
 
 function objectAt(path: string): ObjectSpec {

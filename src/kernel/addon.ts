@@ -49,6 +49,10 @@ export type MapInfo = {
   readonly maxEntries: number;
   readonly flags: number;
   readonly memoryBytes: number;
+  /** Of the types of key and value, see btfRead(); 0: not known. */
+  readonly btfId: number;
+  readonly btfKeyType: number;
+  readonly btfValueType: number;
 };
 
 /** struct bpf_prog_info. Run time and count stay 0 unless the sysctl kernel.bpf_stats_enabled is 1. */
@@ -144,6 +148,8 @@ export type Addon = {
   mapOpenPinned(path: string): MapHandle;
   mapOpenById(id: number): MapHandle;
   mapInfo(map: MapHandle): MapInfo;
+  /** The types of a loaded BTF object, in the form of a .BTF section. */
+  btfRead(id: number): Buffer;
   /** Bytes of one value as user space sees it: per-CPU maps have one per possible CPU, each rounded up to 8. */
   mapValueBytes(map: MapHandle): number;
   /** False when there is no such entry. */

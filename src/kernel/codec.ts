@@ -35,7 +35,7 @@ export type MapSchema = {
   readonly maxEntries: number;
   /** BPF_F_*. */
   readonly flags: number;
-  /** Changes when a pinned map of the other definition can no longer be used. */
+  /** Changes when a pinned map of the other definition can no longer be used. Its size does not count. */
   readonly hash: string;
   readonly key: AnyCodec | undefined;
   readonly value: AnyCodec | undefined;

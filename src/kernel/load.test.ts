@@ -84,6 +84,18 @@ describe('loading an object file', { skip: bpfMissing }, async () => {
     assert.equal(second.maps.get('t_hash')?.lookup(key)?.readBigUInt64LE(), 2n);
   });
 
+  it('takes a pinned map with the size that it has, under the name that it is told', async () => {
+    using directory = temporaryBpffs();
+    const load = { path, pinDirectory: directory.path, pinName: (map: string) => `${map}/one` };
+    {
+      using first = await loadObject({ ...load, maxEntries: { t_hash: 77 } });
+      assert.equal(first.maps.get('t_hash')?.maxEntries, 77);
+    }
+    using second = await loadObject({ ...load, maxEntries: { t_hash: 99 } });
+    assert.equal(second.maps.get('t_hash')?.maxEntries, 77);
+    assert.deepEqual(readdirSync(`${directory.path}/t_hash`), ['one']);
+  });
+
   it('says which pinned map does not fit, and in what', async () => {
     using directory = temporaryBpffs();
     using other = BpfMap.create({ name: 't_hash', type: MapType.hash, keySize: 4, valueSize: 16, maxEntries: 1024, flags: 0 });
@@ -92,7 +104,7 @@ describe('loading an object file', { skip: bpfMissing }, async () => {
     await assert.rejects(loadObject({ path, pinDirectory, maxEntries: { t_hash: 2048 } }), (error) => {
       assert.ok(error instanceof PinnedMapError);
       assert.equal(error.map, 't_hash');
-      assert.match(error.message, /wanted valueSize 8, found 16; wanted maxEntries 2048, found 1024/);
+      assert.match(error.message, /wanted valueSize 8, found 16/);
       return true;
     });
     assert.equal(existsSync(`${pinDirectory}/t_ring`), false);

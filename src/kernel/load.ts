@@ -7,7 +7,7 @@
 // of the object (.rodata, .data, .bss) belong to one load and are never pinned.
 
 import { existsSync, mkdirSync, statfsSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StentorError } from '../base/errors.ts';
 import type { MapDeclaration, ObjectHandle } from './addon.ts';
 import { native } from './addon.ts';
@@ -24,7 +24,9 @@ export type ObjectLoad = {
   readonly config?: readonly SectionBytes[];
   /** On a bpf filesystem, made if missing. Each map is pinned here under its name, and taken from here when it is pinned already. */
   readonly pinDirectory?: string;
-  /** By map name, in place of what the file declares. */
+  /** Path in pinDirectory by map name; the name itself unless said otherwise. */
+  readonly pinName?: (map: string) => string;
+  /** By map name, in place of what the file declares. A map that is pinned keeps the size that it has, and is none of these. */
   readonly maxEntries?: Readonly<Record<string, number>>;
   /** Names of the programs to load; all unless said otherwise. */
   readonly programs?: readonly string[];
@@ -77,14 +79,13 @@ export async function loadObject(load: ObjectLoad): Promise<LoadedObject> {
   try {
     const maps = native().objectMaps(object);
     configure(object, load, maps);
-    const reused =
-      load.pinDirectory === undefined ? new Set<string>() : takeOverPinnedMaps(object, load.pinDirectory, maps, load.maxEntries ?? {});
+    const reused = load.pinDirectory === undefined ? new Set<string>() : takeOverPinnedMaps(object, load.pinDirectory, maps, load);
     try {
       await native().objectLoad(object);
     } catch (error) {
       throw loadFailure(error);
     }
-    return pinned(collect(object, maps, wantedPrograms(object, load)), load.pinDirectory, reused);
+    return pinned(collect(object, maps, wantedPrograms(object, load)), load, reused);
   } finally {
     native().close(object);
   }
@@ -126,21 +127,25 @@ function takeOverPinnedMaps(
   object: ObjectHandle,
   directory: string,
   maps: readonly MapDeclaration[],
-  maxEntries: Readonly<Record<string, number>>,
+  { pinName = itself }: Pick<ObjectLoad, 'pinName'>,
 ): ReadonlySet<string> {
   makePinDirectory(directory);
   const reused = new Set<string>();
   for (const declared of maps) {
-    const path = join(directory, declared.name);
-    if (declared.internal || !existsSync(path)) continue;
+    if (declared.internal) continue;
+    const path = join(directory, pinName(declared.name));
+    if (!existsSync(path)) continue;
     using map = BpfMap.openPinned(path);
-    const differences = differencesOf(map, { ...declared, maxEntries: maxEntries[declared.name] ?? declared.maxEntries });
+    const differences = differencesOf(map, declared);
     if (differences !== '') throw new PinnedMapError(declared.name, path, differences);
+    native().objectSetMaxEntries(object, declared.name, map.maxEntries);
     native().objectReuseMap(object, declared.name, map.handle);
     reused.add(declared.name);
   }
   return reused;
 }
+
+const itself = (name: string): string => name;
 
 const bpfFilesystem = 0xcafe4a11; // BPF_FS_MAGIC
 
@@ -154,7 +159,7 @@ function makePinDirectory(directory: string): void {
   }
 }
 
-const compared = ['type', 'keySize', 'valueSize', 'maxEntries', 'flags'] as const;
+const compared = ['type', 'keySize', 'valueSize', 'flags'] as const;
 
 function differencesOf(map: BpfMap, declared: MapDeclaration): string {
   return compared
@@ -172,13 +177,18 @@ function collect(object: ObjectHandle, maps: readonly MapDeclaration[], programs
 }
 
 /** Pins what is not pinned yet; takes its own pins back when one fails. */
-function pinned(loaded: LoadedObject, directory: string | undefined, reused: ReadonlySet<string>): LoadedObject {
+function pinned(
+  loaded: LoadedObject,
+  { pinDirectory: directory, pinName = itself }: ObjectLoad,
+  reused: ReadonlySet<string>,
+): LoadedObject {
   if (directory === undefined) return loaded;
   const paths: string[] = [];
   try {
     for (const [name, map] of loaded.maps) {
       if (reused.has(name)) continue;
-      const path = join(directory, name);
+      const path = join(directory, pinName(name));
+      mkdirSync(dirname(path), { recursive: true });
       map.pin(path);
       paths.push(path);
     }

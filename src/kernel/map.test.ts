@@ -60,6 +60,17 @@ describe('a BPF map', { skip: bpfMissing }, () => {
     assert.deepEqual(keysOf(map), []);
   });
 
+  it('adds what is not there and leaves what is', () => {
+    using map = hashMap(16);
+    for (const present of [2, 3, 5]) map.update(key32(present), value64(100));
+    const numbers = [1, 2, 3, 4, 5];
+    assert.equal(map.addBatch(Buffer.concat(numbers.map(key32)), Buffer.concat(numbers.map(value64)), 5), 2);
+    assert.deepEqual(
+      numbers.map((number) => map.lookup(key32(number))?.readBigUInt64LE()),
+      [1n, 100n, 100n, 4n, 100n],
+    );
+  });
+
   it('counts a value of a per-CPU map once for each possible CPU', () => {
     using map = BpfMap.create({ name: 't_cpu', type: MapType.perCpuHash, keySize: 4, valueSize: 4, maxEntries: 4, flags: 0 });
     assert.equal(map.valueSize, 4);

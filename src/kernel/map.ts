@@ -5,7 +5,10 @@
 
 import type { MapCreation, MapHandle, MapInfo } from './addon.ts';
 import { native } from './addon.ts';
-import { isKernelError } from './errors.ts';
+import { readBtf } from './btf.ts';
+import { isKernelError, KernelError } from './errors.ts';
+import { layoutOf } from './layout.ts';
+import type { Layout } from './layout.ts';
 
 /** enum bpf_map_type, the types that we use. */
 export const MapType = {
@@ -81,6 +84,14 @@ export class BpfMap {
     return native().mapInfo(this.handle);
   }
 
+  /** What keys and values mean; undefined for a map that was made without types. */
+  layouts(): { readonly key: Layout; readonly value: Layout } | undefined {
+    const { btfId, btfKeyType, btfValueType } = this.info();
+    if (btfId === 0 || btfKeyType === 0 || btfValueType === 0) return undefined;
+    const btf = readBtf(native().btfRead(btfId));
+    return { key: layoutOf(btf, btfKeyType), value: layoutOf(btf, btfValueType) };
+  }
+
   /** The value, or undefined when there is no such entry. */
   lookup(key: Uint8Array): Buffer | undefined {
     const value = Buffer.allocUnsafe(this.valueBytes);
@@ -113,6 +124,24 @@ export class BpfMap {
     native().mapUpdateBatch(this.handle, keys, values, count, UpdateFlag.any);
   }
 
+  /** Writes those of `count` entries that are not there yet, and returns how many were. */
+  addBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
+    const { keySize, valueBytes } = this;
+    let [at, added] = [0, 0];
+    while (at < count) {
+      const rest = count - at;
+      try {
+        native().mapUpdateBatch(this.handle, keys.subarray(at * keySize), values.subarray(at * valueBytes), rest, UpdateFlag.mustNotExist);
+        return added + rest;
+      } catch (error) {
+        if (!(error instanceof KernelError) || error.code !== 'EEXIST' || error.done === undefined) throw error;
+        at += error.done + 1;
+        added += error.done;
+      }
+    }
+    return added;
+  }
+
   /** Deletes `count` entries, in order, and returns how many existed. Throws KernelError, whose `done` counts missing ones too. */
   deleteBatch(keys: Uint8Array, count: number): number {
     return native().mapDeleteBatch(this.handle, keys, count);
@@ -142,6 +171,13 @@ export class BpfMap {
         yield [keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * valueBytes, (i + 1) * valueBytes)];
       }
     }
+  }
+
+  /** How many entries there are: looks at all of them, at about 0.5 µs each. */
+  count(): number {
+    let count = 0;
+    for (const _ of this.entries()) count++;
+    return count;
   }
 
   /** From now on user space cannot write. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Traffic while something fails: node prober.ts RATE TARGET... with targets as host,port.
-// RATE new TCP connections a second, in turn to each target, and one long-lived connection to each that asks ten times a
-// second. It ends with its standard input, and then prints one line of JSON: a Tally.
+// Traffic while something fails: node prober.ts RATE LONG TARGET... with targets as host,port.
+// RATE new TCP connections a second, in turn to each target, and LONG long-lived connections, in turn as well, each of which asks ten
+// times a second. It ends with its standard input, and then prints one line of JSON: a Tally.
 
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -24,11 +24,11 @@ const PATIENCE_MS = 5000; // beyond a SYN that is sent twice again
 
 type Target = { readonly host: string; readonly port: number };
 
-const [rate = '100', ...words] = process.argv.slice(2);
+const [rate = '100', long = '0', ...words] = process.argv.slice(2);
 const targets = words.map((word): Target => ({ host: word.split(',')[0] ?? '', port: Number(word.split(',')[1]) }));
 const request = ({ host }: Target) => `GET / HTTP/1.1\r\nHost: ${host.includes(':') ? 'six' : host}\r\n\r\n`;
 const reasons: string[] = [];
-const tally = { opened: 0, failed: 0, reasons, slowest: 0, answers: targets.map(() => 0), longestGap: 0 };
+const tally = { opened: 0, failed: 0, reasons, slowest: 0, answers: Array.from({ length: Number(long) }, () => 0), longestGap: 0 };
 let underWay = 0;
 
 function fail(why: string): void {
@@ -83,7 +83,7 @@ function keepAsking(target: Target, index: number): void {
 
 let stopping = false;
 let next = 0;
-for (const [index, target] of targets.entries()) keepAsking(target, index);
+for (let index = 0; index < Number(long); index++) keepAsking(targets[index % targets.length] ?? { host: '', port: 0 }, index);
 const started = performance.now();
 const ticker = setInterval(() => {
   for (const due = ((performance.now() - started) / 1000) * Number(rate); next < due; next++) {

@@ -8,7 +8,6 @@ import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { udpEcho, httpGet, url } from '../../sandbox/checks/traffic.ts';
 import { ofFamily } from '../../sandbox/checks/check.ts';
-import { INTERNET } from '../../sandbox/layout.ts';
 import { mustRun, run } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
 import { ip, ipFromBytes } from '../../src/base/ip.ts';
@@ -17,36 +16,12 @@ import { BpfLink } from '../../src/kernel/link.ts';
 import { BpfMap } from '../../src/kernel/map.ts';
 import { agentReady, checkout, differencesOn, faultyCluster, skip } from './cluster.ts';
 import type { Agent } from './cluster.ts';
-import type { Tally } from './prober.ts';
+import { assertUnharmed, trafficFromBoth } from './both-ways.ts';
 import { startTraffic } from './traffic.ts';
 
 const faulty = faultyCluster('faultsr');
 let agent: Agent | undefined;
 const running = () => agent ?? assert.fail('There is no agent');
-
-/** From a pod that the socket hooks see and one that they do not: to a pod of another node, to a service, to the outside. */
-async function trafficFromBoth(rate: number) {
-  const { places, pod } = faulty();
-  const targets = (['IPv4', 'IPv6'] as const).flatMap((family) => [
-    [ofFamily(places.echoOn('node2').ips, family), 8080] as const,
-    [ofFamily(places.echoOn('node1').ips, family), 8080] as const,
-    [ofFamily(places.serviceIps('echo'), family), 80] as const,
-    [family === 'IPv4' ? INTERNET.ipv4 : INTERNET.ipv6, INTERNET.port] as const,
-  ]);
-  const both = await Promise.all(['client', 'bypass'].map((name) => startTraffic(faulty(), pod(name), rate / 2, targets)));
-  return { tallies: () => Promise.all(both.map((one) => one.tally())) };
-}
-
-function assertUnharmed(tallies: readonly Tally[], wantedConnections: number): string {
-  for (const tally of tallies) assert.deepEqual(tally.reasons, []);
-  const opened = tallies.reduce((sum, tally) => sum + tally.opened, 0);
-  assert.ok(opened >= wantedConnections, `${opened} connections, wanted at least ${wantedConnections}`);
-  for (const { answers } of tallies)
-    for (const count of answers) assert.ok(count > 5, `Answers on long-lived connections: ${answers.join(', ')}`);
-  const slowest = Math.max(...tallies.map((tally) => tally.slowest));
-  const gap = Math.max(...tallies.map((tally) => tally.longestGap));
-  return `${opened} new connections, slowest ${slowest.toFixed(0)} ms, longest gap on the long-lived ${gap.toFixed(0)} ms`;
-}
 
 /** The node's pinned links by name: which link, which program. */
 async function pinnedLinks() {
@@ -63,9 +38,9 @@ async function pinnedLinks() {
 
 /** The addresses of the node's pods, as its data plane has them. */
 async function pinnedEndpoints() {
-  const directory = faulty().node('node1').path('/sys/fs/bpf/stentor/maps');
-  const [schema = ''] = await readdir(directory);
-  using map = BpfMap.openPinned(join(directory, schema, 'endpoints'));
+  const directory = faulty().node('node1').path('/sys/fs/bpf/stentor/maps/endpoints');
+  const [definition = ''] = await readdir(directory);
+  using map = BpfMap.openPinned(join(directory, definition));
   return Array.from(map.entries(), ([key, value]) => ({ address: ipFromBytes(key), id: endpointCodec.decode(value).id }));
 }
 
@@ -75,7 +50,7 @@ test('SIGKILL and restart under 200 new connections a second: none fails, and op
   agent = faulty().start(node);
   await agentReady(node, agent);
   const before = await pinnedLinks();
-  const traffic = await trafficFromBoth(200);
+  const traffic = await trafficFromBoth(faulty(), { rate: 200 });
   await delay(1000); // traffic goes on meanwhile
   running().signal('SIGKILL');
   assert.equal(await running().exited, 137);
@@ -112,7 +87,7 @@ test('SIGTERM ends the agent in less than two seconds, also while the API is sil
 
 test('without an agent pods and services are reachable, and new connections come about', { skip }, async (t) => {
   const { places } = faulty();
-  const traffic = await trafficFromBoth(200);
+  const traffic = await trafficFromBoth(faulty(), { rate: 200 });
   for (const from of [places.client, places.bypass]) {
     await httpGet(from, url(ofFamily(places.serviceIps('echo'), 'IPv6'), 80));
     await udpEcho(from, ofFamily(places.serviceIps('echo'), 'IPv4'), 80);
@@ -129,7 +104,7 @@ test('control: with the programs of one pod taken away, the same traffic fails',
   const address = ofFamily(places.bypass.ips, 'IPv4');
   const route = await mustRun(node.enter(['ip', '-o', 'route', 'get', address]));
   const device = / dev (\S+)/.exec(route)?.[1] ?? assert.fail(route);
-  const traffic = await startTraffic(faulty(), pod('bypass'), 50, [[ofFamily(places.serviceIps('echo'), 'IPv4'), 80]]);
+  const traffic = await startTraffic(faulty(), pod('bypass'), { rate: 50, targets: [[ofFamily(places.serviceIps('echo'), 'IPv4'), 80]] });
   await delay(500); // traffic goes on meanwhile
   await mustRun(node.enter(['tc', 'qdisc', 'del', 'dev', device, 'clsact']));
   await delay(1000); // traffic goes on meanwhile
@@ -176,9 +151,9 @@ test('map entries that others change show up in maps --diff, and are repaired at
   await running().exited;
   agent = faulty().start(node, { args: ['--refresh', '3'] });
   await agentReady(node, agent);
-  const pins = node.path('/sys/fs/bpf/stentor/maps');
-  const [schema = ''] = await readdir(pins);
-  using services = BpfMap.openPinned(join(pins, schema, 'lb_services'));
+  const pins = node.path('/sys/fs/bpf/stentor/maps/lb_services');
+  const [definition = ''] = await readdir(pins);
+  using services = BpfMap.openPinned(join(pins, definition));
   const keys = [...services.entries()].map(([key]) => key);
   for (const key of keys) services.delete(key);
   const stdout = await run(node.command([join(checkout, 'bin', 'stentor'), 'maps', '--diff'])).then((ran) => ran.stdout);

@@ -11,18 +11,22 @@ import type { Tally } from './prober.ts';
 
 export type Traffic = { /** Ends it. */ tally(): Promise<Tally> };
 
-/** Starts `rate` new connections a second from the pod; resolves when it runs. */
-export async function startTraffic(
-  faulty: Faulty,
-  from: Pod,
-  rate: number,
-  targets: readonly (readonly [host: string, port: number])[],
-): Promise<Traffic> {
+export type Load = {
+  /** New connections a second. */
+  readonly rate: number;
+  readonly targets: readonly (readonly [host: string, port: number])[];
+  /** Connections that stay; one to each target unless said otherwise. */
+  readonly long?: number;
+};
+
+/** Starts the load from the pod; resolves when it runs. */
+export async function startTraffic(faulty: Faulty, from: Pod, { rate, targets, long = targets.length }: Load): Promise<Traffic> {
   const words = targets.map(([host, port]) => `${host},${port}`);
   const child = faulty.within(from, [
     join(checkout, 'node_modules', '.bin', 'node'),
     join(import.meta.dirname, 'prober.ts'),
     `${rate}`,
+    `${long}`,
     ...words,
   ]);
   if (!child.stdout) throw new Error('Cannot read what the prober says');

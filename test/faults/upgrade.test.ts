@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// An agent is killed, restarted and replaced by another version under new connections and long-lived ones: none may fail. In short here;
+// STENTOR_ROUNDS=20 STENTOR_RATE=1000 STENTOR_LONG=200 is the whole of it.
+
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mustRun } from '../../sandbox/run.ts';
+import { until } from '../../sandbox/until.ts';
+import { assertUnharmed, trafficFromBoth } from './both-ways.ts';
+import { agentReady, differencesOn, faultyCluster, seedValues, skip, valuesFile } from './cluster.ts';
+import type { Agent } from './cluster.ts';
+
+const faulty = faultyCluster('faultsu');
+const node = () => faulty().node('node1');
+let agent: Agent | undefined;
+
+const ROUNDS = Number(process.env['STENTOR_ROUNDS'] ?? 2);
+const RATE = Number(process.env['STENTOR_RATE'] ?? 200);
+const LONG = Number(process.env['STENTOR_LONG'] ?? 32);
+/** Two versions that load other programs. */
+const VERSIONS = ['serviceNoBackendResponse: drop\n', 'serviceNoBackendResponse: reject\n'];
+let version = 0;
+
+async function start(): Promise<void> {
+  const lines = VERSIONS[version % VERSIONS.length] ?? '';
+  agent = faulty().start(node(), {
+    values: await valuesFile(faulty(), `${version % 2}.yaml`, `${readFileSync(seedValues, 'utf8')}${lines}`),
+  });
+  await agentReady(node(), agent);
+}
+
+async function end(signal: NodeJS.Signals): Promise<void> {
+  agent?.signal(signal);
+  await agent?.exited;
+}
+
+const mapsOf = () => node().path('/sys/fs/bpf/stentor/maps');
+
+/** The maps are those of a version that defines all of them otherwise; the programs that run still use them. */
+function asOfAnotherVersion(): void {
+  for (const name of readdirSync(mapsOf()))
+    for (const pin of readdirSync(join(mapsOf(), name))) renameSync(join(mapsOf(), name, pin), join(mapsOf(), name, 'another'));
+}
+
+const oneDefinitionEach = () => readdirSync(mapsOf()).every((name) => readdirSync(join(mapsOf(), name)).length === 1);
+
+const changes: readonly { readonly name: string; readonly change: () => Promise<void> }[] = [
+  {
+    name: 'kill -9 and start',
+    change: async () => {
+      await end('SIGKILL');
+      await delay(randomInt(1000)); // while nobody is there
+      await start();
+    },
+  },
+  {
+    name: 'stop and start',
+    change: async () => {
+      await end('SIGTERM');
+      await start();
+    },
+  },
+  {
+    name: 'another version of the programs',
+    change: async () => {
+      version++;
+      await end('SIGTERM');
+      await start();
+    },
+  },
+  {
+    name: 'another version of programs and maps',
+    change: async () => {
+      version++;
+      await end('SIGTERM');
+      asOfAnotherVersion();
+      await start();
+      await until('the maps of the other version to be gone', 5000, oneDefinitionEach);
+    },
+  },
+];
+
+test('an agent of the test', { skip }, async () => {
+  await faulty().dismissAgents();
+  await start();
+});
+
+for (const { name, change } of changes)
+  test(`${name}, ${ROUNDS} times under ${RATE} new connections a second and ${LONG} long-lived: none fails`, { skip }, async (t) => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const traffic = await trafficFromBoth(faulty(), { rate: RATE, long: LONG });
+      await delay(700); // traffic goes on meanwhile
+      await change();
+      await delay(700); // traffic goes on meanwhile
+      t.diagnostic(`round ${round + 1}: ${assertUnharmed(await traffic.tallies(), RATE)}`);
+    }
+    assert.deepEqual(await differencesOn(node()), []);
+  });
+
+test('detach, then attach: that would be seen', { skip }, async (t) => {
+  const traffic = await trafficFromBoth(faulty(), { rate: RATE, long: LONG });
+  await delay(500); // traffic goes on meanwhile
+  await end('SIGTERM');
+  const detach =
+    "for link in $(ip -o link | grep -o 'lxc[0-9a-f]*' | sort -u); do tc qdisc del dev $link clsact; done; rm /sys/fs/bpf/stentor/links/*";
+  await mustRun(node().enter(['sh', '-c', detach], ['--net', '--mount']));
+  await delay(6000); // longer than a connection waits
+  await start();
+  const failed = (await traffic.tallies()).reduce((sum, tally) => sum + tally.failed, 0);
+  t.diagnostic(`${failed} connections failed`);
+  assert.ok(failed > RATE, `${failed} failed`);
+});

@@ -104,6 +104,19 @@ static __always_inline enum verdict open_local(struct __sk_buff *ctx, struct pac
 	return VERDICT_NEXT;
 }
 
+/* The same number for every packet of a flow. A flow that conntrack has lost finds its backend again by it. */
+static __always_inline __u32 flow_hash(const struct flow *flow)
+{
+	__u64 hash = flow->protocol;
+
+	for (int i = 0; i < 4; i++)
+		hash = (hash ^ flow->source.word[i]) * 0x9e3779b97f4a7c15;
+	for (int i = 0; i < 4; i++)
+		hash = (hash ^ flow->destination.word[i]) * 0x9e3779b97f4a7c15;
+	hash = (hash ^ (__u32)flow->source_port << 16 ^ flow->destination_port) * 0x9e3779b97f4a7c15;
+	return hash >> 32;
+}
+
 /* Decides once for a flow: service, then the way. VERDICT_NEXT: its conntrack entry says what to do. */
 __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 {
@@ -117,7 +130,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	service = service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol);
 	if (service) {
 		struct lb_backend *backend =
-			service_choose(service, bpf_get_prandom_u32(), &packet->flow.source, &entry.backend);
+			service_choose(service, flow_hash(&packet->flow), &packet->flow.source, &entry.backend);
 
 		if (!backend)
 			return VERDICT_REFUSE;

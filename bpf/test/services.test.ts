@@ -125,6 +125,19 @@ describe('a service', { skip: namespaceMissing }, () => {
       assert.deepEqual([...chosen].toSorted(), [far, service.far2].toSorted());
     });
 
+    it(`finds the backend of ${label} again that conntrack has forgotten`, () => {
+      const found = new Set<string>();
+      for (let port = 2000; port < 2020; port++) {
+        const request = fromPod('podA', { source: podA, destination: service.many }, body(port));
+        const choice = () => packetFrom(node.run('pod_from', request, { ifindex: link.podA })).destination;
+        const first = choice();
+        node.forget();
+        assert.equal(choice(), first);
+        found.add(first);
+      }
+      assert.equal(found.size, 2);
+    });
+
     it(`stays with a backend for ${label} until that is gone`, () => {
       const request = fromPod('podA', { source: podA, destination: service.many }, body(1234));
       const choice = () => packetFrom(node.run('pod_from', request, { ifindex: link.podA })).destination;

@@ -25,8 +25,21 @@ export type ControllerRow = {
   readonly failures: number;
   readonly message: string | undefined;
 };
-/** `entries` is undefined for maps that the programs fill: counting them takes long. */
-export type MapRow = { readonly name: string; readonly entries: number | undefined; readonly capacity: number };
+/** `entries` is undefined where nobody counts, `fullIn` (seconds) where the map does not fill. */
+export type MapRow = {
+  readonly name: string;
+  readonly entries: number | undefined;
+  readonly capacity: number;
+  readonly fullIn: number | undefined;
+};
+/** What the last look through conntrack found. */
+export type FlowsReport = {
+  readonly time: number;
+  /** Two for a flow. */
+  readonly entries: number;
+  /** Who has opened most of them: 'namespace/name', or an address. */
+  readonly talkers: readonly { readonly name: string; readonly flows: number }[];
+};
 
 export type StatusReport = {
   readonly time: number;
@@ -46,6 +59,8 @@ export type StatusReport = {
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean; /** Destinations without. */ readonly except: readonly string[] };
   readonly controllers: readonly ControllerRow[];
   readonly maps: readonly MapRow[];
+  /** Undefined until conntrack has been looked through. */
+  readonly flows: FlowsReport | undefined;
   readonly problems: number;
 };
 

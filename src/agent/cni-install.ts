@@ -2,10 +2,10 @@
 // Puts the CNI plugin and its configuration where the container runtime looks. Whoever looks sees the old file or the new one, never half.
 
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, watch, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
 
-const PLUGIN = 'cilium-cni';
+export const PLUGIN = 'cilium-cni';
 export const CONFLIST = '05-cilium.conflist';
 
 /**
@@ -13,6 +13,11 @@ export const CONFLIST = '05-cilium.conflist';
  * `cniVersions` (libcni 1.2) takes the newest of these that it speaks, and from 1.1.0 on calls STATUS and GC.
  */
 export const conflist = { cniVersion: '1.0.0', cniVersions: ['1.0.0', '1.1.0'], name: 'cilium', plugins: [{ type: PLUGIN }] } as const;
+
+/** The directory of cni.confPath, which may name the directory or a file in it. */
+export function confDirOf(confPath: string): string {
+  return confPath.endsWith('.conflist') ? dirname(confPath) : confPath;
+}
 
 /** Copies the plugin at `from` to `binDir` unless it is there. A plugin that runs at the moment is not disturbed. */
 export function installPlugin(from: string, binDir: string): void {

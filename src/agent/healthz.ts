@@ -24,36 +24,37 @@ export type HealthOptions = {
   /** Where /healthz and /livez of the kube-proxy replacement are; undefined: nowhere. */
   readonly proxy: { readonly host: Ip; readonly port: Port } | undefined;
   readonly health: () => AgentHealth;
+  /** Other pages, at addresses of their own. */
+  readonly more?: readonly Listener[];
   /** An address that cannot be listened on is a Problem, not the end; every call replaces the list of the last. */
   readonly report: (problems: readonly Problem[]) => void;
   /** How long after a failure to try again. Default 10 s. */
   readonly retryMs?: number;
 };
 
-type Listener = {
+export type Listener = {
   readonly host: Ip;
   readonly port: Port;
+  /** The value that says so. */
   readonly setting: string;
+  /** For messages. */
+  readonly page: string;
   readonly contentType: string;
   readonly answer: (path: string, health: AgentHealth) => Answer;
 };
 type Started = { readonly kind: 'serves'; readonly server: Server } | { readonly kind: 'problem'; readonly problem: Problem };
-type Answer = { readonly status: number; readonly body: string };
+export type Answer = { readonly status: number; readonly body: string };
 
 /** Serves until disposed. Does not throw: what cannot be served is reported, and tried again. */
-export async function serveHealth({ healthPort, proxy, health, report, retryMs = 10_000 }: HealthOptions): Promise<AsyncDisposable> {
-  const loopback = (host: Ip): Listener => ({
-    host,
-    port: healthPort,
-    setting: 'healthPort',
-    contentType: 'text/plain; charset=utf-8',
-    answer: agentAnswer,
-  });
-  const listeners = [
-    loopback(ip('127.0.0.1')),
-    loopback(ip('::1')),
-    ...(proxy ? [{ ...proxy, setting: 'kubeProxyReplacementHealthzBindAddr', contentType: 'application/json', answer: proxyAnswer }] : []),
-  ];
+export async function serveHealth({
+  healthPort,
+  proxy,
+  health,
+  more = [],
+  report,
+  retryMs = 10_000,
+}: HealthOptions): Promise<AsyncDisposable> {
+  const listeners = listenersFor(healthPort, proxy, more);
   const started = new Map<Listener, Started>();
   let retry: NodeJS.Timeout | undefined;
   const startMissing = async () => {
@@ -76,6 +77,24 @@ export async function serveHealth({ healthPort, proxy, health, report, retryMs =
       await Promise.all([...started.values()].flatMap((result) => (result.kind === 'serves' ? [stop(result.server)] : [])));
     },
   };
+}
+
+function listenersFor(healthPort: Port, proxy: HealthOptions['proxy'], more: readonly Listener[]): readonly Listener[] {
+  const loopback = (host: Ip): Listener => ({
+    host,
+    port: healthPort,
+    setting: 'healthPort',
+    page: '/healthz',
+    contentType: 'text/plain; charset=utf-8',
+    answer: agentAnswer,
+  });
+  const replacement = {
+    setting: 'kubeProxyReplacementHealthzBindAddr',
+    page: '/healthz',
+    contentType: 'application/json',
+    answer: proxyAnswer,
+  };
+  return [loopback(ip('127.0.0.1')), loopback(ip('::1')), ...(proxy ? [{ ...proxy, ...replacement }] : []), ...more];
 }
 
 /** kubelet's probe: the status is the answer. */
@@ -120,12 +139,12 @@ async function start(listener: Listener, health: () => AgentHealth): Promise<Sta
   }
 }
 
-function cannotListen({ host, port, setting }: Listener, error: unknown): Problem {
+function cannotListen({ host, port, setting, page }: Listener, error: unknown): Problem {
   const inUse = codeOf(error) === 'EADDRINUSE';
   return problem({
     object: `Config ${setting}`,
     reason: inUse ? 'PortInUse' : 'CannotListen',
-    message: `Cannot serve /healthz at ${addressPort(host, port)}: ${messageOf(error)}`,
+    message: `Cannot serve ${page} at ${addressPort(host, port)}: ${messageOf(error)}`,
     advice: inUse
       ? `Find who listens there with 'ss -ltnp sport = ${port}' (a kube-proxy that still runs, perhaps), or choose another port in ${setting}`
       : `Choose an address of this node in ${setting}`,

@@ -16,10 +16,12 @@ import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { frontendKey } from '../services/frontends.ts';
 import type { ServiceTables } from '../services/tables.ts';
-import type { ControllerRow, Health, MapRow, Providers, ServiceRow, StatusReport } from './api-types.ts';
+import type { ControllerRow, Health, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
+import type { Sweep } from './conntrack-sweep.ts';
 import type { Drops } from './drops.ts';
 import { ipList, nodeList, traceAnswer } from './lists.ts';
+import type { MapUsage } from './map-usage.ts';
 import { version } from './version.ts';
 
 export type Insides = {
@@ -35,6 +37,8 @@ export type Insides = {
   readonly slow: readonly AsyncReconciler[];
   readonly sources: readonly Source[];
   readonly maps: readonly BpfMap[];
+  readonly usage: MapUsage;
+  readonly sweep: Sweep;
   readonly drops: Drops;
   readonly health: () => { readonly healthy: boolean; readonly reason: string | undefined };
   readonly kubernetes: () => Promise<Health>;
@@ -144,12 +148,13 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
       except: config.nativeRoutingCidrs.length > 0 ? config.nativeRoutingCidrs.map(cidrText) : [...new Set(native.map(cidrText))],
     },
     controllers: controllersOf(insides),
-    maps: mapRows(insides),
+    maps: [...insides.usage.uses()],
+    flows: insides.sweep.last && { time: insides.sweep.last.at, entries: insides.sweep.last.entries, talkers: insides.sweep.last.talkers },
     problems: problems.table.size,
   };
 }
 
-function controllersOf({ sources, reconcilers, slow }: Insides): ControllerRow[] {
+export function controllersOf({ sources, reconcilers, slow }: Pick<Insides, 'sources' | 'reconcilers' | 'slow'>): ControllerRow[] {
   const reconciled = ({ name, failures, error, refused }: ReconcilerStatus): ControllerRow => {
     const message = error ?? refused.values().next().value;
     return {
@@ -168,9 +173,4 @@ function controllersOf({ sources, reconcilers, slow }: Insides): ControllerRow[]
     message: error,
   }));
   return [...watched, ...[...reconcilers, ...slow].map((one) => reconciled(one.status))];
-}
-
-function mapRows({ maps, reconcilers }: Insides): MapRow[] {
-  const known = new Map(reconcilers.map(({ name, status }) => [name, status.entries]));
-  return maps.map((map) => ({ name: map.name, entries: known.get(map.name), capacity: map.maxEntries }));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // When the agent can serve, and whether it is well. Once it can serve, it says so to the container runtime by its conflist.
 
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as after } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -11,7 +11,7 @@ import type { KubeClient } from '../kube/client.ts';
 import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Health } from './api-types.ts';
-import { CONFLIST, installConflist, installPlugin, watchDirectories } from './cni-install.ts';
+import { confDirOf, CONFLIST, installConflist, installPlugin, watchDirectories } from './cni-install.ts';
 import type { Config } from './config.ts';
 import type { AgentHealth } from './healthz.ts';
 import { podRanges } from './pod-network.ts';
@@ -67,7 +67,7 @@ export function readinessOf(options: ReadinessOptions): Readiness {
       }
       if (!config.cni.install) return;
       const again = () => void (cni = install(options));
-      watchDirectories([confDirOf(config), config.cni.binPath], again, signal);
+      watchDirectories([confDirOf(config.cni.confPath), config.cni.binPath], again, signal);
       while (!signal.aborted) {
         await after(cni.ok ? CALM_MS : RETRY_MS, undefined, { signal }).catch(() => {});
         if (!signal.aborted) again();
@@ -91,13 +91,9 @@ function missing({ sources, walks, attachments, nodes, self, config }: Readiness
   return failing && `${failing.name}: ${failing.status.error}`;
 }
 
-function confDirOf({ cni: { confPath } }: Config): string {
-  return confPath.endsWith('.conflist') ? dirname(confPath) : confPath;
-}
-
 /** Idempotent: what is there is left as it is. */
 function install({ config, build, log }: ReadinessOptions): Health {
-  const directory = confDirOf(config);
+  const directory = confDirOf(config.cni.confPath);
   try {
     installPlugin(join(build, 'cni', 'cilium-cni'), config.cni.binPath);
     const others = installConflist(directory, config.cni.exclusive);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every target of the agent with the table that it is made equal to, in dependency order: what points comes after what it points at.
 
+import { dirname } from 'node:path';
 import { asyncReconciler } from '../base/reconcile-async.ts';
 import type { AsyncReconciler } from '../base/reconcile-async.ts';
 import { cidr, cidrText } from '../base/ip.ts';
@@ -61,7 +62,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
   const routes = reconciler(nodes.routes, routeTarget(netlink));
   return {
     walks: [
-      [reconciler(sysctlTable(), sysctlTarget())],
+      [reconciler(sysctlTable(), sysctlTarget(dirname(state)))],
       [files, podLinks, podFilters, entries],
       [routes],
       [map(endpoints.sockExempt, mapKinds.sockExempt)],

@@ -4,7 +4,13 @@
 import { systemClock } from '../base/clock.ts';
 import type { CniCall } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
+import { ip } from '../base/ip.ts';
+import type { Port } from '../base/ip.ts';
+import { metricsText } from '../base/metrics.ts';
+import type { Metric } from '../base/metrics.ts';
 import { API_SOCKET } from './api-types.ts';
+import { callCounts } from './call-counts.ts';
+import type { CallCounts } from './call-counts.ts';
 import { serveApi } from './api.ts';
 import { cniQueue } from './cni-queue.ts';
 import { CNI_SOCKET, serveCni } from './cni-server.ts';
@@ -12,6 +18,8 @@ import { cniHandler } from './cni.ts';
 import { readDrops } from './drops.ts';
 import type { Ground } from './ground.ts';
 import { serveHealth } from './healthz.ts';
+import type { Listener } from './healthz.ts';
+import { agentMetrics } from './metrics.ts';
 import { mtuOf, podRanges } from './pod-network.ts';
 import { providersOf } from './providers.ts';
 import { readinessOf } from './readiness.ts';
@@ -19,16 +27,31 @@ import type { Readiness } from './readiness.ts';
 import type { AgentSources } from './sources.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
+import type { Watched } from './rounds.ts';
+
+/** On every address of the node, as Prometheus comes from elsewhere. */
+function metricsPage(port: Port, metrics: readonly Metric[]): Listener {
+  return {
+    host: ip('::'),
+    port,
+    setting: 'prometheus.port',
+    page: '/metrics',
+    contentType: 'text/plain; version=0.0.4; charset=utf-8',
+    answer: (path) =>
+      path === '/metrics' ? { status: 200, body: metricsText(metrics) } : { status: 404, body: '/metrics is what there is\n' },
+  };
+}
 
 export type Parts = {
   readonly ground: Ground;
   readonly tables: AgentTables;
   readonly targets: AgentTargets;
   readonly sources: AgentSources;
+  readonly watched: Watched;
 };
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
-export async function serve({ ground, tables, targets, sources }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
+export async function serve({ ground, tables, targets, sources, watched }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
   const { config, self, problems, client, datapath, options, signal } = ground;
   const { nodes } = tables;
   const { machine, walks, slow, needs } = targets;
@@ -37,32 +60,37 @@ export async function serve({ ground, tables, targets, sources }: Parts, end: As
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
-  const inside = { ...ground, ...tables, reconcilers: walks.flat(), slow, sources: watches, maps: datapath.maps, drops };
+  const inside = { ...ground, ...tables, reconcilers: walks.flat(), slow, sources: watches, maps: datapath.maps, drops, ...watched };
+  const calls = callCounts();
   end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, cni }) }));
   const report: Parameters<typeof serveHealth>[0]['report'] = (rows) => {
     problems.report('health servers', rows);
     machine.schedule();
   };
-  end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, report }));
+  const metrics = agentMetrics({ ...inside, health, kubernetes, cni, calls, engine: machine });
+  const more = config.prometheus ? [metricsPage(config.prometheus.port, metrics)] : [];
+  end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config);
   const unready = () => health().reason;
   const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, ranges, mtu, unready });
-  await serveCalls(handle, ground, end);
+  await serveCalls(handle, { ...ground, calls }, end);
   return ready;
 }
 
 /** Listens, does what was left undone, and only then answers: a plugin that finds no socket leaves its DEL in the queue. */
 async function serveCalls(
   handle: (request: CniCall) => Promise<CniReply>,
-  { log, problems }: Ground,
+  { log, problems, calls }: Ground & { readonly calls: CallCounts },
   end: AsyncDisposableStack,
 ): Promise<void> {
   const queue = cniQueue(CNI_SOCKET);
   const { promise: replayed, resolve } = Promise.withResolvers<void>();
   const answer = async (request: CniCall) => {
     await replayed;
+    const started = performance.now();
     const reply = await handle(request);
+    calls.add(request.kind.toUpperCase(), reply.kind === 'failed' ? reply.failure.code : 0, (performance.now() - started) / 1000);
     if (request.kind === 'add' && reply.kind === 'added') queue.forget(request);
     return reply;
   };

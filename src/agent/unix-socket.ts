@@ -29,7 +29,7 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
 
 /** For a beginning: throws SocketError SocketInUse when another agent answers at `path`, before anything has been touched. */
 export async function requireNobodyAt(path: string): Promise<void> {
-  if (await answers(path)) throw new SocketError('SocketInUse', `Cannot listen on ${path}: another agent listens there`);
+  if (await answersAt(path)) throw new SocketError('SocketInUse', `Cannot listen on ${path}: another agent listens there`);
 }
 
 async function removeStale(path: string): Promise<void> {
@@ -40,7 +40,8 @@ async function removeStale(path: string): Promise<void> {
   unlinkSync(path);
 }
 
-function answers(path: string): Promise<boolean> {
+/** Whether somebody listens at `path`. */
+export function answersAt(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = createConnection(path);
     probe.on('connect', () => resolve(true)).on('error', () => resolve(false));

@@ -12,6 +12,7 @@ Runs the agent of this node until it is told to stop (SIGTERM, SIGINT).
 export async function run(args: readonly string[], _io: Io): Promise<number> {
   const { main } = await import('../agent/main.ts');
   flushCompileCache(); // now, as nobody knows how the agent will end; the next one then starts without the TypeScript compiler in memory
-  await main(args);
+  if ((await main(args)) === 'renew')
+    process.execve?.(process.execPath, [process.execPath, ...process.execArgv, ...process.argv.slice(1)], process.env); // the same process, another program
   return 0;
 }

@@ -44,6 +44,7 @@ const providers: Providers = {
     cni: { ok: true, message: '/etc/cni/net.d/05-cilium.conflist' },
     kubeProxyReplacement: true,
     socketLbHostOnly: false,
+    flows: undefined,
     devices: [{ name: 'eth0', addresses: ['192.168.0.11'], directRouting: true }],
     ipam: [],
     allocations: [],

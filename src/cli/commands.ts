@@ -22,6 +22,7 @@ export const commands: readonly Command[] = [
   { name: 'bpf', does: 'bpf lb list, ct list global, nat list: what the kernel has', load: () => import('./bpf.ts') },
   { name: 'tables', does: 'what the agent knows', load: () => import('./tables.ts') },
   { name: 'maps', does: 'maps --diff: where the kernel differs from it', load: () => import('./maps.ts') },
+  { name: 'uninstall', does: 'uninstall --node: take everything of ours from this node', load: () => import('./uninstall.ts') },
   { name: 'agent', does: 'be the agent of this node', load: () => import('./agent.ts') },
   { name: 'completion', does: 'a script that makes bash or zsh complete all this', load: () => import('./completion.ts') },
   { name: 'version', does: 'the version of this program', load: () => import('./version.ts') },

@@ -35,7 +35,12 @@ const report: StatusReport = {
     { name: 'watch services', lastSuccess: 997_000, lastError: undefined, failures: 0, message: undefined },
     { name: 'reconcile routes', lastSuccess: 870_000, lastError: 999_000, failures: 3, message: 'RTM_NEWROUTE: EINVAL' },
   ],
-  maps: [{ name: 'lb_services', entries: 12, capacity: 65536 }],
+  maps: [
+    { name: 'lb_services', entries: 12, capacity: 65536, fullIn: undefined },
+    { name: 'conntrack', entries: 92_000, capacity: 131_072, fullIn: 7300 },
+    { name: 'fragments', entries: undefined, capacity: 8192, fullIn: undefined },
+  ],
+  flows: { time: 970_000, entries: 92_000, talkers: [{ name: 'shop/cart', flows: 40_000 }] },
   problems: 2,
 };
 
@@ -69,7 +74,12 @@ test('status --verbose has addresses, every controller and the maps', () => {
     '  Socket LB Coverage:   Full',
     '  - ClusterIP:   Enabled',
     'BPF Maps:',
-    '  lb_services   12        65536',
+    '  lb_services   12        65536    0.0 %',
+    '  conntrack     92000     131072   70.2 %   in 2h1m',
+    '  fragments     -         8192     -',
+    'Flows:          92000 entries of conntrack live, 30s ago',
+    '  shop/cart     40000',
+
     'Problems:            0',
   ])
     assert.ok(lines.includes(line), line);

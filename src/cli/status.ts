@@ -95,6 +95,7 @@ export function statusText(report: StatusReport, verbose: boolean): string {
     [problems(report)],
     verbose ? replacement(report) : [],
     verbose ? maps(report) : [],
+    verbose ? flows(report) : [],
   ];
   return columns(parts.flat(), statusLayout);
 }
@@ -167,8 +168,18 @@ function replacement({ kubeProxyReplacement, socketLbHostOnly, devices }: Status
 }
 
 function maps(report: StatusReport): Line[] {
-  const rows = report.maps.map(({ name, entries, capacity }) => [`  ${name}`, String(entries ?? '-'), String(capacity)]);
-  return [['BPF Maps:'], ['  Name', 'Entries', 'Size'], ...rows];
+  const rows = report.maps.map(({ name, entries, capacity, fullIn }) => {
+    const use = entries === undefined ? '-' : `${((100 * entries) / capacity).toFixed(entries > 0 ? 1 : 0)} %`;
+    return [`  ${name}`, String(entries ?? '-'), String(capacity), use, fullIn === undefined ? '' : `in ${duration(fullIn * 1000)}`];
+  });
+  return [['BPF Maps:'], ['  Name', 'Entries', 'Size', 'Use', 'Full'], ...rows];
+}
+
+/** Who fills conntrack. */
+function flows({ flows: found, time }: StatusReport): Line[] {
+  if (!found) return [];
+  const rows = found.talkers.map(({ name, flows: count }) => [`  ${name}`, String(count)]);
+  return [['Flows:', `${found.entries} entries of conntrack live, ${duration(time - found.time)} ago`], ['  Opened by', 'Flows'], ...rows];
 }
 
 function problems({ problems: count }: StatusReport): Line {

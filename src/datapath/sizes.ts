@@ -12,7 +12,7 @@ export type Found = {
 };
 
 /** A map that is fuller grows. */
-export const FULL = 0.7;
+const FULL = 0.7;
 /** An LRU map is allocated as a whole: of the node's memory it may have this share. */
 const SHARE = 0.01;
 /** What the kernel adds to an entry, roughly: hash node, LRU lists, per-CPU bookkeeping. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Kernel settings of this network namespace as a Target: only those that rows name are ever read or written.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { table } from '../base/table.ts';
@@ -28,7 +29,35 @@ export function sysctlTable(): Table<string, string> {
   return rows;
 }
 
-export function sysctlTarget(): Target<string, string> {
+/** Beside the agent's sockets: what each setting was before we first changed it. */
+const ORIGINALS = 'sysctls.json';
+
+/** By path below /proc/sys. `directory`: where sysctlTarget() was told to keep them. */
+export function originalSysctls(directory: string): Readonly<Record<string, string>> {
+  try {
+    const found: unknown = JSON.parse(readFileSync(join(directory, ORIGINALS), 'utf8'));
+    const entries = typeof found === 'object' && found !== null ? Object.entries(found) : [];
+    return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[0] in wanted && typeof entry[1] === 'string'));
+  } catch {
+    return {}; // never written, or damaged: nothing is restored
+  }
+}
+
+export function restoreSysctl(directory: string, name: string, value: string): void {
+  writeFileSync(`/proc/sys/${name}`, value);
+  const { [name]: _done, ...rest } = originalSysctls(directory);
+  writeFileSync(join(directory, ORIGINALS), JSON.stringify(rest));
+}
+
+function remember(directory: string, name: string): void {
+  const known = originalSysctls(directory);
+  if (known[name] !== undefined) return;
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, ORIGINALS), JSON.stringify({ ...known, [name]: readFileSync(`/proc/sys/${name}`, 'utf8').trim() }));
+}
+
+/** `directory`: where what they were is kept. */
+export function sysctlTarget(directory = '/var/run/cilium'): Target<string, string> {
   return {
     name: 'sysctls',
     *list() {
@@ -37,6 +66,7 @@ export function sysctlTarget(): Target<string, string> {
     put(entries) {
       forEachEntry(entries, (name, value) => {
         try {
+          remember(directory, name);
           if (name === 'net/ipv6/conf/all/forwarding' && value === '1') keepRouterAdvertisements();
           writeFileSync(`/proc/sys/${name}`, value);
         } catch (cause) {

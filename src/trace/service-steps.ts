@@ -44,7 +44,10 @@ export function atService(walk: Walk, hook: Place, packet: Moving): Served {
   }
   const { id, backends, affinity } = service.entry;
   const count = `${backends} backend${backends === 1 ? '' : 's'}`;
-  say(walk, hook, `lb_services ${key}`, [`service ${service.name}, id ${id}, ${count}`, choiceText(backends, affinity)]);
+  say(walk, hook, `lb_services ${key}`, [
+    `service ${service.name}, id ${id}, ${count}`,
+    choiceText(backends, affinity, hook === 'pod_from' ? 'by its addresses and ports' : 'at random'),
+  ]);
   walk.backends = Math.max(1, backends);
   const chosen = look.backendOf(service.entry, walk.choice, tables);
   if (!chosen) {
@@ -58,11 +61,12 @@ export function atService(walk: Walk, hook: Place, packet: Moving): Served {
   return { kind: 'backend', packet: { ...packet, destination: address, destinationPort: port } };
 }
 
-function choiceText(backends: number, affinity: number): string {
+/** `how`: a program of packets gives one flow the same backend whenever it asks. */
+function choiceText(backends: number, affinity: number, how: string): string {
   if (backends === 0) return 'refuses: no backend';
   if (backends === 1) return 'takes its only backend';
-  if (affinity === 0) return `takes one of ${backends} at random`;
-  return `takes the one that the client has had for less than ${affinity} s, else one of ${backends} at random`;
+  if (affinity === 0) return `takes one of ${backends} ${how}`;
+  return `takes the one that the client has had for less than ${affinity} s, else one of ${backends} ${how}`;
 }
 
 function atAddress(walk: Walk, hook: Place, { destination }: Moving): Served {

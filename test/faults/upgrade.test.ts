@@ -4,12 +4,16 @@
 
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
-import { readdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mustRun } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
+import { ip } from '../../src/base/ip.ts';
+import { pinNameOf } from '../../src/datapath/inheritance.ts';
+import { conntrackEntryCodec, ConntrackFlag, flowCodec } from '../../src/datapath/schema.gen.ts';
+import { BpfMap } from '../../src/kernel/map.ts';
 import { assertUnharmed, trafficFromBoth } from './both-ways.ts';
 import { agentReady, differencesOn, faultyCluster, seedValues, skip, valuesFile } from './cluster.ts';
 import type { Agent } from './cluster.ts';
@@ -114,3 +118,44 @@ test('detach, then attach: that would be seen', { skip }, async (t) => {
   t.diagnostic(`${failed} connections failed`);
   assert.ok(failed > RATE, `${failed} failed`);
 });
+
+/** Flows that live, as many as make conntrack too full. */
+function fillConntrack(map: BpfMap, count: number): void {
+  const now = Number(process.hrtime.bigint() / 1_000_000_000n);
+  const [keys, values] = [Buffer.alloc(count * flowCodec.size), Buffer.alloc(count * conntrackEntryCodec.size)];
+  for (let i = 0; i < count; i++) {
+    const ends = { source: ip(`10.9.${i >> 16}.${i & 255}`), destination: ip('10.8.0.1'), sourcePort: (i >> 8) & 255, destinationPort: 80 };
+    flowCodec.encodeInto({ ...ends, protocol: 6 }, keys, i * flowCodec.size);
+    const entry = { flags: ConntrackFlag.answered, interfaceIndex: 0, lastSeen: now, service: 0, backend: 0, packets: 1, bytes: 1 };
+    conntrackEntryCodec.encodeInto({ ...ends, ...entry }, values, i * conntrackEntryCodec.size);
+  }
+  map.updateBatch(keys, values, count);
+}
+
+test(
+  'a map that becomes too full is made larger under load: the agent begins anew as the same process, and no flow is lost',
+  { skip },
+  async (t) => {
+    const conntrack = () => BpfMap.openPinned(join(mapsOf(), pinNameOf('conntrack')));
+    await end('SIGTERM');
+    agent = faulty().start(node(), { args: ['--refresh', '2'] });
+    await agentReady(node(), agent);
+    const before = conntrack();
+    const size = before.maxEntries;
+    const traffic = await trafficFromBoth(faulty(), { rate: RATE, long: LONG });
+    fillConntrack(before, Math.ceil(size * 0.75));
+    before[Symbol.dispose]();
+    await until('a larger map', 20_000, () => {
+      if (!existsSync(join(mapsOf(), pinNameOf('conntrack')))) return false; // the agent is about to make it
+      using now = conntrack();
+      return now.maxEntries === size * 2;
+    });
+    await until('the smaller one to be gone', 10_000, oneDefinitionEach);
+    await agentReady(node(), agent);
+    t.diagnostic(`from ${size} to ${size * 2}; ${assertUnharmed(await traffic.tallies(), RATE)}`);
+    assert.match(agent.log(), /"message":"Agent begins anew".*to make conntrack larger/);
+    assert.ok(existsSync(`/proc/${agent.pid}`));
+    using after = conntrack();
+    assert.ok(after.count() > size * 0.7, `${after.count()} entries`);
+  },
+);

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is looked at again and again, each in its turn: all targets, programs on uplinks, conntrack, how full maps are, endpoints whose pod
+// is gone.
+
+import { totalmem } from 'node:os';
+import { systemClock } from '../base/clock.ts';
+import { refreshInTurn } from '../base/refresh.ts';
+import type { Ground } from './ground.ts';
+import { conntrackSweep } from './conntrack-sweep.ts';
+import type { Sweep } from './conntrack-sweep.ts';
+import { mapUsage } from './map-usage.ts';
+import type { MapUsage } from './map-usage.ts';
+import { orphans } from './orphans.ts';
+import type { AgentSources } from './sources.ts';
+import type { AgentTables } from './tables.ts';
+import type { AgentTargets } from './targets.ts';
+
+/** Who knows how full the maps are. */
+export type Watched = { readonly usage: MapUsage; readonly sweep: Sweep };
+
+export function watched({ datapath }: Ground, { endpoints }: AgentTables, { walks }: AgentTargets): Watched {
+  const sweep = conntrackSweep({ map: datapath.map('conntrack'), endpoints: endpoints.endpoints, clock: systemClock });
+  const reconcilers = new Map(walks.flat().map((one) => [one.name, one]));
+  const entriesOf = (name: string) => (name === 'conntrack' ? sweep.last?.entries : reconcilers.get(name)?.status.entries);
+  return { sweep, usage: mapUsage({ maps: datapath.maps, entriesOf, memoryBytes: totalmem(), clock: systemClock }) };
+}
+
+export type RoundsOptions = {
+  readonly ground: Ground;
+  readonly tables: AgentTables;
+  readonly targets: AgentTargets;
+  readonly sources: AgentSources;
+  readonly watched: Watched;
+  /** Asks for an agent that begins anew, for which maps are made larger. */
+  readonly renew: (why: string) => void;
+};
+
+/** Runs until `signal` aborts. */
+export function rounds(
+  { ground, tables, targets, sources, watched: { usage, sweep }, renew }: RoundsOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { machine, walks, attachments } = targets;
+  const { log, problems, options } = ground;
+  const endOrphans = orphans({ endpoints: sources.endpoints, pods: tables.known.pods, log });
+  const done = (act: () => void) => ({ pending: 0, look: () => (act(), true) });
+  const measure = () => {
+    const { grow, problems: full } = usage.look();
+    problems.report('map usage', full);
+    if (full.length > 0) machine.schedule();
+    if (grow.length > 0) renew(`to make ${grow.join(', ')} larger`);
+  };
+  const orphansEnd = () => {
+    if (endOrphans()) machine.schedule();
+  };
+  const reconcilers = [...walks.flat(), done(() => attachments.refresh()), sweep, done(measure), done(orphansEnd)];
+  return refreshInTurn({ reconcilers, changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs }, signal);
+}

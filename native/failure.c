@@ -19,16 +19,22 @@ struct error_classes {
 	napi_ref closed_error;
 };
 
+/* Node does not do it when an environment ends: each worker would leave two references behind. */
 static void free_classes(napi_env env, void *data, void *hint)
 {
-	(void)env; /* the references end with the environment */
+	struct error_classes *classes = data;
+
 	(void)hint;
-	free(data);
+	if (classes->kernel_error)
+		napi_delete_reference(env, classes->kernel_error);
+	if (classes->closed_error)
+		napi_delete_reference(env, classes->closed_error);
+	free(classes);
 }
 
 napi_value set_error_classes(napi_env env, napi_callback_info info)
 {
-	struct error_classes *classes;
+	struct error_classes *classes, *before = NULL;
 	napi_value argv[2];
 
 	if (!get_arguments(env, info, 2, argv))
@@ -40,10 +46,13 @@ napi_value set_error_classes(napi_env env, napi_callback_info info)
 		return throw_errno(env, ENOMEM, "calloc", NULL);
 	if (napi_create_reference(env, argv[0], 1, &classes->kernel_error) != napi_ok ||
 	    napi_create_reference(env, argv[1], 1, &classes->closed_error) != napi_ok ||
+	    napi_get_instance_data(env, (void **)&before) != napi_ok ||
 	    napi_set_instance_data(env, classes, free_classes, NULL) != napi_ok) {
-		free(classes);
+		free_classes(env, classes, NULL);
 		return throw_napi(env);
 	}
+	if (before)
+		free_classes(env, before, NULL);
 	return NULL;
 }
 

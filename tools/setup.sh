@@ -37,6 +37,7 @@ missing_packages() {
 		bsdutils         script
 		clang-19         clang-19
 		curl             curl
+		gcc              gcc
 		hostname         hostname
 		iproute2         ip
 		iputils-ping     ping

@@ -7,6 +7,7 @@ import type { Bench } from './cluster.ts';
 import { addTimes } from './cni-times.ts';
 import type { AddTimes } from './cni-times.ts';
 import { interleave } from './interleave.ts';
+import { forget, LoneAgent } from './lone-agent.ts';
 import { median, quantile } from './statistics.ts';
 import { number } from './table.ts';
 import type { Findings } from './table.ts';
@@ -31,6 +32,7 @@ export async function cni(): Promise<readonly Findings[]> {
     other: name !== NAMES.ours,
   }));
   return [
+    await loopFindings(),
     {
       title: 'CNI ADD',
       columns: [
@@ -56,6 +58,30 @@ export async function cni(): Promise<readonly Findings[]> {
       charts: [{ title: 'CNI ADD, one by one', unit: 'ms', bars, aim: 6 }],
     },
   ];
+}
+
+/** Pods that come and go are the agent's work, but nobody else's wait. */
+async function loopFindings(): Promise<Findings> {
+  await using bench = await startBench('nobody');
+  const node = thirdNode(bench);
+  await forget(node);
+  const lone = new LoneAgent(bench.cluster, node);
+  await lone.healthy;
+  await lone.loopDelay(); // of the start
+  const failures: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) failures.push(...(await addTimes(node, ALONE, TOGETHER)).failures);
+  const { p50, p99, max } = await lone.loopDelay();
+  await lone.end();
+  return {
+    title: 'The loop of an agent whose pods come and go',
+    columns: ['ADDs and DELs', 'loop delay p50 ms', 'p99 ms', 'max ms', 'failed'],
+    rows: [[`${ROUNDS * (ALONE + TOGETHER)}`, ...[p50, p99, max].map((value) => value.toFixed(1)), `${failures.length}`]],
+    notes: [
+      ...failures.slice(0, 1),
+      'One sample a millisecond while the loop is free, one for each time that it is not. Aim: p99 ≤ 10 ms above the resolution of 1 ms.',
+    ],
+    charts: [],
+  };
 }
 
 function rowOf(name: string, times: readonly AddTimes[]): readonly string[] {

@@ -34,21 +34,9 @@ export class LoneAgent {
   readonly #exited: Promise<void>;
 
   constructor({ kubeconfig }: Cluster, node: SandboxNode) {
-    const preload = ['--import', join(CHECKOUT, 'bench', 'loop-delay.ts')];
-    const words = [
-      join(CHECKOUT, 'node_modules', '.bin', 'node'),
-      ...preload,
-      join(CHECKOUT, 'src', 'cli.ts'),
-      'agent',
-      '--values',
-      VALUES,
-      '--node',
-      node.name,
-      '--kubeconfig',
-      kubeconfig,
-    ];
+    const words = [join(CHECKOUT, 'bin', 'stentor'), 'agent', '--values', VALUES, '--node', node.name, '--kubeconfig', kubeconfig];
     const [program = '', ...parameters] = node.command(words);
-    const env = { ...process.env, NODE_COMPILE_CACHE: join(CHECKOUT, 'build', 'node'), STENTOR_NAME: 'stentor' };
+    const env = { ...process.env, NODE_OPTIONS: `--import=${join(CHECKOUT, 'bench', 'loop-delay.ts')}` };
     this.#process = spawn(program, parameters, { stdio: ['ignore', 'ignore', 'pipe'], env });
     if (!this.#process.stderr) throw new StentorError('NO_AGENT', 'The agent has no log');
     createInterface(this.#process.stderr).on('line', (line) => this.#hear(line));

@@ -230,6 +230,7 @@ napi_value socket_send(napi_env env, napi_callback_info info);
 napi_value socket_receive(napi_env env, napi_callback_info info);
 napi_value socket_wait(napi_env env, napi_callback_info info);
 napi_value socket_netns_cookie(napi_env env, napi_callback_info info);
+napi_value socket_exchange(napi_env env, napi_callback_info info);
 
 napi_value poll_start(napi_env env, napi_callback_info info);
 

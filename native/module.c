@@ -89,6 +89,7 @@ static const struct {
     {"socketReceive", socket_receive},
     {"socketWait", socket_wait},
     {"socketNetnsCookie", socket_netns_cookie},
+    {"socketExchange", socket_exchange},
     {"pollStart", poll_start},
     {"netnsCreate", netns_create},
     {"netnsDelete", netns_delete},

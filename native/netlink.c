@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Netlink sockets: bytes out and in. What the bytes mean is TypeScript's business (src/kernel/socket.ts).
+ * Netlink sockets: bytes out and in, and single requests on the thread pool. What the bytes mean is TypeScript's business
+ * (src/kernel/socket.ts).
  */
 #define _GNU_SOURCE
 #include "handles.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <linux/netlink.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -193,4 +195,102 @@ napi_value socket_netns_cookie(napi_env env, napi_callback_info info)
 	if (getsockopt(handle->fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length))
 		return throw_errno(env, errno, "getsockopt(SO_NETNS_COOKIE)", handle->name);
 	return bigint_value(env, cookie);
+}
+
+/* ---- a request that the kernel takes long over, on a thread of the pool and a socket of its own ---- */
+
+#define ANSWER_BYTES 8192 /* an acknowledgement echoes the request only when it refuses it */
+
+struct exchange {
+	struct job job;
+	int fd;
+	size_t length; /* of the request, then of the answer */
+	unsigned char bytes[ANSWER_BYTES];
+};
+
+static void exchange_run(struct job *job)
+{
+	struct exchange *exchange = (struct exchange *)job;
+	ssize_t got;
+
+	do
+		got = send(exchange->fd, exchange->bytes, exchange->length, 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0) {
+		job->failure = (struct failure){.error = errno, .syscall = "send", .subject = "netlink"};
+		return;
+	}
+	do
+		got = recv(exchange->fd, exchange->bytes, sizeof(exchange->bytes), 0);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		job->failure = (struct failure){.error = errno, .syscall = "recv", .subject = "netlink"};
+	else
+		exchange->length = (size_t)got;
+}
+
+static napi_value exchange_result(napi_env env, struct job *job)
+{
+	struct exchange *exchange = (struct exchange *)job;
+	napi_value answer = NULL;
+
+	napi_create_buffer_copy(env, exchange->length, exchange->bytes, NULL, &answer);
+	return answer;
+}
+
+static void exchange_free(struct job *job)
+{
+	struct exchange *exchange = (struct exchange *)job;
+
+	if (exchange->fd >= 0)
+		close(exchange->fd);
+	free(exchange);
+}
+
+/* A blocking rtnetlink socket that hears from the kernel alone, or -1 with errno. */
+static int connected_socket(void)
+{
+	const struct timeval limit = {.tv_sec = 30};
+	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
+	int on = 1, fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	if (connect(fd, (struct sockaddr *)&kernel, sizeof(kernel)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit))) {
+		int why = errno;
+
+		close(fd);
+		errno = why;
+		return -1;
+	}
+	return fd;
+}
+
+napi_value socket_exchange(napi_env env, napi_callback_info info)
+{
+	struct exchange *exchange;
+	struct bytes message;
+	napi_value argv[1];
+
+	if (!get_arguments(env, info, 1, argv) ||
+	    !get_bytes(env, argv[0], "message", sizeof(struct nlmsghdr), &message))
+		return NULL;
+	if (message.length > ANSWER_BYTES)
+		return throw_range(env, "message has %zu bytes, wanted at most %d", message.length, ANSWER_BYTES);
+	exchange = calloc(1, sizeof(*exchange));
+	if (!exchange)
+		return throw_errno(env, ENOMEM, "calloc", NULL);
+	exchange->job = (struct job){.run = exchange_run, .result = exchange_result, .free = exchange_free};
+	exchange->length = message.length;
+	memcpy(exchange->bytes, message.data, message.length);
+	exchange->fd = connected_socket();
+	if (exchange->fd < 0) {
+		int why = errno;
+
+		free(exchange);
+		return throw_errno(env, why, "socket", "netlink");
+	}
+	return job_start(env, &exchange->job, "stentor:netlink");
 }

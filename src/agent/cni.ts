@@ -26,6 +26,8 @@ export type CniOptions = {
   readonly engine: Engine;
   /** The reconcilers that an endpoint needs, each with the keys that it has there. */
   readonly needs: readonly { readonly reconciler: Reconciler; readonly keysOf: (endpoint: EndpointRow) => readonly string[] }[];
+  /** While the interface of an endpoint is on its way out: settles when it is gone. */
+  readonly leaving: (hostInterface: string) => Promise<void> | undefined;
   /** The podCIDRs to use, or why there are none. */
   readonly ranges: () => readonly Cidr[] | string;
   readonly mtu: () => number;
@@ -77,10 +79,12 @@ async function add(request: AddRequest, options: CniOptions, cursor: Map<string,
   return failed(CniCode.tryAgainLater, `Cannot connect pod ${request.namespace}/${request.pod}: ${trouble}`);
 }
 
-async function remove(request: DelRequest, { endpoints, engine }: CniOptions): Promise<CniReply> {
+async function remove(request: DelRequest, { endpoints, engine, leaving }: CniOptions): Promise<CniReply> {
   const key = hostInterfaceOf(request);
   if (endpoints.table.has(key)) {
     endpoints.delete(key);
+    await engine.settled();
+    await leaving(key);
     await engine.settled();
   }
   return { kind: 'done' };

@@ -12,7 +12,7 @@ import { NetlinkSocket } from '../kernel/socket.ts';
 import { CONFLIST, confDirOf, PLUGIN } from './cni-install.ts';
 import type { Config } from './config.ts';
 
-export type Leftover = { readonly kind: string; readonly what: string; readonly remove: () => void };
+export type Leftover = { readonly kind: string; readonly what: string; readonly remove: () => void | Promise<void> };
 
 export type Node = Pick<Config, 'bpfRoot' | 'cni'> & {
   /** Directory of endpoint files. */
@@ -64,9 +64,9 @@ function there(kind: string, path: string): readonly Leftover[] {
 function inKernel(): readonly Leftover[] {
   using socket = NetlinkSocket.open();
   const [links, routes] = [Array.from(podLinkTarget(socket).list()), Array.from(routeTarget(socket).list())];
-  const within = (change: (own: NetlinkSocket) => void) => () => {
+  const within = (change: (own: NetlinkSocket) => void | Promise<void>) => async () => {
     using own = NetlinkSocket.open();
-    change(own);
+    await change(own);
   };
   return [
     ...links.map((entry) => ({ kind: 'interface', what: entry[0], remove: within((own) => podLinkTarget(own).remove([entry])) })),

@@ -32,6 +32,7 @@ export type Reconcilers = {
   readonly lost: (loss: Loss) => void;
   /** Those that an endpoint depends on. */
   readonly needs: CniOptions['needs'];
+  readonly leaving: CniOptions['leaving'];
 };
 
 export type Everything = {
@@ -49,8 +50,11 @@ export type Everything = {
 export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, state, links }: Everything): Reconcilers {
   const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
     reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
-  const files = reconciler(endpoints.endpoints, endpointFileTarget(state));
-  const podLinks = reconciler(endpoints.podLinks, podLinkTarget(netlink), { same: samePodLink, waitsFor: (key) => files.trouble(key) });
+  const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
+  const podLinks: Reconciler = reconciler(endpoints.podLinks, podLinkTarget(netlink), {
+    same: samePodLink,
+    waitsFor: (key) => files.trouble(key),
+  });
   const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs), {
     waitsFor: (key) => podLinks.trouble(key),
   });
@@ -77,6 +81,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
     ],
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
+    leaving: (key) => podLinks.leaving(key),
     needs: [
       ...[files, podLinks, podFilters].map((one) => ({
         reconciler: one,

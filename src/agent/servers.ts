@@ -54,7 +54,7 @@ export type Parts = {
 export async function serve({ ground, tables, targets, sources, watched }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
   const { config, self, problems, client, datapath, options, signal } = ground;
   const { nodes } = tables;
-  const { machine, walks, slow, needs } = targets;
+  const { machine, walks, slow, needs, leaving } = targets;
   const drops = readDrops({ events: datapath.map('events'), endpoints: tables.endpoints.endpoints, clock: systemClock, signal });
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes, build: options.build });
   const { health, cni } = ready;
@@ -73,7 +73,7 @@ export async function serve({ ground, tables, targets, sources, watched }: Parts
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config);
   const unready = () => health().reason;
-  const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, ranges, mtu, unready });
+  const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, leaving, ranges, mtu, unready });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
 }

@@ -40,6 +40,7 @@ const LAST_RETRY_MS = 10_000;
 
 export function engine(options: EngineOptions): Engine {
   const { derivations, walks, clock, afterwards } = options;
+  const everything = walks.flat();
   let next: NodeJS.Immediate | undefined;
   let retry: NodeJS.Timeout | undefined;
   let waiting: (() => void)[] = [];
@@ -51,27 +52,24 @@ export function engine(options: EngineOptions): Engine {
   const schedule = () => {
     if (!closed) next ??= setImmediate(commit);
   };
-  const sharePassed = () => {
-    const end = clock.monotonic() + SHARE_MS;
-    return () => clock.monotonic() >= end;
-  };
   const commit = () => {
     next = undefined;
     const started = clock.monotonic();
-    const derived = deriveUntil(derivations, sharePassed());
-    const walked = derived ? walks.map((reconcilers) => walkUntil(reconcilers, sharePassed())) : ['more'];
+    const derived = deriveUntil(derivations, sharePassed(clock));
+    const walked = derived ? walks.map((reconcilers) => walkUntil(reconcilers, sharePassed(clock))) : ['more'];
     commits++;
     longestMs = Math.max(longestMs, clock.monotonic() - started);
     if (derived) afterwards?.();
     if (walked.includes('more')) return schedule();
     waiting = release(waiting);
     if (walked.includes('failed') || walked.includes('partly')) plan();
-    else tries = 0;
+    else if (everything.every((one) => one.pending === 0)) tries = 0;
   };
   const plan = () => {
     clearTimeout(retry);
     if (!closed) retry = setTimeout(schedule, backoff(tries++, FIRST_RETRY_MS, LAST_RETRY_MS));
   };
+  for (const one of everything) one.onGone(schedule);
   return {
     schedule,
     settled() {
@@ -79,7 +77,7 @@ export function engine(options: EngineOptions): Engine {
       return new Promise((resolve) => (closed ? resolve() : waiting.push(resolve)));
     },
     get status() {
-      return { commits, longestMs, error: walks.flat().find((one) => one.status.error !== undefined)?.status.error };
+      return { commits, longestMs, error: everything.find((one) => one.status.error !== undefined)?.status.error };
     },
     close() {
       closed = true;
@@ -88,6 +86,12 @@ export function engine(options: EngineOptions): Engine {
       waiting = release(waiting);
     },
   };
+}
+
+/** True once the share of a turn that begins now has passed. */
+function sharePassed(clock: Clock): () => boolean {
+  const end = clock.monotonic() + SHARE_MS;
+  return () => clock.monotonic() >= end;
 }
 
 /** Derives in order until nothing is left to do, or `enough` says so; then it is false, and those that follow have to wait. */

@@ -233,7 +233,7 @@ function reconcilerThatForgets(desired: Table<string, string>, target: Target<st
   };
   const remove = (keys: readonly string[]) => {
     if (!desired.complete) return;
-    target.remove(keys.map((key) => [key, actual.get(key) ?? '']));
+    void target.remove(keys.map((key) => [key, actual.get(key) ?? '']));
     for (const key of keys) actual.delete(key);
   };
   const status = () => ({
@@ -255,6 +255,8 @@ function reconcilerThatForgets(desired: Table<string, string>, target: Target<st
       refresh: () => void (listed = false),
       look: () => true,
       doubt: () => {},
+      leaving: () => undefined,
+      onGone: () => {},
       differences: () => [],
       trouble: () => error,
     },

@@ -22,6 +22,8 @@ export type ReconcilerOptions<V> = {
   readonly withdrawalsAlwaysSafe?: boolean;
   /** Why `key` cannot be written yet: what it points at is missing, although those before it in the walk had their turn. */
   readonly waitsFor?: (key: string) => string | undefined;
+  /** Whether `key` has to stay for now although it is not wanted: something that pointed at it is still on its way out. */
+  readonly staysFor?: (key: string) => boolean;
 };
 
 export type ReconcilerStatus = {
@@ -55,6 +57,16 @@ export function forEachEntry<K extends string, V>(entries: Entries<K, V>, write:
       failures.set(key, error);
     }
   }
+  if (failures.size > 0) throw new EntryErrors(failures);
+}
+
+/** The same for writing that takes its time, one entry after the other. Rejects with EntryErrors. */
+export async function forEachEntryLater<K extends string, V>(
+  entries: Entries<K, V>,
+  write: (key: K, value: V) => Promise<unknown>,
+): Promise<void> {
+  const failures = new Map<string, unknown>();
+  for (const [key, value] of entries) await write(key, value).catch((error: unknown) => failures.set(key, error));
   if (failures.size > 0) throw new EntryErrors(failures);
 }
 
@@ -95,7 +107,7 @@ type State<K, V> = {
 };
 
 export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string, options: ReconcilerOptions<V>): Ledger<K, V> {
-  const { same = sameRow, withdrawalsAlwaysSafe = false, waitsFor = () => undefined } = options;
+  const { same = sameRow, withdrawalsAlwaysSafe = false, waitsFor = () => undefined, staysFor = () => false } = options;
   const state: State<K, V> = {
     actual: new Map(),
     dirty: new Set(),
@@ -152,6 +164,7 @@ export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string
       if (!desired.complete && !withdrawalsAlwaysSafe) return { kind: 'remove', entries, waiting: 0, more: false };
       let left = limit;
       for (const key of doomed) {
+        if (staysFor(key)) continue;
         if (left-- <= 0) return { kind: 'remove', entries, waiting: 0, more: true };
         const have = actual.get(key);
         if (have !== undefined && !desired.has(key)) entries.push([key, have]);

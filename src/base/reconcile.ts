@@ -23,8 +23,11 @@ export type Target<K extends string, V> = {
   readonly name: string;
   list(): Iterable<readonly [K, V]>;
   put(entries: Entries<K, V>): void;
-  /** Removes keys; each comes with the value last known to be there. */
-  remove(entries: Entries<K, V>): void;
+  /**
+   * Removes keys; each comes with the value last known to be there. A promise says that they are on their way out: nothing waits for it but what is
+   * to be done about these keys.
+   */
+  remove(entries: Entries<K, V>): void | Promise<void>;
 };
 
 export type Difference = { readonly target: string; readonly key: string; readonly kind: 'missing' | 'different' | 'extra' };
@@ -51,6 +54,10 @@ export type Reconciler = {
   differences(): Difference[];
   /** Why `key` is not in its wanted state, or undefined when it is. */
   trouble(key: string): string | undefined;
+  /** While `key` is on its way out: settles, never rejects, when it is gone or cannot be removed. */
+  leaving(key: string): Promise<void> | undefined;
+  /** Has `wake` called whenever keys that were on their way out have arrived. */
+  onGone(wake: () => void): void;
 };
 
 const targetsInUse = new WeakSet<object>();
@@ -67,7 +74,12 @@ export function reconciler<K extends string, V>(
   options: ReconcilerOptions<V> = {},
 ): Reconciler {
   takeTarget(target);
-  const ledger = ledgerOf(desired, target.name, options);
+  const exits = exitsOf<K>();
+  const ledger = ledgerOf(desired, target.name, {
+    ...options,
+    waitsFor: (key) => (exits.leaving(key) ? `${target.name} is still removing it` : options.waitsFor?.(key)),
+    staysFor: (key) => exits.leaving(key) !== undefined || options.staysFor?.(key) === true,
+  });
   let listed = false;
   let looking: Iterator<readonly [K, V]> | undefined;
   const observing = (observe: () => boolean): boolean => {
@@ -98,7 +110,7 @@ export function reconciler<K extends string, V>(
       return listed ? step(ledger, ledger.puts(limit), (entries) => target.put(entries)) : 'failed';
     },
     deletes(limit) {
-      const outcome = listed ? step(ledger, ledger.removals(limit), (entries) => target.remove(entries)) : 'failed';
+      const outcome = listed ? removalStep(ledger, ledger.removals(limit), target, exits) : 'failed';
       return outcome === 'partly' ? 'failed' : outcome; // what comes before in the list may be pointed at still
     },
     refresh() {
@@ -115,15 +127,65 @@ export function reconciler<K extends string, V>(
     doubt: (key) => ledger.doubt(key),
     differences: () => differencesBetween(desired, target, options.same ?? sameRow),
     trouble: (key) => ledger.trouble(key),
+    leaving: exits.leaving,
+    onGone: exits.onGone,
   };
 }
 
-function step<K extends string, V>(ledger: Ledger<K, V>, batch: Batch<K, V>, write: (entries: Entries<K, V>) => void): Outcome {
+/** Keys on their way out of a target. */
+type Exits<K> = Pick<Reconciler, 'leaving' | 'onGone'> & {
+  /** `way` resolves to whether they are gone. */
+  readonly follow: (keys: readonly K[], way: Promise<boolean>) => void;
+  /** Whether some could not be removed since the last call. */
+  readonly takeFailure: () => boolean;
+};
+
+function exitsOf<K extends string>(): Exits<K> {
+  const underWay = new Map<string, Promise<void>>();
+  let wake: () => void = () => {};
+  let failed = false;
+  return {
+    leaving: (key) => underWay.get(key),
+    onGone: (called) => (wake = called),
+    takeFailure() {
+      const had = failed;
+      failed = false;
+      return had;
+    },
+    follow(keys, way) {
+      const arrived = way.then((gone) => {
+        for (const key of keys) underWay.delete(key);
+        if (!gone) failed = true;
+        wake();
+      });
+      for (const key of keys) underWay.set(key, arrived);
+    },
+  };
+}
+
+/** A failure that came later ends the next walk, so that whoever walks takes his time before he tries again. */
+function removalStep<K extends string, V>(ledger: Ledger<K, V>, batch: Batch<K, V>, target: Target<K, V>, exits: Exits<K>): Outcome {
+  if (exits.takeFailure()) return 'failed';
+  return step(ledger, batch, (entries) => {
+    const way = target.remove(entries);
+    if (way === undefined) return true;
+    exits.follow(
+      entries.map(([key]) => key),
+      way.then(
+        () => (ledger.settled(batch), true),
+        (error: unknown) => (ledger.failed(batch, error), false),
+      ),
+    );
+    return false;
+  });
+}
+
+/** `write` returns false when what it began will be settled later. */
+function step<K extends string, V>(ledger: Ledger<K, V>, batch: Batch<K, V>, write: (entries: Entries<K, V>) => boolean | void): Outcome {
   let written = batch.entries.length;
   if (written > 0) {
     try {
-      write(batch.entries);
-      ledger.settled(batch);
+      if (write(batch.entries) !== false) ledger.settled(batch);
     } catch (error) {
       ledger.failed(batch, error);
       if (!(error instanceof EntryErrors)) return 'failed';

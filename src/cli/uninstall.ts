@@ -46,17 +46,18 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const { leftoversOn } = await import('../agent/leftovers.ts');
   const config = await configFrom(values.values);
   const found = leftoversOn({ ...config, state: values.state });
-  const removals = found.map((leftover): Removal => {
+  const removals: Removal[] = [];
+  for (const leftover of found) {
     const { kind, what } = leftover;
-    return { kind, what, error: values['dry-run'] ? undefined : failureOf(leftover) };
-  });
+    removals.push({ kind, what, error: values['dry-run'] ? undefined : await failureOf(leftover) });
+  }
   print(io, values.output, removals, (rows) => removalText(rows, values['dry-run'] ?? false));
   return removals.some(({ error }) => error !== undefined) ? 1 : 0;
 }
 
-function failureOf({ remove }: Leftover): string | undefined {
+async function failureOf({ remove }: Leftover): Promise<string | undefined> {
   try {
-    remove();
+    await remove();
     return undefined;
   } catch (error) {
     return messageOf(error);

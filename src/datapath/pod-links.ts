@@ -10,11 +10,11 @@ import { writeFileSync } from 'node:fs';
 import { cidr, cidrText, familyOf, ip } from '../base/ip.ts';
 import type { Ip, Mac } from '../base/ip.ts';
 import { messageOf } from '../base/errors.ts';
-import { forEachEntry } from '../base/ledger.ts';
+import { forEachEntry, forEachEntryLater } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import { AddressFlag, listAddresses, putAddress } from '../kernel/netlink-address.ts';
-import { changeLink, createVeth, deleteLink, findLink, listLinks } from '../kernel/netlink-link.ts';
+import { changeLink, createVeth, deleteLink, deleteLinkOffLoop, findLink, listLinks } from '../kernel/netlink-link.ts';
 import { listRoutes, putRoute, RouteScope, RouteTable } from '../kernel/netlink-route.ts';
 import { writeSysctl } from '../kernel/netns.ts';
 import { NetlinkSocket } from '../kernel/socket.ts';
@@ -70,9 +70,8 @@ export function podLinkTarget(socket: NetlinkSocket): Target<string, PodLink> {
     put(entries) {
       forEachEntry(entries, (_, link) => putPodLink(socket, link));
     },
-    remove(entries) {
-      forEachEntry(entries, (name) => deleteLink(socket, name));
-    },
+    /** The socket's namespace is our own. */
+    remove: (entries) => forEachEntryLater(entries, deleteLinkOffLoop),
   };
 }
 

@@ -131,6 +131,11 @@ describe('the addon', { skip: bpfMissing || netnsMissing }, () => {
     for (const handle of Object.values(handles)) misused().close(handle);
   });
 
+  it('refuses a netlink message that is none, or far too long', () => {
+    for (const message of [undefined, 'x', {}, new Float64Array(8)]) assert.throws(() => misused().socketExchange(message), TypeError);
+    for (const length of [0, 15, 8193]) assert.throws(() => misused().socketExchange(Buffer.alloc(length)), RangeError);
+  });
+
   it('survives a getter that takes the buffers away', () => {
     using program = disposable(native().programOpenById(anyProgramId()));
     const data = new Uint8Array(new ArrayBuffer(64));

@@ -206,6 +206,8 @@ export type Addon = {
   /** Waits on the JS thread until readable; false when the time is over. */
   socketWait(socket: SocketHandle, timeoutMs: number): boolean;
   socketNetnsCookie(socket: SocketHandle): bigint;
+  /** Sends one rtnetlink message in our own namespace and reads one datagram, both off the JS thread, by a socket that lives for this only. */
+  socketExchange(message: Uint8Array): Promise<Buffer>;
 
   /** Calls back on the event loop while the descriptor is readable. A throw in the callback is an uncaught exception. */
   pollStart(handle: SocketHandle | RingHandle, onReadable: () => void): PollHandle;

@@ -6,10 +6,19 @@ import type { Mac } from '../base/ip.ts';
 import { isKernelError, KernelError } from './errors.ts';
 import { AddressFlag, putAddress } from './netlink-address.ts';
 import { ensureClsact } from './netlink-filter.ts';
-import { changeLink, createBridge, createVeth, deleteLink, findLink, listLinks, OperationalState } from './netlink-link.ts';
+import {
+  changeLink,
+  createBridge,
+  createVeth,
+  deleteLink,
+  deleteLinkOffLoop,
+  findLink,
+  listLinks,
+  OperationalState,
+} from './netlink-link.ts';
 import { listRoutes, putRoute } from './netlink-route.ts';
 import { NetlinkSocket } from './socket.ts';
-import { eventually, netnsMissing } from './testdata/harness.ts';
+import { eventually, netnsMissing, kernelError } from './testdata/harness.ts';
 import { testNamespace } from './testdata/netlink-testbed.ts';
 import type { TestNamespace } from './testdata/netlink-testbed.ts';
 
@@ -104,13 +113,15 @@ describe('links', { skip: netnsMissing }, () => {
     assert.equal(findLink(pod.socket, 'moved')?.mac, '02:00:00:00:00:0a');
   });
 
-  it('deletes both ends, and says when there was nothing to delete', () => {
+  it('deletes both ends, and says when there was nothing to delete', async () => {
     using host = testNamespace();
     createVeth(host.socket, { name: 'a', peer: { name: 'b' } });
     assert.equal(deleteLink(host.socket, 'a'), true);
     assert.equal(findLink(host.socket, 'b'), undefined);
     assert.equal(deleteLink(host.socket, 'a'), false);
     assert.equal(deleteLink(host.socket, 999), false);
+    assert.equal(await deleteLinkOffLoop('no-such-link'), false);
+    await assert.rejects(deleteLinkOffLoop('lo'), kernelError('EOPNOTSUPP')); // the kernel keeps its loopback
   });
 
   it('names operation, object and errno when the kernel refuses', () => {

@@ -6,7 +6,7 @@ import { macFromBytes, macToBytes } from '../base/ip.ts';
 import type { Mac } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
-import { NetlinkFlag } from './socket.ts';
+import { NetlinkFlag, requestOffLoop } from './socket.ts';
 import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type Link = {
@@ -183,17 +183,35 @@ export function changeLink(socket: NetlinkSocket, index: number, change: LinkCha
   });
 }
 
-/** Deletes the interface, and a veth's other end with it. False when there was none. */
+/**
+ * Deletes the interface, and a veth's other end with it. False when there was none. The kernel waits until no CPU sees the interface any more, 15 to
+ * 40 ms: where the loop matters use deleteLinkOffLoop().
+ */
 export function deleteLink(socket: NetlinkSocket, wanted: number | string): boolean {
-  const named = typeof wanted === 'string';
-  const body = Buffer.concat([ifinfomsg.encode({ index: named ? 0 : wanted }), put.text(LinkAttribute.name, named ? wanted : undefined)]);
   try {
-    socket.request({ type: RouteMessage.deleteLink, body, what: `RTM_DELLINK ${wanted}` });
+    socket.request(deleteRequest(wanted));
     return true;
   } catch (error) {
     if (isKernelError(error, 'ENODEV')) return false;
     throw error;
   }
+}
+
+/** The same in our own namespace, on a thread of the pool. */
+export async function deleteLinkOffLoop(wanted: number | string): Promise<boolean> {
+  try {
+    await requestOffLoop(deleteRequest(wanted));
+    return true;
+  } catch (error) {
+    if (isKernelError(error, 'ENODEV')) return false;
+    throw error;
+  }
+}
+
+function deleteRequest(wanted: number | string): NetlinkRequest {
+  const named = typeof wanted === 'string';
+  const body = Buffer.concat([ifinfomsg.encode({ index: named ? 0 : wanted }), put.text(LinkAttribute.name, named ? wanted : undefined)]);
+  return { type: RouteMessage.deleteLink, body, what: `RTM_DELLINK ${wanted}` };
 }
 
 /** Reads the body of RTM_NEWLINK or RTM_DELLINK. */

@@ -4,7 +4,8 @@
 //   0        4      6       8      12      16
 //   | length | type | flags | seq  | port  | body …, padded to 4 |   all in host byte order, which is little-endian on every machine we run on
 //
-// rtnetlink answers while the request is being sent, so a request is synchronous and takes some 10 µs. Monitors use receive() and onReadable().
+// rtnetlink answers while the request is being sent, so a request is synchronous and takes some 10 µs. What waits for the end of an RCU grace
+// period takes some 10 ms and has requestOffLoop(). Monitors use receive() and onReadable().
 
 import type { PollHandle, SocketHandle } from './addon.ts';
 import { native } from './addon.ts';
@@ -90,7 +91,7 @@ export class NetlinkSocket {
 
   /** The messages that have arrived, possibly none. Throws KernelError ENOBUFS when the kernel had to drop some: list everything again. */
   receive(): readonly NetlinkMessage[] {
-    return this.#frames().filter((frame) => frame.type !== messageType.noop);
+    return framesOf(this.#buffer, native().socketReceive(this.#handle, this.#buffer)).filter((frame) => frame.type !== messageType.noop);
   }
 
   /** Calls `onReadable` on the event loop while messages wait; it is expected to call receive(). Dispose to stop. */
@@ -121,40 +122,53 @@ export class NetlinkSocket {
     native().socketSend(this.#handle, frameBytes(request, sequence));
     const answers: NetlinkMessage[] = [];
     for (;;) {
-      const frames = this.#frames();
+      const frames = framesOf(this.#buffer, native().socketReceive(this.#handle, this.#buffer));
       if (frames.length === 0 && !native().socketWait(this.#handle, answerTimeoutMs)) {
         throw kernelError('ETIMEDOUT', `${request.what} failed: no answer from the kernel within ${answerTimeoutMs} ms`);
       }
       for (const frame of frames) {
         if (frame.sequence !== sequence) continue; // what is left of an earlier request that timed out
-        if (frame.type === messageType.error || frame.type === messageType.done) {
-          const errno = frame.body.length >= 4 ? -frame.body.readInt32LE(0) : 0;
-          if (errno > 0) throw refusal(request, frame, errno);
-          return answers;
-        }
+        if (isLast(request, frame)) return answers;
         answers.push(frame);
       }
     }
   }
+}
 
-  /** One datagram, taken apart. The bodies are copies. */
-  #frames(): readonly Frame[] {
-    const length = native().socketReceive(this.#handle, this.#buffer);
-    const frames: Frame[] = [];
-    for (let at = 0; at + headerBytes <= length;) {
-      const frameLength = this.#buffer.readUInt32LE(at);
-      if (frameLength < headerBytes || at + frameLength > length)
-        throw new RangeError(`Netlink message of ${frameLength} bytes does not fit its datagram of ${length}`);
-      frames.push({
-        type: this.#buffer.readUInt16LE(at + 4),
-        flags: this.#buffer.readUInt16LE(at + 6),
-        sequence: this.#buffer.readUInt32LE(at + 8),
-        body: Buffer.from(this.#buffer.subarray(at + headerBytes, at + frameLength)),
-      });
-      at += (frameLength + 3) & ~3;
-    }
-    return frames;
+/**
+ * Sends one request that is answered by an acknowledgement, in our own namespace, from a thread of the pool: the loop goes on while the kernel
+ * waits. Throws like request().
+ */
+export async function requestOffLoop(request: NetlinkRequest): Promise<void> {
+  const answer = await native().socketExchange(frameBytes(request, 1));
+  const [frame] = framesOf(answer, answer.length);
+  if (frame === undefined || !isLast(request, frame)) throw kernelError('EBADMSG', `${request.what} failed: no acknowledgement`);
+}
+
+/** Whether `frame` ends the answer. Throws when it is a refusal. */
+function isLast(request: NetlinkRequest, frame: Frame): boolean {
+  if (frame.type !== messageType.error && frame.type !== messageType.done) return false;
+  const errno = frame.body.length >= 4 ? -frame.body.readInt32LE(0) : 0;
+  if (errno > 0) throw refusal(request, frame, errno);
+  return true;
+}
+
+/** The first `length` bytes of `buffer`, a datagram, taken apart. The bodies are copies. */
+function framesOf(buffer: Buffer, length: number): readonly Frame[] {
+  const frames: Frame[] = [];
+  for (let at = 0; at + headerBytes <= length;) {
+    const frameLength = buffer.readUInt32LE(at);
+    if (frameLength < headerBytes || at + frameLength > length)
+      throw new RangeError(`Netlink message of ${frameLength} bytes does not fit its datagram of ${length}`);
+    frames.push({
+      type: buffer.readUInt16LE(at + 4),
+      flags: buffer.readUInt16LE(at + 6),
+      sequence: buffer.readUInt32LE(at + 8),
+      body: Buffer.from(buffer.subarray(at + headerBytes, at + frameLength)),
+    });
+    at += (frameLength + 3) & ~3;
   }
+  return frames;
 }
 
 function frameBytes({ type, flags = 0, body }: NetlinkRequest, sequence: number): Buffer {
@@ -189,6 +203,8 @@ function extendedAckText({ type, flags, body }: Frame): string | undefined {
   return undefined;
 }
 
-function kernelError(code: 'EINTR' | 'ETIMEDOUT', message: string): KernelError {
-  return new KernelError(`netlink ${message}`, { code, errno: code === 'EINTR' ? 4 : 110, syscall: 'netlink' });
+const ownErrno = { EINTR: 4, EBADMSG: 74, ETIMEDOUT: 110 } as const;
+
+function kernelError(code: keyof typeof ownErrno, message: string): KernelError {
+  return new KernelError(`netlink ${message}`, { code, errno: ownErrno[code], syscall: 'netlink' });
 }

@@ -58,7 +58,7 @@ export function from<I extends string, K extends string, R>(
 
 export function derive<I extends string, K extends string, R>(options: DerivationOptions<I, K, R>): Derivation {
   const { name, inputs, out, compute, problems, conflict } = options;
-  const made = new Map<I, readonly K[]>();
+  const made = new Map<I, K | readonly K[]>(); // many an input key makes one row
   const claims = new Map<K, I | Set<I>>(); // nearly every row has one claim; of several, the first in the set is the owner
   const dirty = new Set<I>();
 
@@ -89,14 +89,15 @@ export function derive<I extends string, K extends string, R>(options: Derivatio
       if ('kind' in item) wrong.push(item);
       else rows.set(item[0], item[1]);
     }
-    for (const key of made.get(input) ?? []) if (!rows.has(key)) release(key, input);
+    for (const key of listOf(made.get(input))) if (!rows.has(key)) release(key, input);
     for (const [key, row] of rows) {
       const owner = claim(key, input);
       if (owner === input) out.put(key, row);
       else if (conflict) wrong.push(conflict(key, owner, input));
     }
-    if (rows.size > 0) made.set(input, [...rows.keys()]);
-    else made.delete(input);
+    const [only, ...more] = rows.keys();
+    if (only === undefined) made.delete(input);
+    else made.set(input, more.length === 0 ? only : [only, ...more]);
     problems?.report(`${name} ${input}`, wrong);
   };
 
@@ -119,6 +120,10 @@ export function derive<I extends string, K extends string, R>(options: Derivatio
       if (inputs.every((input) => input.complete) && pending() === 0) out.complete();
     },
   };
+}
+
+function listOf<K extends string>(keys: K | readonly K[] = []): readonly K[] {
+  return typeof keys === 'string' ? [keys] : keys;
 }
 
 /** The owner among those who claim a row; a set of claims is never empty. */

@@ -151,6 +151,7 @@ export function ledgerOf<K extends string, V>(desired: Table<K, V>, name: string
           dirty.delete(key);
           refused.delete(key);
           if (want === undefined) doomed.add(key);
+          else actual.set(key, want); // one row is enough: what was listed is like it
         } else if (waitsFor(key) === undefined) entries.push([key, want]);
         else {
           waiting++;

@@ -148,3 +148,22 @@ test('a key that no walk has come to yet is in trouble, also where the walk ende
     ['Cannot list', 'place has not been reached yet', undefined],
   );
 });
+
+test('of a row that the target has already, one is kept: the one of the table', () => {
+  const row = { value: 1 };
+  const removed: unknown[] = [];
+  const desired = table<string, { value: number }>('desired');
+  const writer = desired.writer('test');
+  writer.put('a', row);
+  writer.complete();
+  const one = reconciler(desired, {
+    name: 'place',
+    list: () => [['a', { ...row }] as const],
+    put: () => assert.fail('It is there already'),
+    remove: (entries) => void removed.push(...entries.map(([, value]) => value)),
+  });
+  walk([one]);
+  writer.delete('a');
+  walk([one]);
+  assert.equal(removed[0], row);
+});

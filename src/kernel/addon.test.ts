@@ -53,6 +53,7 @@ const calls: readonly { readonly name: keyof Addon; readonly kind: string; reado
   { name: 'socketSend', kind: 'socket', more: [bytes] },
   { name: 'socketReceive', kind: 'socket', more: [bytes] },
   { name: 'socketWait', kind: 'socket', more: [0] },
+  { name: 'socketNetnsCookie', kind: 'socket', more: [] },
   { name: 'pollStart', kind: 'ring', more: [() => {}] },
 ];
 

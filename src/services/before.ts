@@ -5,14 +5,21 @@ import { mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValue } from '../datapath/schema.gen.ts';
 
+/** Whoever is numbered by it takes it out: from then on the tables know it, and a large cluster is not remembered twice. */
 export type ServicesBefore = {
   /** Frontend key to the id of its backend set. */
-  readonly setOf: ReadonlyMap<string, number>;
+  readonly setOf: Map<string, number>;
   /** Backend key to id. */
-  readonly backendOf: ReadonlyMap<string, number>;
+  readonly backendOf: Map<string, number>;
   /** Id of a backend set to the ids of its backends by slot. */
-  readonly slotsOf: ReadonlyMap<number, readonly number[]>;
+  readonly slotsOf: Map<number, readonly number[]>;
 };
+
+export function takeFrom<K, V>(known: Map<K, V>, key: K): V | undefined {
+  const value = known.get(key);
+  known.delete(key);
+  return value;
+}
 
 type Listed<K, V> = Iterable<readonly [string, MapEntry<K, V>]>;
 export type ServiceMaps = {
@@ -21,16 +28,20 @@ export type ServiceMaps = {
   readonly backends: Listed<LbBackendKey, LbBackend>;
 };
 
+/** Listings are long and their entries short-lived: each is let go before the next. */
 export function servicesBefore({ services, slots, backends }: ServiceMaps): ServicesBefore {
   const keyText = mapKinds.lbServices.text; // frontends and backends are written alike
-  const setOf = new Map(Array.from(services, ([, { key, value }]) => [keyText(key), value.id]));
-  const backendOf = new Map(Array.from(backends, ([, { key, value }]) => [keyText(value), key.id]));
-  const slotsOf = new Map<number, number[]>();
-  const sorted = Array.from(slots, ([, entry]) => entry).sort((a, b) => a.key.slot - b.key.slot);
-  for (const { key, value } of sorted) {
-    const backends = slotsOf.get(key.service);
-    if (backends) backends.push(value.backend);
-    else slotsOf.set(key.service, [value.backend]);
+  const setOf = new Map<string, number>();
+  for (const [, { key, value }] of services) setOf.set(keyText(key), value.id);
+  const backendOf = new Map<string, number>();
+  for (const [, { key, value }] of backends) backendOf.set(keyText(value), key.id);
+  const bySlot = new Map<number, number[]>();
+  for (const [, { key, value }] of slots) {
+    const own = bySlot.get(key.service) ?? [];
+    own[key.slot] = value.backend; // they come in no order, and some may be missing
+    bySlot.set(key.service, own);
   }
+  const slotsOf = new Map<number, readonly number[]>();
+  for (const [service, own] of bySlot) slotsOf.set(service, Object.values(own));
   return { setOf, backendOf, slotsOf };
 }

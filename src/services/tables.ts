@@ -30,6 +30,7 @@ import type {
   LbSlot,
   LbSlotValue,
 } from '../datapath/schema.gen.ts';
+import { takeFrom } from './before.ts';
 import type { ServicesBefore } from './before.ts';
 import { addressEntries, backendEntries, backendsFor, memberEntries, serviceEntries, slotEntries, slotsFor } from './entries.ts';
 import type { SlotRow } from './entries.ts';
@@ -81,8 +82,8 @@ export function serviceTables({ self, before, problems }: ServiceOptions): Servi
     [slice?.service, last?.service].filter((name) => name !== undefined);
 
   const setOf = (_key: string, set: BackendSet) =>
-    set.frontends.map((frontend) => before.setOf.get(frontend)).find((id) => id !== undefined);
-  const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? before.slotsOf.get(id) ?? [];
+    set.frontends.map((frontend) => takeFrom(before.setOf, frontend)).find((id) => id !== undefined);
+  const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? takeFrom(before.slotsOf, id) ?? [];
 
   const derivations = [
     derive({
@@ -113,7 +114,7 @@ export function serviceTables({ self, before, problems }: ServiceOptions): Servi
       name: 'backend ids',
       from: backends,
       out: backendIds.writer('numbering'),
-      previous: (key) => before.backendOf.get(key),
+      previous: (key) => takeFrom(before.backendOf, key),
       reserved: before.backendOf.values(),
       range: [1, LAST_ID],
     }),

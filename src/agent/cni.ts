@@ -72,22 +72,22 @@ async function add(request: AddRequest, options: CniOptions, cursor: Map<string,
   await engine.settled();
   const trouble = troubleOf(endpoint, options);
   if (trouble === undefined) return { kind: 'added', attachment: attachmentOf(endpoint) };
-  if (endpoint !== present) {
-    endpoints.delete(key); // one that was there before may have a pod that works: its end is a DEL
-    await engine.settled();
-  }
+  if (endpoint !== present) await end([key], options); // one that was there before may have a pod that works: its end is a DEL
   return failed(CniCode.tryAgainLater, `Cannot connect pod ${request.namespace}/${request.pod}: ${trouble}`);
 }
 
-async function remove(request: DelRequest, { endpoints, engine, leaving }: CniOptions): Promise<CniReply> {
+async function remove(request: DelRequest, options: CniOptions): Promise<CniReply> {
   const key = hostInterfaceOf(request);
-  if (endpoints.table.has(key)) {
-    endpoints.delete(key);
-    await engine.settled();
-    await leaving(key);
-    await engine.settled();
-  }
+  if (options.endpoints.table.has(key)) await end([key], options);
   return { kind: 'done' };
+}
+
+/** Ends endpoints, and waits until their interfaces are gone and after them all else. */
+async function end(keys: readonly string[], { endpoints, engine, leaving }: CniOptions): Promise<void> {
+  for (const key of keys) endpoints.delete(key);
+  await engine.settled();
+  for (const key of keys) await leaving(key);
+  await engine.settled();
 }
 
 /** CNI specification 1.1.0, CHECK: an error unless the interface is as ADD left it. */
@@ -116,10 +116,13 @@ function status({ unready }: CniOptions): CniReply {
 }
 
 /** CNI specification 1.1.0, GC: whatever the runtime does not name is deleted. It does not ask while an ADD is under way. */
-async function collect({ valid }: GcRequest, { endpoints, engine }: CniOptions): Promise<CniReply> {
+async function collect({ valid }: GcRequest, options: CniOptions): Promise<CniReply> {
   const named = new Set(valid.map(hostInterfaceOf));
-  for (const [key] of Array.from(endpoints.table.entries())) if (!named.has(key)) endpoints.delete(key);
-  await engine.settled();
+  const keys = Array.from(options.endpoints.table.entries(), ([key]) => key);
+  await end(
+    keys.filter((key) => !named.has(key)),
+    options,
+  );
   return { kind: 'done' };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever is handed out (ids, slots, addresses) comes from here: what was assigned before and is still valid never moves.
+// Whatever numbers are handed out (ids, slots) come from here: what was assigned before and is still valid never moves.
 
 import type { Derivation } from './derive.ts';
 import { problem } from './problem.ts';

@@ -4,8 +4,7 @@
 // Never handed out: the first address of a prefix, and of an IPv4 prefix also the last (network and broadcast). An address that was
 // given back is given again as late as possible, so that nobody's old connections find a new pod behind it.
 
-import { assign } from '../base/assign.ts';
-import { cidrAddress, cidrIndex, cidrSize, cidrText, familyOf } from '../base/ip.ts';
+import { cidrAddress, cidrContains, cidrIndex, cidrSize, cidrText, familyOf } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
 
 /** No address is left. The message names the range and how many of it are in use. */
@@ -19,18 +18,17 @@ const LARGEST = 65_536n;
  * `used`: every address in use with its owner.
  */
 export function addressFor(owner: string, range: Cidr, used: ReadonlyMap<Ip, string>, last: Ip | undefined): Ip | RangeFull {
-  const before = new Map<string, number>();
-  for (const [address, holder] of used) {
-    const index = cidrIndex(range, address);
-    if (index !== undefined) before.set(holder, Number(index));
-  }
+  for (const [address, holder] of used) if (holder === owner && cidrContains(range, address)) return address;
   const start = last === undefined ? undefined : cidrIndex(range, last);
-  const wanted = new Set([...before.keys(), owner]);
-  const index = assign((holder) => before.get(holder), wanted, indexesAfter(Number(start ?? 0n), range)).get(owner);
-  if (index !== undefined) return cidrAddress(range, BigInt(index));
+  for (const index of indexesAfter(Number(start ?? 0n), range)) {
+    const address = cidrAddress(range, BigInt(index));
+    if (!used.has(address)) return address;
+  }
+  const holders = new Set(Array.from(used, ([address, holder]) => (cidrContains(range, address) ? holder : owner)));
+  holders.delete(owner);
   return {
     kind: 'full',
-    message: `Range is full: all ${usableSize(range)} addresses of ${cidrText(range)} are in use, by ${before.size} pods`,
+    message: `Range is full: all ${usableSize(range)} addresses of ${cidrText(range)} are in use, by ${holders.size} pods`,
   };
 }
 

@@ -29,6 +29,7 @@ const SIZES: readonly Size[] = [
 const CHANGED_AT = 5_000;
 const CHANGES = 200;
 const STARTS = 3;
+const IDLE_SECONDS = 15; // the clock of /proc/PID/stat has steps of 10 ms
 
 type Measured = {
   readonly size: Size;
@@ -74,8 +75,8 @@ async function measure({ cluster }: Bench, size: Size): Promise<Measured> {
   const rss = residentOf(one.pid);
   const changes = size.services === CHANGED_AT ? await changeTimes(cluster.store, node) : [];
   const cpu = cpuOf(one.pid);
-  await delay(3_000);
-  const idle = (cpuOf(one.pid) - cpu) / 3;
+  await delay(IDLE_SECONDS * 1_000);
+  const idle = (cpuOf(one.pid) - cpu) / IDLE_SECONDS;
   const maps = sum(pinnedMaps(node).map((map) => map.info().memoryBytes)) / 1e6;
   exits.push(await one.end());
   return { size, healthy, programmed, warm, exits, rss, idle, loop, maps, changes };

@@ -44,8 +44,31 @@ static __always_inline bool conntrack_has_backend(const struct conntrack_entry *
 	return bpf_map_lookup_elem(&lb_backends, &key) != NULL;
 }
 
+/* The key of the other direction: the reverse of what this one leaves as. */
+static __always_inline void opposite_key(struct flow *key, const struct conntrack_entry *entry, __u8 protocol)
+{
+	key->source = entry->destination;
+	key->destination = entry->source;
+	key->source_port = entry->destination_port;
+	key->destination_port = entry->source_port;
+	key->protocol = protocol;
+	__builtin_memset(key->pad, 0, sizeof(key->pad));
+}
+
+/* Whether the answer to this packet finds its way back: the other entry may have been evicted, or have become another flow's. */
+static __always_inline bool conntrack_is_paired(const struct packet *packet, const struct conntrack_entry *entry)
+{
+	struct conntrack_entry *reply;
+	struct flow key;
+
+	opposite_key(&key, entry, packet->flow.protocol);
+	reply = bpf_map_lookup_elem(&conntrack, &key);
+	return reply && reply->destination_port == packet->flow.source_port &&
+	       address_equal(&reply->destination, &packet->flow.source);
+}
+
 /* The living entry of this packet's flow. A SYN on a connection that its sender has ended, and a first packet whose backend
- * is gone, start over: then there is none. */
+ * is gone or whose answer would not come back, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
 {
 	struct conntrack_entry *entry = bpf_map_lookup_elem(&conntrack, &packet->flow);
@@ -64,18 +87,12 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 		return entry;
 	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED))
 		return NULL;
-	return entry->backend && !conntrack_has_backend(entry, protocol) ? NULL : entry;
-}
-
-/* The key of the other direction: the reverse of what this one leaves as. */
-static __always_inline void opposite_key(struct flow *key, const struct conntrack_entry *entry, __u8 protocol)
-{
-	key->source = entry->destination;
-	key->destination = entry->source;
-	key->source_port = entry->destination_port;
-	key->destination_port = entry->source_port;
-	key->protocol = protocol;
-	__builtin_memset(key->pad, 0, sizeof(key->pad));
+	if (entry->backend && !conntrack_has_backend(entry, protocol))
+		return NULL;
+	/* of datagrams, every one of which opens, the first in a second */
+	if (protocol != IPPROTO_TCP && entry->last_seen == packet->now)
+		return entry;
+	return conntrack_is_paired(packet, entry) ? entry : NULL;
 }
 
 /* What concerns the flow as a whole goes into both of its entries: they live and end together. */

@@ -2,7 +2,7 @@
 import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { ConntrackFlag } from '../../src/datapath/schema.gen.ts';
+import { ConntrackFlag, flowCodec } from '../../src/datapath/schema.gen.ts';
 import { at, families } from './cluster.ts';
 import { link, loadNode, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
@@ -40,6 +40,23 @@ describe('conntrack', { skip: namespaceMissing }, () => {
       receive(tcp(443, port, 'SA'));
       send(tcp(port, 443, 'A'));
     };
+
+    for (const [name, opening] of [
+      ['connection', tcp(40_000, 443)],
+      ['flow of datagrams', udp(40_000, 443)],
+    ] as const)
+      it(`opens a ${name} over IPv${family} anew whose answer has lost its way`, () => {
+        send(opening);
+        const [, reply] = node
+          .conntrack()
+          .toSorted((a, b) => (a.value.flags & ConntrackFlag.reply) - (b.value.flags & ConntrackFlag.reply));
+        assert.ok(reply);
+        assert.equal(node.datapath.map('conntrack').delete(flowCodec.encode(reply.key)), true);
+        node.age(1); // so that it is looked at again
+        send(opening);
+        assert.equal(node.conntrack().length, 2);
+        assert.equal(packets(), began);
+      });
 
     it(`counts packets and bytes of each direction over IPv${family}`, () => {
       const header = (family === 4 ? 20 : 40) + 20;

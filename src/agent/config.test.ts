@@ -32,7 +32,7 @@ test("the seed's values are read unmodified, without a warning", () => {
   assert.deepEqual(config, {
     clusterName: 'home-ops',
     clusterId: 1,
-    kubernetes: { host: '127.0.0.1', port: 7445 },
+    apiServers: ['https://127.0.0.1:7445'],
     serviceProxyName: '',
     ipv4: 'auto',
     ipv6: 'auto',
@@ -81,7 +81,7 @@ test('an empty file, and keys without a value, are defaults', () => {
   const { config } = configOf('', 'values.yaml');
   assert.deepEqual(configOf('# nothing\n', 'values.yaml').config, config);
   assert.deepEqual(configOf('hubble:\ncluster:\n  name:\nMTU:\n', 'values.yaml').config, config);
-  assert.equal(config.kubernetes, undefined);
+  assert.deepEqual(config.apiServers, []);
   assert.equal(config.healthzBindAddress, undefined);
 });
 
@@ -119,7 +119,11 @@ const sampleOf: Readonly<Record<string, unknown>> = {
   'address:port': '127.0.0.1:1',
   texts: ['x'],
 };
-const sampleAt: Readonly<Record<string, unknown>> = { ipv6NativeRoutingCIDR: 'fd00::/8', 'nodePort.range': '31000,32000' };
+const sampleAt: Readonly<Record<string, unknown>> = {
+  'k8s.apiServerURLs': 'https://192.168.0.11:6443',
+  ipv6NativeRoutingCIDR: 'fd00::/8',
+  'nodePort.range': '31000,32000',
+};
 
 test('every value that is said to drive the agent changes its configuration, or is refused or warned of', () => {
   const byDefault = configOf('', 'v').config;

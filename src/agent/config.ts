@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import { messageOf, StentorError } from '../base/errors.ts';
-import { familyOf, parseCidr, port } from '../base/ip.ts';
+import { addressPort, familyOf, parseCidr, parseIp, port } from '../base/ip.ts';
 import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
@@ -16,8 +16,8 @@ export type FamilySwitch = 'auto' | boolean;
 export type Config = {
   readonly clusterName: string;
   readonly clusterId: number;
-  /** Undefined: as the environment of the pod says. */
-  readonly kubernetes: { readonly host: string; readonly port: Port } | undefined;
+  /** Addresses of the Kubernetes API, the preferred one first; empty: as the environment of the pod says. */
+  readonly apiServers: readonly string[];
   readonly serviceProxyName: string;
   readonly ipv4: FamilySwitch;
   readonly ipv6: FamilySwitch;
@@ -189,7 +189,7 @@ function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
   };
 }
 
-function clusterFrom(values: Values, complain: Complain): Pick<Config, 'clusterName' | 'clusterId' | 'kubernetes'> {
+function clusterFrom(values: Values, complain: Complain): Pick<Config, 'clusterName' | 'clusterId' | 'apiServers'> {
   const clusterName = String(values.get('cluster.name'));
   if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(clusterName))
     complain('cluster.name', 'lower-case letters, digits and hyphens, at most 32');
@@ -199,7 +199,20 @@ function clusterFrom(values: Values, complain: Complain): Pick<Config, 'clusterN
   const number = values.get('k8sServicePort');
   if (host !== '' && number === undefined) complain('k8sServicePort', 'the port of k8sServiceHost');
   if (host === '' && number !== undefined) complain('k8sServiceHost', 'the host of k8sServicePort');
-  return { clusterName, clusterId, kubernetes: host !== '' && number !== undefined ? { host, port: port(Number(number)) } : undefined };
+  const first = host !== '' && number !== undefined ? [`https://${hostAndPort(host, port(Number(number)))}`] : [];
+  const more = String(values.get('k8s.apiServerURLs'))
+    .split(/[\s,]+/)
+    .filter((url) => url !== '');
+  for (const url of more)
+    if (URL.parse(url)?.protocol !== 'https:')
+      complain('k8s.apiServerURLs', `addresses such as https://192.168.0.11:6443; '${url}' is none`);
+  return { clusterName, clusterId, apiServers: [...first, ...more] };
+}
+
+/** IPv6 in brackets, whether it came so or not. */
+function hostAndPort(host: string, number: Port): string {
+  const address = parseIp(host.replace(/^\[(.*)\]$/, '$1'));
+  return address === undefined ? `${host}:${number}` : addressPort(address, number);
 }
 
 function familySwitch(values: Values, family: Family): FamilySwitch {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What everything else of the agent stands on: its configuration, the loaded data plane, and the ways to the kernel and to Kubernetes.
 
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { logTo } from '../base/log.ts';
 import type { Log } from '../base/log.ts';
 import { problemBook } from '../base/problem.ts';
@@ -13,6 +13,8 @@ import { NetlinkSocket } from '../kernel/socket.ts';
 import { kubeClient } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { kubeAccess } from '../kube/config.ts';
+import { learnedServers } from './api-servers.ts';
+import type { LearnedServers } from './api-servers.ts';
 import { API_SOCKET } from './api-types.ts';
 import { readConfig } from './config.ts';
 import type { Config } from './config.ts';
@@ -29,6 +31,8 @@ export type Ground = {
   readonly log: Log;
   readonly problems: ProblemBook;
   readonly client: KubeClient;
+  /** Where else the Kubernetes API is. */
+  readonly learned: LearnedServers;
   readonly datapath: Datapath;
   readonly netlink: NetlinkSocket;
   /** Directory of pinned links. */
@@ -45,8 +49,9 @@ export async function groundOf(args: readonly string[], end: AsyncDisposableStac
   requireNode(config);
   await requireNobodyAt(API_SOCKET);
   const { kubeconfig } = options;
-  const server = config.kubernetes;
-  const access = await kubeAccess({ ...(kubeconfig !== undefined && { kubeconfig }), ...(server && { server }) });
+  const learned = learnedServers(join(dirname(options.state), 'api-servers.json'));
+  const given = { servers: config.apiServers, learned: learned.urls };
+  const access = await kubeAccess({ ...(kubeconfig !== undefined && { kubeconfig }), ...given });
   const client = end.adopt(kubeClient({ access }), (one) => one.close());
   const pins = join(config.bpfRoot, 'stentor');
   const netlink = end.use(NetlinkSocket.open());
@@ -55,7 +60,7 @@ export async function groundOf(args: readonly string[], end: AsyncDisposableStac
   const problems = problemBook();
   problems.report('values', warnings);
   if (planned.length > 0) log.info('Values without effect in this version', { values: planned });
-  return { options, config, self, log, problems, client, datapath, netlink, links: join(pins, 'links'), signal };
+  return { options, config, self, log, problems, client, learned, datapath, netlink, links: join(pins, 'links'), signal };
 }
 
 function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {

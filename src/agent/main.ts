@@ -9,7 +9,9 @@
 //   ring buffer ▶ drops
 
 import { messageOf } from '../base/errors.ts';
+import { deadServers } from './api-servers.ts';
 import { groundOf } from './ground.ts';
+import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
 import { rounds, watched } from './rounds.ts';
 import { serve } from './servers.ts';
@@ -17,6 +19,7 @@ import { agentSources } from './sources.ts';
 import { staleSockets } from './stale-sockets.ts';
 import { succession } from './succession.ts';
 import { agentTables } from './tables.ts';
+import type { AgentTables } from './tables.ts';
 import { agentTargets } from './targets.ts';
 
 /** 'renew': whoever started it is asked to start another in its place. */
@@ -41,6 +44,7 @@ export async function main(args: readonly string[]): Promise<Ending> {
   end.defer(() => machine.close());
   const sources = agentSources(ground, tables, targets);
   targets.afterwards(() => ground.problems.report('identities', unwatched(sources.kinds)));
+  targets.afterwards(() => lookAtServers(ground, tables));
   if (ground.config.kubeProxyReplacement) {
     const { services, endpoints } = tables;
     const map = ground.datapath.map('sock_reverse');
@@ -66,4 +70,10 @@ export async function main(args: readonly string[]): Promise<Ending> {
   });
   log.info('Agent stopped; the data plane goes on');
   return ending;
+}
+
+/** Learns where else the API is, and says which address does not answer. */
+function lookAtServers({ learned, client, problems, config }: Ground, { services }: AgentTables): void {
+  learned.learn(services.slices);
+  problems.report('api servers', [...learned.problems, ...deadServers(client.failing(), client.server, config.apiServers)]);
 }

@@ -111,7 +111,7 @@ async function versionOf(client: KubeClient): Promise<Health> {
       '/version',
       AbortSignal.timeout(VERSION_DEADLINE_MS),
     );
-    return { ok: true, message: `${found.major}.${found.minor} (${found.gitVersion}) [${found.platform}]` };
+    return { ok: true, message: `${found.major}.${found.minor} (${found.gitVersion}) [${found.platform}] at ${client.server}` };
   } catch (error) {
     return { ok: false, message: messageOf(error) };
   }

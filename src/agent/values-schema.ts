@@ -33,7 +33,7 @@ export const valueRows: readonly ValueRow[] = [
   ['k8sServiceHost', 'text', '', 'acts', 'agent', 'Host of the Kubernetes API; empty: as the environment of the pod says'],
   ['k8sServicePort', 'port', undefined, 'acts', 'agent', 'Port of the Kubernetes API'],
   ['k8s.serviceProxyName', 'text', '', 'acts', 'agent', 'Serve only Services whose label service.kubernetes.io/service-proxy-name has this value'],
-  ['k8s.apiServerURLs', 'text', '', 'accepted', 'none', 'Several API servers'],
+  ['k8s.apiServerURLs', 'text', '', 'acts', 'agent', 'Several API servers, with spaces or commas between them'],
   ['k8s.requireIPv4PodCIDR', 'boolean', false, 'accepted', 'none', 'Wait for an IPv4 podCIDR of the node'],
   ['k8s.requireIPv6PodCIDR', 'boolean', false, 'accepted', 'none', 'Wait for an IPv6 podCIDR of the node'],
   ['k8sClientRateLimit.qps', 'number', 10, 'accepted', 'none', 'Requests a second to the API'],

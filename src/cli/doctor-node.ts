@@ -94,13 +94,13 @@ async function kubernetesFinding({ config, node, kubeconfig }: KnownNode): Promi
   const finding = await tried({ name: 'Kubernetes API', necessary: true, gives: 'services, nodes and pods' }, async () => {
     const access = await kubeAccess({
       ...(kubeconfig !== undefined && { kubeconfig }),
-      ...(config.kubernetes && { server: config.kubernetes }),
+      servers: config.apiServers,
     });
     const client = kubeClient({ access });
     try {
       const { gitVersion } = await client.get<{ readonly gitVersion?: string }>('/version', AbortSignal.timeout(PATIENCE_MS));
       self = await nodeRow(client, node);
-      return `${gitVersion} at ${access.server}, has Node ${node}`;
+      return `${gitVersion} at ${client.server}, has Node ${node}`;
     } finally {
       client.close();
     }

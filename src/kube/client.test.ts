@@ -148,9 +148,12 @@ for (const [what, hook, wanted] of failures) {
 test('a server that nobody is, a wrong authority and a wrong name are errors that say so', async (context) => {
   const { api } = await setup(context);
   const cases: readonly (readonly [Partial<KubeAccess>, RegExp])[] = [
-    [{ server: 'https://127.0.0.1:1' }, /Cannot list \/api\/v1\/things at https:\/\/127.0.0.1:1: Unreachable: ECONNREFUSED/],
+    [
+      { servers: () => [{ url: 'https://127.0.0.1:1', name: undefined }] },
+      /Cannot list \/api\/v1\/things at https:\/\/127.0.0.1:1: Unreachable: ECONNREFUSED/,
+    ],
     [{ credentials: () => ({ token: 'x', ca: undefined, cert: undefined, key: undefined }) }, /Unreachable: DEPTH_ZERO_SELF_SIGNED_CERT/],
-    [{ serverName: 'other' }, /Unreachable: ERR_TLS_CERT_ALTNAME_INVALID/],
+    [{ servers: () => api.access.servers().map(({ url }) => ({ url, name: 'other' })) }, /Unreachable: ERR_TLS_CERT_ALTNAME_INVALID/],
   ];
   for (const [difference, message] of cases) {
     const client = kubeClient({ access: { ...api.access, ...difference } });
@@ -172,9 +175,8 @@ test('a plain HTTP server is spoken to as well', async (context) => {
   const port = typeof address === 'object' ? address?.port : undefined;
   const client = kubeClient({
     access: {
-      server: `http://127.0.0.1:${port}`,
+      servers: () => [{ url: `http://127.0.0.1:${port}`, name: undefined }],
       insecure: false,
-      serverName: undefined,
       namespace: undefined,
       credentials: () => ({ token: undefined, ca: undefined, cert: undefined, key: undefined }),
     },

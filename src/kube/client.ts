@@ -55,8 +55,10 @@ export type DeleteOptions = {
 
 /** Every call throws KubeError and nothing else. */
 export type KubeClient = {
-  /** 'https://host:port'. */
+  /** The address that is used: 'https://host:port'. */
   readonly server: string;
+  /** Addresses that failed when they were tried last, and why. */
+  failing(): ReadonlyMap<string, string>;
   list<T>(path: string, options?: ListOptions): Promise<KubeList<T>>;
   /** Resolves when the server has accepted the watch. An ERROR event is thrown, as is a stream that ends within an event. */
   watch<T>(path: string, options?: WatchOptions): Promise<AsyncIterable<WatchEvent<T>>>;
@@ -83,7 +85,10 @@ export function kubeClient({ access, deadlineMs = DEADLINE_MS }: ClientOptions):
   const limits = { silenceMs: deadlineMs, deadlineMs };
   const send = async <T>(call: Omit<Call, 'silenceMs'>) => (await http.json({ ...limits, ...call })) as T; // the caller names the shape
   return {
-    server: http.server,
+    get server() {
+      return http.server;
+    },
+    failing: () => http.servers.failing(),
     async list<T>(path: string, { signal, ...query }: ListOptions = {}) {
       const call = { ...limits, verb: 'list', method: 'GET', path, query, signal } as const;
       const body = await http.json(call);

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
-import { kubeAccess, KubeConfigError } from './config.ts';
+import { StentorError } from '../base/errors.ts';
+import { kubeAccess } from './config.ts';
 
 const PEM = '-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
@@ -41,7 +42,7 @@ users:
 test('a kubeconfig gives server, authority, user and namespace of its current context', async (context) => {
   const folder = folderOf(context, { config: kubeconfig('token: abc', `certificate-authority-data: ${base64(PEM)}`) });
   const access = await kubeAccess({ kubeconfig: join(folder, 'config') });
-  assert.deepEqual([access.server, access.insecure, access.namespace], ['https://10.0.0.1:6443', false, 'shop']);
+  assert.deepEqual([access.servers().map(({ url }) => url), access.insecure, access.namespace], [['https://10.0.0.1:6443'], false, 'shop']);
   assert.deepEqual(access.credentials(), { token: 'abc', ca: PEM, cert: undefined, key: undefined });
 });
 
@@ -59,19 +60,25 @@ test('files that a kubeconfig names are found beside it', async (context) => {
 
 test('another context, another server, a name for the certificate, and no verification are used as asked for', async (context) => {
   const folder = folderOf(context, { config: kubeconfig('token: abc', 'insecure-skip-tls-verify: true\n    tls-server-name: kubernetes') });
-  const access = await kubeAccess({ kubeconfig: join(folder, 'config'), context: 'nobody', server: { host: 'fd00::1', port: 7445 } });
+  const access = await kubeAccess({ kubeconfig: join(folder, 'config'), context: 'nobody', servers: ['https://[fd00::1]:7445'] });
   assert.deepEqual(
-    [access.server, access.insecure, access.serverName, access.credentials().token],
-    ['https://[fd00::1]:7445', true, 'kubernetes', undefined],
+    [access.servers(), access.insecure, access.credentials().token],
+    [[{ url: 'https://[fd00::1]:7445', name: 'kubernetes' }], true, undefined],
   );
 });
 
 const refused: readonly (readonly [string, string, string, RegExp])[] = [
   [
-    'an exec plugin',
-    kubeconfig('exec: {command: aws}'),
+    'an exec plugin of another time',
+    kubeconfig('exec: {command: aws, apiVersion: client.authentication.k8s.io/v1alpha1}'),
     'home',
-    /Cannot use user 'admin' of kubeconfig .*: it has 'exec', wanted one of token/,
+    /Cannot get credentials from 'aws': its apiVersion is/,
+  ],
+  [
+    'an exec plugin that is not there',
+    kubeconfig('exec: {command: /nowhere/aws, apiVersion: client.authentication.k8s.io/v1, installHint: Install it}'),
+    'home',
+    /Cannot get credentials from '\/nowhere\/aws': .*ENOENT.*; Install it/,
   ],
   ['a password', kubeconfig('username: me, password: x'), 'home', /it has 'username'/],
   ['a proxy', kubeconfig('token: a', 'proxy-url: http://proxy'), 'home', /it has 'proxy-url'/],
@@ -99,7 +106,7 @@ for (const [what, text, name, message] of refused) {
     const folder = folderOf(context, { config: text });
     await assert.rejects(
       kubeAccess({ kubeconfig: join(folder, 'config'), context: name }),
-      (error) => error instanceof KubeConfigError && message.test(error.message),
+      (error) => error instanceof StentorError && message.test(error.message),
     );
   });
 }
@@ -115,13 +122,18 @@ test('in a pod the server is in the environment, or as asked for, and a token th
   const podFolder = folderOf(context, { token: 'one\n', 'ca.crt': PEM, namespace: 'kube-system' });
   const access = await kubeAccess({ podFolder, env });
   assert.deepEqual(
-    [access.server, access.namespace, access.credentials().token, access.credentials().ca],
+    [access.servers()[0]?.url, access.namespace, access.credentials().token, access.credentials().ca],
     ['https://10.96.0.1:443', 'kube-system', 'one', PEM],
   );
   writeFileSync(join(podFolder, 'new'), 'two\n');
   renameSync(join(podFolder, 'new'), join(podFolder, 'token'));
   assert.equal(access.credentials().token, 'two');
-  assert.equal((await kubeAccess({ podFolder, env, server: { host: '127.0.0.1', port: 7445 } })).server, 'https://127.0.0.1:7445');
+  const learned = () => ['https://192.168.0.12:6443'];
+  const both = await kubeAccess({ podFolder, env, servers: ['https://127.0.0.1:7445/'], learned });
+  assert.deepEqual(both.servers(), [
+    { url: 'https://127.0.0.1:7445', name: undefined },
+    { url: 'https://192.168.0.12:6443', name: 'kubernetes.default.svc' },
+  ]);
 });
 
 test('outside of a pod and without a kubeconfig it is said what is wanted', async () => {

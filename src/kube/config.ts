@@ -10,6 +10,9 @@ import { dirname, resolve } from 'node:path';
 
 import { addressPort, parseIp } from '../base/ip.ts';
 import { messageOf, StentorError } from '../base/errors.ts';
+import { keptCredentials } from './exec-credentials.ts';
+import type { ExecCredentials, ExecPlugin } from './exec-credentials.ts';
+import type { Server } from './servers.ts';
 
 export class KubeConfigError extends StentorError {}
 
@@ -22,16 +25,16 @@ export type Credentials = {
 };
 
 export type KubeAccess = {
-  /** 'https://10.96.0.1:443', no slash at the end. */
-  readonly server: string;
+  /** Where the API is, the preferred address first; asked before each call. */
+  readonly servers: () => readonly Server[];
   /** Believe any certificate. */
   readonly insecure: boolean;
-  /** The name that the server's certificate is for, when it is not the host of `server`. */
-  readonly serverName: string | undefined;
   /** Of the pod, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
   /** What holds now. Throws KubeConfigError when a file cannot be read. */
   readonly credentials: () => Credentials;
+  /** Makes credentials that end soon new, also those that the server has `rejected`. Throws StentorError. */
+  readonly renew?: (rejected: boolean) => Promise<void>;
 };
 
 export type AccessOptions = {
@@ -39,8 +42,10 @@ export type AccessOptions = {
   readonly kubeconfig?: string;
   /** A context of that file other than its current one. */
   readonly context?: string;
-  /** The API's address, in place of what the file or the pod's environment says. */
-  readonly server?: { readonly host: string; readonly port: number };
+  /** The API's addresses ('https://host:port'), in place of what the file or the pod's environment says. */
+  readonly servers?: readonly string[];
+  /** Addresses that were learned from the API itself: tried after all others. Their certificate has to be for kubernetes.default.svc. */
+  readonly learned?: () => readonly string[];
   /** Folder with `token`, `ca.crt` and `namespace`. */
   readonly podFolder?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -50,18 +55,27 @@ const POD_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** Finds the API and our credentials. Throws KubeConfigError that says what is missing. */
 export async function kubeAccess(options: AccessOptions = {}): Promise<KubeAccess> {
-  const access = options.kubeconfig === undefined ? podAccess(options) : await fileAccess(options.kubeconfig, options);
-  const checked = URL.parse(access.server);
-  if (checked === null || !/^https?:$/.test(checked.protocol))
-    throw wrong(`Cannot use '${access.server}' as the address of the Kubernetes API, wanted https://host:port`);
+  const { urls, serverName, ...access } =
+    options.kubeconfig === undefined ? podAccess(options) : await fileAccess(options.kubeconfig, options);
+  for (const url of urls) {
+    const checked = URL.parse(url);
+    if (checked === null || !/^https?:$/.test(checked.protocol))
+      throw wrong(`Cannot use '${url}' as the address of the Kubernetes API, wanted https://host:port`);
+  }
   access.credentials();
-  return { ...access, server: access.server.replace(/\/+$/, '') };
+  const given = urls.map((url): Server => ({ url: url.replace(/\/+$/, ''), name: serverName }));
+  const { learned = () => [] } = options;
+  return { ...access, servers: () => [...given, ...learned().map((url): Server => ({ url, name: IN_CLUSTER_NAME }))] };
 }
 
-function podAccess({ server, podFolder = POD_FOLDER, env = process.env }: AccessOptions): KubeAccess {
-  const host = server?.host ?? env['KUBERNETES_SERVICE_HOST'];
-  const port = server?.port ?? Number(env['KUBERNETES_SERVICE_PORT'] ?? 443);
-  if (host === undefined || host === '')
+/** Every certificate of an API server has it: it is how pods reach the API by name. */
+const IN_CLUSTER_NAME = 'kubernetes.default.svc';
+
+type Found = Omit<KubeAccess, 'servers'> & { readonly urls: readonly string[]; readonly serverName: string | undefined };
+
+function podAccess({ servers = [], podFolder = POD_FOLDER, env = process.env }: AccessOptions): Found {
+  const host = env['KUBERNETES_SERVICE_HOST'] ?? '';
+  if (servers.length === 0 && host === '')
     throw wrong(
       'Cannot find the Kubernetes API: KUBERNETES_SERVICE_HOST is not set, wanted a pod, a kubeconfig file, or k8sServiceHost and k8sServicePort',
     );
@@ -69,7 +83,7 @@ function podAccess({ server, podFolder = POD_FOLDER, env = process.env }: Access
   const ca = fileOnDisk(`${podFolder}/ca.crt`);
   const namespace = fileOnDisk(`${podFolder}/namespace`);
   return {
-    server: urlOf(host, port),
+    urls: servers.length > 0 ? servers : [urlOf(host, Number(env['KUBERNETES_SERVICE_PORT'] ?? 443))],
     insecure: false,
     serverName: undefined,
     namespace: optional(namespace),
@@ -77,7 +91,7 @@ function podAccess({ server, podFolder = POD_FOLDER, env = process.env }: Access
   };
 }
 
-async function fileAccess(path: string, { server, context: wanted }: AccessOptions): Promise<KubeAccess> {
+async function fileAccess(path: string, { servers = [], context: wanted }: AccessOptions): Promise<Found> {
   const root = tree(await parsed(path), path);
   const contextName = wanted ?? root.text('current-context');
   if (contextName === undefined) throw wrong(`Cannot use kubeconfig ${path}: it has no current-context, and none was asked for`);
@@ -86,22 +100,51 @@ async function fileAccess(path: string, { server, context: wanted }: AccessOptio
   const cluster = root.named('clusters', clusterName, 'cluster');
   const userName = context.text('user');
   const user = userName === undefined ? tree({}, path) : root.named('users', userName, 'user');
-  for (const refused of ['exec', 'auth-provider', 'username', 'as']) {
+  for (const refused of ['auth-provider', 'username', 'as']) {
     if (user.has(refused))
       throw wrong(
-        `Cannot use user '${userName}' of kubeconfig ${path}: it has '${refused}', wanted one of token, tokenFile, client-certificate and client-key`,
+        `Cannot use user '${userName}' of kubeconfig ${path}: it has '${refused}', wanted one of token, tokenFile, exec, client-certificate and client-key`,
       );
   }
   if (cluster.has('proxy-url'))
     throw wrong(`Cannot use cluster '${clusterName}' of kubeconfig ${path}: it has 'proxy-url', wanted a server that is reached directly`);
   const [token, ca] = [user.secret('token', 'tokenFile'), cluster.pem('certificate-authority')];
   const [cert, key] = [user.pem('client-certificate'), user.pem('client-key')];
+  const kept = user.has('exec') ? await keptCredentials(pluginOf(user, cluster, path), path) : undefined;
+  const given = () => ({ token: token()?.trim(), ca: ca(), cert: cert(), key: key() });
+  const fromPlugin = ({ token: found, cert: chain, key: secret }: ExecCredentials) => ({
+    token: found,
+    ca: ca(),
+    cert: chain,
+    key: secret,
+  });
   return {
-    server: server ? urlOf(server.host, server.port) : cluster.needed('server'),
+    urls: servers.length > 0 ? servers : [cluster.needed('server')],
     insecure: cluster.text('insecure-skip-tls-verify') === 'true',
     serverName: cluster.text('tls-server-name'),
     namespace: context.text('namespace'),
-    credentials: () => ({ token: token()?.trim(), ca: ca(), cert: cert(), key: key() }),
+    credentials: () => (kept ? fromPlugin(kept.now()) : given()),
+    ...(kept && { renew: (rejected: boolean) => kept.renew(rejected) }),
+  };
+}
+
+function pluginOf(user: Tree, cluster: Tree, path: string): ExecPlugin {
+  const exec = user.inner('exec');
+  const asked = exec.text('provideClusterInfo') === 'true';
+  const info = {
+    server: cluster.needed('server'),
+    'tls-server-name': cluster.text('tls-server-name'),
+    'insecure-skip-tls-verify': cluster.text('insecure-skip-tls-verify') === 'true',
+    'certificate-authority-data': Buffer.from(cluster.pem('certificate-authority')() ?? '').toString('base64'),
+  };
+  return {
+    apiVersion: exec.needed('apiVersion'),
+    command: exec.needed('command'),
+    args: exec.items('args').map(String),
+    env: Object.fromEntries(exec.items('env').map((item) => [tree(item, path).needed('name'), tree(item, path).text('value') ?? ''])),
+    installHint: exec.text('installHint'),
+    interactiveMode: exec.text('interactiveMode'),
+    cluster: asked ? info : undefined,
   };
 }
 
@@ -118,6 +161,10 @@ type Tree = {
   has(name: string): boolean;
   text(name: string): string | undefined;
   needed(name: string): string;
+  /** What is under a name. */
+  inner(name: string): Tree;
+  /** A list, empty where there is none. */
+  items(name: string): readonly unknown[];
   /** Text in the file, or else in another file that `fileField` names. */
   secret(field: string, fileField: string): () => string | undefined;
   /** PEM, from `<field>-data` in base64 or from the file that `<field>` names. */
@@ -142,6 +189,11 @@ function tree(value: unknown, path: string): Tree {
     has,
     text,
     needed,
+    inner: (name) => tree(at(name), path),
+    items(name) {
+      const found: unknown = at(name);
+      return Array.isArray(found) ? (found as readonly unknown[]) : []; // whoever takes an item looks at it
+    },
     secret(field, fileField) {
       const [literal, named] = [text(field), text(fileField)];
       return named === undefined || literal !== undefined ? () => literal : file(named);
@@ -189,6 +241,7 @@ function optional(read: () => string): string | undefined {
   }
 }
 
+/** IPv6 with or without brackets. */
 function urlOf(host: string, port: number): string {
   const address = parseIp(host.replace(/^\[(.*)\]$/, '$1'));
   return `https://${address === undefined ? `${host}:${port}` : addressPort(address, port)}`;

@@ -17,9 +17,8 @@ const NODE = 'stentor.dev/node';
 async function startedApi(context: Parameters<typeof startTestServer>[0]) {
   const { api, port } = await startTestServer(context);
   const access = {
-    server: `https://127.0.0.1:${port}`,
+    servers: () => [{ url: `https://127.0.0.1:${port}`, name: undefined }],
     insecure: false,
-    serverName: undefined,
     namespace: undefined,
     credentials: () => ({ token: TOKEN, ca: api.caPem, cert: undefined, key: undefined }),
   };

@@ -19,9 +19,8 @@ import type { Service } from './types.ts';
 test('services come, change and go; a label is patched; a Problem said twice is one Event that counts', async (context) => {
   const { api, port } = await startTestServer(context);
   const access = {
-    server: `https://127.0.0.1:${port}`,
+    servers: () => [{ url: `https://127.0.0.1:${port}`, name: undefined }],
     insecure: false,
-    serverName: undefined,
     namespace: undefined,
     credentials: () => ({ token: TOKEN, ca: api.caPem, cert: undefined, key: undefined }),
   };

@@ -103,7 +103,8 @@ export async function testApi(context: TestContext): Promise<TestApi> {
     rmSync(folder, { recursive: true });
   });
   const credentials = () => ({ token: 'secret', ca: cert, cert: undefined, key: undefined });
-  const access = { server: `https://127.0.0.1:${port}`, insecure: false, serverName: undefined, namespace: undefined, credentials };
+  const servers = () => [{ url: `https://127.0.0.1:${port}`, name: undefined }];
+  const access = { servers, insecure: false, namespace: undefined, credentials };
   return Object.assign(seen, { port, ca: cert, folder, access, ...writesTo(book) }, { watchers: () => book.watchers.size });
 }
 

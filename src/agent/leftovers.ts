@@ -40,7 +40,7 @@ export function leftoversOn({ bpfRoot, cni, state }: Node): readonly Leftover[] 
       what: `${name.replaceAll('/', '.')} = ${value}, as it was`,
       remove: () => restoreSysctl(run, name, value),
     })),
-    ...['cilium.sock', 'cni.sock', 'deleteQueue', 'sysctls.json'].flatMap((name) => there('file', join(run, name))),
+    ...['cilium.sock', 'cni.sock', 'deleteQueue', 'sysctls.json', 'api-servers.json'].flatMap((name) => there('file', join(run, name))),
     ...there('endpoints', state),
   ];
 }

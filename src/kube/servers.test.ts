@@ -56,6 +56,31 @@ test('the first address that answers is used, also for a write, and one that han
   assert.ok(api.requests.some((request) => request.startsWith('POST')));
 });
 
+test('one that failed is asked every half minute whether it is back, also while nothing else is asked', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const api = await testApi(context);
+  const live = api.access.servers()[0];
+  assert.ok(live);
+  const other = await testApi(context);
+  const servers = () => [live, ...other.access.servers()];
+  const client = kubeClient({ access: { ...api.access, insecure: true, servers } }); // their certificates are of two authorities
+  context.after(() => client.close());
+  let dead = true;
+  api.hook = (request) => dead && (request.socket.destroy(), true);
+  await client.list(PATH);
+  assert.deepEqual([[...client.failing().keys()], client.server], [[live.url], other.access.servers()[0]?.url]);
+  const probed = async (times: number) => {
+    context.mock.timers.tick(30_000);
+    while (api.requests.filter((request) => request === 'GET /readyz').length < times) await new Promise(setImmediate);
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+  };
+  await probed(1);
+  assert.equal(client.failing().size, 1);
+  dead = false;
+  await probed(2);
+  assert.equal(client.failing().size, 0);
+});
+
 test('an error names each address that was tried, and why in vain', async (context) => {
   const api = await testApi(context);
   const servers = () => [one('https://127.0.0.1:1'), one('https://127.0.0.1:2')];

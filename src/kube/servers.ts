@@ -16,13 +16,16 @@ export type Servers = {
   inOrder(): readonly Server[];
   failed(server: Server, why: string): void;
   worked(server: Server): void;
+  /** It answers again; the one that is used stays as it is. */
+  recovered(server: Server): void;
   /** The one that worked last; undefined before any has. */
   readonly current: string | undefined;
   /** Those that failed when they were tried last, and why. */
   failing(): ReadonlyMap<string, string>;
 };
 
-const LEFT_ALONE_MS = 30_000;
+/** Until one that failed is asked first again, or at all when there is nothing else to ask. */
+export const LEFT_ALONE_MS = 30_000;
 
 /** `known`: what there is now; may become longer. */
 export function serversOf(known: () => readonly Server[], clock: Clock): Servers {
@@ -41,6 +44,9 @@ export function serversOf(known: () => readonly Server[], clock: Clock): Servers
     worked({ url }) {
       failures.delete(url);
       current = url;
+    },
+    recovered({ url }) {
+      failures.delete(url);
     },
     get current() {
       return current;

@@ -14,6 +14,7 @@ import { request as httpRequest } from '../base/node-http.ts';
 import { agents, KEEPALIVE_MS } from './agents.ts';
 import type { Credentials, KubeAccess } from './config.ts';
 import { asKubeError, KubeError, KubeReason, statusOf } from './kube-error.ts';
+import { probing } from './probes.ts';
 import { serversOf } from './servers.ts';
 import type { Server, Servers } from './servers.ts';
 
@@ -57,12 +58,12 @@ export function transport(access: KubeAccess): Transport {
   const agentFor = agents(access);
   const server = () => servers.current ?? servers.inOrder()[0]?.url ?? 'no address';
   const errorOf = (thrown: unknown, { verb, path }: Call) => asKubeError(thrown, { verb, path, server: server() });
-  const ask = async (call: Call): Promise<IncomingMessage> => {
+  const askOne = (call: Call, one: Server, patience: number | undefined) => {
     const credentials = access.credentials();
-    return firstAnswer(call, servers, (one, patience) =>
-      answerTo(call, { server: one, credentials, agent: agentFor(one, credentials), patience }),
-    );
+    return answerTo(call, { server: one, credentials, agent: agentFor(one, credentials), patience });
   };
+  const probes = probing(servers, async (one) => void (await askOne(PROBE, one, CONNECT_MS)).resume());
+  const ask = (call: Call) => firstAnswer(call, servers, (one, patience) => askOne(call, one, patience)).finally(probes.later);
   const open = async (call: Call): Promise<IncomingMessage> => {
     await access.renew?.(false);
     let response = await ask(call);
@@ -99,9 +100,11 @@ export function transport(access: KubeAccess): Transport {
         throw errorOf(error, call);
       }
     },
-    close: () => agentFor.close(),
+    close: () => (probes.stop(), agentFor.close()),
   };
 }
+
+const PROBE: Call = { verb: 'probe', method: 'GET', path: '/readyz', silenceMs: 3000 };
 
 /** The caller's signal with the call's deadline; one timer and one listener, both gone after done(). */
 function limited({ signal, deadlineMs, verb, path }: Call, server: string): { readonly signal: AbortSignal; done(): void } {

@@ -47,12 +47,12 @@ export function rounds(
   const measure = () => {
     const { grow, problems: full } = usage.look();
     problems.report('map usage', full);
-    if (full.length > 0) machine.schedule();
     if (grow.length > 0) renew(`to make ${grow.join(', ')} larger`);
   };
   const orphansEnd = () => {
     if (endOrphans()) machine.schedule();
   };
-  const reconcilers = [...walks.flat(), done(() => attachments.refresh()), sweep, done(measure), done(orphansEnd)];
+  // the last: what is reported after a commit may come from elsewhere than tables, as whether an API server answers again
+  const reconcilers = [...walks.flat(), done(() => attachments.refresh()), sweep, done(measure), done(orphansEnd), done(machine.schedule)];
   return refreshInTurn({ reconcilers, changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs }, signal);
 }

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 
 import { kubeClient } from './client.ts';
+import { probing } from './probes.ts';
 import { serversOf } from './servers.ts';
 import type { Server } from './servers.ts';
 import { testApi } from './testbed.ts';
@@ -56,29 +57,66 @@ test('the first address that answers is used, also for a write, and one that han
   assert.ok(api.requests.some((request) => request.startsWith('POST')));
 });
 
-test('one that failed is asked every half minute whether it is back, also while nothing else is asked', async (context) => {
+test('a server that failed and is known no more is not among those that fail', () => {
+  let known = [one('a'), one('b')];
+  const servers = serversOf(() => known, { now: () => 0, monotonic: () => 0 });
+  servers.failed(one('b'), 'ECONNREFUSED');
+  assert.equal(servers.failing().size, 1);
+  known = [one('a')];
+  assert.equal(servers.failing().size, 0);
+});
+
+test('one that failed is asked every half minute whether it is back, until it is', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const servers = serversOf(() => [one('a'), one('b')], { now: () => 0, monotonic: () => 0 });
+  const asked: string[] = [];
+  let dead = true;
+  const probes = probing(servers, ({ url }) => (asked.push(url), dead ? Promise.reject(new Error('still dead')) : Promise.resolve()));
+  context.after(() => probes.stop());
+  const halfMinute = async () => {
+    context.mock.timers.tick(30_000);
+    await new Promise(setImmediate);
+  };
+  servers.worked(one('b'));
+  probes.later();
+  await halfMinute();
+  assert.deepEqual(asked, [], 'nothing has failed');
+  servers.failed(one('a'), 'ECONNREFUSED');
+  probes.later();
+  await halfMinute();
+  assert.deepEqual([asked, [...servers.failing()]], [['a'], [['a', 'still dead']]]);
+  dead = false;
+  await halfMinute();
+  assert.deepEqual([asked, servers.failing().size, servers.current], [['a', 'a'], 0, 'b']);
+  await halfMinute();
+  assert.equal(asked.length, 2, 'it is back');
+});
+
+test('a client asks a server that failed for /readyz, also while nothing else is asked', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] });
   const api = await testApi(context);
-  const live = api.access.servers()[0];
-  assert.ok(live);
   const other = await testApi(context);
-  const servers = () => [live, ...other.access.servers()];
+  const servers = () => [...api.access.servers(), ...other.access.servers()];
   const client = kubeClient({ access: { ...api.access, insecure: true, servers } }); // their certificates are of two authorities
   context.after(() => client.close());
-  let dead = true;
-  api.hook = (request) => dead && (request.socket.destroy(), true);
+  api.hook = (request) => (request.socket.destroy(), true);
   await client.list(PATH);
-  assert.deepEqual([[...client.failing().keys()], client.server], [[live.url], other.access.servers()[0]?.url]);
-  const probed = async (times: number) => {
-    context.mock.timers.tick(30_000);
-    while (api.requests.filter((request) => request === 'GET /readyz').length < times) await new Promise(setImmediate);
-    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
-  };
-  await probed(1);
   assert.equal(client.failing().size, 1);
-  dead = false;
-  await probed(2);
-  assert.equal(client.failing().size, 0);
+  api.hook = undefined;
+  context.mock.timers.tick(30_000);
+  while (client.failing().size > 0) await new Promise(setImmediate);
+  assert.equal(api.requests.at(-1), 'GET /readyz');
+});
+
+test('credentials that cannot be read are no failure of a server', async (context) => {
+  const api = await testApi(context);
+  const credentials = () => {
+    throw new Error('Cannot read the token');
+  };
+  const client = kubeClient({ access: { ...api.access, credentials } });
+  context.after(() => client.close());
+  await assert.rejects(client.list(PATH), /Cannot read the token/);
+  assert.deepEqual([client.failing().size, api.requests], [0, []]);
 });
 
 test('an error names each address that was tried, and why in vain', async (context) => {

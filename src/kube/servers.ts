@@ -20,11 +20,11 @@ export type Servers = {
   recovered(server: Server): void;
   /** The one that worked last; undefined before any has. */
   readonly current: string | undefined;
-  /** Those that failed when they were tried last, and why. */
+  /** Those of the known that failed when they were tried last, and why. */
   failing(): ReadonlyMap<string, string>;
 };
 
-/** Until one that failed is asked first again, or at all when there is nothing else to ask. */
+/** How long one that failed is asked after all others, and how often whether it is back. */
 export const LEFT_ALONE_MS = 30_000;
 
 /** `known`: what there is now; may become longer. */
@@ -51,6 +51,13 @@ export function serversOf(known: () => readonly Server[], clock: Clock): Servers
     get current() {
       return current;
     },
-    failing: () => new Map(Array.from(failures, ([url, { why }]) => [url, why])),
+    failing() {
+      const found = new Map<string, string>();
+      for (const { url } of known()) {
+        const failure = failures.get(url);
+        if (failure) found.set(url, failure.why);
+      }
+      return found;
+    },
   };
 }

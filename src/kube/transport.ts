@@ -58,12 +58,11 @@ export function transport(access: KubeAccess): Transport {
   const agentFor = agents(access);
   const server = () => servers.current ?? servers.inOrder()[0]?.url ?? 'no address';
   const errorOf = (thrown: unknown, { verb, path }: Call) => asKubeError(thrown, { verb, path, server: server() });
-  const askOne = (call: Call, one: Server, patience: number | undefined) => {
-    const credentials = access.credentials();
-    return answerTo(call, { server: one, credentials, agent: agentFor(one, credentials), patience });
-  };
-  const probes = probing(servers, async (one) => void (await askOne(PROBE, one, CONNECT_MS)).resume());
-  const ask = (call: Call) => firstAnswer(call, servers, (one, patience) => askOne(call, one, patience)).finally(probes.later);
+  const asking = (call: Call, credentials: Credentials) => (one: Server, patience: number | undefined) =>
+    answerTo(call, { server: one, credentials, agent: agentFor(one, credentials), patience });
+  const probes = probing(servers, async (one) => void (await asking(PROBE, access.credentials())(one, CONNECT_MS)).resume());
+  // credentials that cannot be read are no server's failure
+  const ask = async (call: Call) => firstAnswer(call, servers, asking(call, access.credentials())).finally(probes.later);
   const open = async (call: Call): Promise<IncomingMessage> => {
     await access.renew?.(false);
     let response = await ask(call);

@@ -238,13 +238,14 @@ test('an API that refuses half of all requests and cuts half of all watch events
     await scaleTo(replicas);
     await othersWork();
   }
-  const ms = await agentsFollow(40_000);
+  const ms = await agentsFollow(120_000); // waits between tries grow to 30 s when luck is bad
   Object.assign(cluster.faults, { refuse: 0, cutWatch: 0 });
   t.diagnostic(`all agents followed after ${ms.toFixed(0)} ms, with the faults still on`);
-  for (const one of cluster.nodes)
-    await until(`no Problem on ${one.name}`, 90_000, async () =>
-      (await problemsOn(one)).every(({ object }) => object.startsWith('Config ')),
-    );
+  // one that follows may wait up to 30 s before it tries again; an address is asked every 30 s, and said to be well in the round after
+  for (const one of cluster.nodes) {
+    const problems = async () => (await problemsOn(one)).filter(({ object }) => !object.startsWith('Config '));
+    await until(`${one.name} to have no Problem`, 120_000, async () => (await problems()).length === 0);
+  }
 });
 
 test('an API that is gone for 20 s while endpoints change: pods come and go, traffic goes on, agents catch up', { skip }, async (t) => {

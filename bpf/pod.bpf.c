@@ -158,6 +158,19 @@ static __always_inline bool owns(const struct endpoint *endpoint, const struct _
 	return endpoint && endpoint->interface_index == ctx->ifindex;
 }
 
+/* Whether the frame comes from the pod's own link address: what sits behind it with another is not the pod. After parse(). */
+static __always_inline bool has_own_mac(const struct endpoint *endpoint, const struct __sk_buff *ctx)
+{
+	const struct ethhdr *eth = (void *)(long)ctx->data;
+	__u8 other = 0;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return false;
+	for (int i = 0; i < ETH_ALEN; i++)
+		other |= eth->h_source[i] ^ endpoint->mac[i];
+	return !other;
+}
+
 SEC("tc")
 int pod_from(struct __sk_buff *ctx)
 {
@@ -192,6 +205,8 @@ int pod_from(struct __sk_buff *ctx)
 		return drop(ctx, &packet, DROP_REASON_MULTICAST_HANDLED);
 	if (!owns(sender, ctx))
 		return drop(ctx, &packet, DROP_REASON_INVALID_SOURCE_IP);
+	if (!has_own_mac(sender, ctx))
+		return drop(ctx, &packet, DROP_REASON_INVALID_SOURCE_MAC);
 	entry = conntrack_find(&packet);
 	if (entry) {
 		conntrack_count(entry, &packet);

@@ -205,6 +205,7 @@ struct fragment_ports {
 
 /* Numbers and meaning as Hubble clients know them; OTHER_ numbers are ours. */
 enum drop_reason {
+	DROP_REASON_INVALID_SOURCE_MAC = 130,
 	DROP_REASON_INVALID_SOURCE_IP = 132,
 	DROP_REASON_INVALID_PACKET = 134,
 	DROP_REASON_UNSUPPORTED_L3_PROTOCOL = 139,

@@ -55,6 +55,9 @@ export const CLUSTER = {
   apiPort: 6443,
 } as const;
 
+/** Where a node of Talos answers DNS to its pods: an address of its loopback interface. */
+export const HOST_DNS = { node: 'node1', ipv4: '169.254.116.108', port: 53 } as const;
+
 export const INTERNET = { ipv4: '203.0.113.10', ipv6: '2001:db8:113::10', port: 80 } as const;
 
 /** A name may be used in a network namespace, a cgroup and a path. */

@@ -2,7 +2,7 @@
 // The LAN: one network namespace for each machine, and one for the bridge that joins them. Nothing is ever in the
 // namespace of the machine that runs the sandbox: both ends of each cable are born where they belong.
 import { mkdir, readdir } from 'node:fs/promises';
-import { CLIENT, INTERNET, isNetnsOf, LAN, netnsOf, netnsPath, NODES, ROUTER } from './layout.ts';
+import { CLIENT, HOST_DNS, INTERNET, isNetnsOf, LAN, netnsOf, netnsPath, NODES, ROUTER } from './layout.ts';
 import type { Host, Layout } from './layout.ts';
 import { mustRun } from './run.ts';
 
@@ -65,6 +65,7 @@ async function configure(layout: Layout, machine: Host): Promise<void> {
     `addr add ${machine.ipv4}/24 dev eth0`,
     `addr add ${machine.ipv6}/64 dev eth0 nodad`,
     'link set eth0 up',
+    ...(machine.name === HOST_DNS.node ? [`addr add ${HOST_DNS.ipv4}/32 dev lo`] : []),
     ...(machine === ROUTER ? routerLines : [`route add default via ${ROUTER.ipv4}`, `route add default via ${ROUTER.ipv6}`]),
   ]);
 }

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { inCgroup, createCgroup, sandboxCgroup } from './cgroup.ts';
 import { imageEnvironment, startCluster } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
-import { CLIENT, INTERNET, ROUTER } from './layout.ts';
+import { CLIENT, HOST_DNS, INTERNET, ROUTER } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { createAll, definitions, manifest, valuesConfigMap } from './manifests.ts';
 import { inNetns } from './network.ts';
@@ -49,18 +49,19 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
   return cluster;
 }
 
-/** Servers that are no part of the cluster: one on the internet, one on the client. They die with the sandbox's cgroup. */
+/** Servers that are no part of the cluster: on the internet, on the client, at a node's own address. They die with the sandbox's cgroup. */
 async function startOutside(layout: Layout): Promise<void> {
   const cgroup = join(await sandboxCgroup(layout), 'hosts');
   await createCgroup(cgroup);
   const servers = [
-    { machine: ROUTER.name, hosts: [INTERNET.ipv4, INTERNET.ipv6] },
-    { machine: CLIENT.name, hosts: [CLIENT.ipv4, CLIENT.ipv6] },
+    { machine: ROUTER.name, hosts: [INTERNET.ipv4, INTERNET.ipv6], port: INTERNET.port },
+    { machine: CLIENT.name, hosts: [CLIENT.ipv4, CLIENT.ipv6], port: INTERNET.port },
+    { machine: HOST_DNS.node, hosts: [HOST_DNS.ipv4], port: HOST_DNS.port },
   ];
-  for (const { machine, hosts } of servers) {
+  for (const { machine, hosts, port } of servers) {
     const echo = [process.execPath, '--max-old-space-size=48', join(import.meta.dirname, 'apps', 'echo.ts')];
     const [program = '', ...parameters] = inCgroup(cgroup, [...inNetns(layout, machine), ...echo]);
-    const env = { ...imageEnvironment(layout.checkout), HOSTS: hosts.join(','), PORT: `${INTERNET.port}`, POD_NAME: machine };
+    const env = { ...imageEnvironment(layout.checkout), HOSTS: hosts.join(','), PORT: `${port}`, POD_NAME: machine };
     spawn(program, parameters, { env, stdio: 'ignore' }).unref();
   }
 }

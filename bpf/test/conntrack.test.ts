@@ -190,7 +190,7 @@ describe('conntrack', { skip: namespaceMissing }, () => {
     it(`lets connections from both ends of one pair of ports be one over IPv${family}`, () => {
       const outwards = fromPod('podA', { source: podA, destination: podB }, tcp(1, 2));
       node.run('pod_from', outwards, { ifindex: link.podA });
-      const inwards = { ...outwards, ...answerTo(outwards), body: tcp(2, 1) };
+      const inwards = fromPod('podB', answerTo(outwards), tcp(2, 1));
       expectRun(node, 'pod_from', inwards, { verdict: 'redirect', ifindex: link.podB, out: delivered('podA', inwards) });
       assert.equal(node.conntrack().length, 2);
     });

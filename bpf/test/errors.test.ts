@@ -91,7 +91,7 @@ describe('an ICMP error', { skip: namespaceMissing }, () => {
             for (const reporter of reporters) {
               const error: Packet = {
                 ...fromWire({ source: reporter, destination: sent.source }, errorBody(kind, sent, bytes)),
-                ...(program !== 'host_from' && { from: mac.podB, to: mac.gateway }),
+                ...(program !== 'host_from' && { from: peer === podA ? mac.podA : mac.podB, to: mac.gateway }),
               };
               const seen = { source: reporter === peer ? to : router, destination: podA, body: errorBody(kind, request, bytes) };
               const out = program === 'pod_to' ? { ...error, ...seen } : delivered('podA', error, seen);

@@ -3,7 +3,7 @@ import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { ConntrackFlag, DropReason } from '../../src/datapath/schema.gen.ts';
-import { link, loadNode } from './loaded.ts';
+import { HOST_DNS, link, loadNode, mac } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
 import {
   answerTo,
@@ -36,7 +36,7 @@ describe('forwarding', { skip: namespaceMissing }, () => {
     it(`delivers ${label} from pod to pod of the same node and back`, () => {
       const request = fromPod('podA', { source: podA, destination: podB }, body(1234));
       expectRun(node, 'pod_from', request, { verdict: 'redirect', out: delivered('podB', request) });
-      const reply = { ...request, ...answerTo(request) };
+      const reply = { ...request, ...answerTo(request), from: mac.podB };
       expectRun(node, 'pod_from', reply, { verdict: 'redirect', ifindex: link.podB, out: delivered('podA', reply) });
       assert.deepEqual([entryFrom(node, podA).value.interfaceIndex, entryFrom(node, podB).value.interfaceIndex], [link.podB, link.podA]);
     });
@@ -110,10 +110,28 @@ describe('forwarding', { skip: namespaceMissing }, () => {
       assert.deepEqual(node.conntrack(), []);
     });
 
+    it(`drops ${label} from a link address that is not the pod's`, () => {
+      const request = fromPod('podA', { source: podA, destination: far }, body(1234));
+      for (const from of [mac.podB, mac.gateway, '02:00:00:00:00:8a', '03:00:00:00:00:0a'])
+        expectDrop(node, 'pod_from', { ...request, from }, { reason: DropReason.invalidSourceMac });
+      assert.deepEqual(node.conntrack(), []);
+      expectRun(node, 'pod_from', request, { verdict: 'redirect', out: routed(request) });
+      expectDrop(node, 'pod_from', { ...request, from: mac.podB }, { reason: DropReason.invalidSourceMac });
+    });
+
     it(`leaves ${label} with a time to live of 1 to the stack as it came`, () => {
       for (const destination of [podB, far, world])
         expectRun(node, 'pod_from', { ...fromPod('podA', { source: podA, destination }, body(1234)), ttl: 1 }, { verdict: 'stack' });
       expectRun(node, 'host_from', { ...fromWire({ source: other, destination: podA }, body(1234)), ttl: 1 }, { verdict: 'stack' });
+    });
+  }
+
+  for (const { protocol, body, podA } of cases.filter(({ family }) => family === 4)) {
+    it(`leaves ${protocol} to a link-local address of the node to the stack, with the pod's address: ${HOST_DNS}`, () => {
+      const request = fromPod('podA', { source: podA, destination: HOST_DNS }, body(1234));
+      expectRun(node, 'pod_from', request, { verdict: 'stack' });
+      const reply = { ...request, ...answerTo(request) };
+      expectRun(node, 'pod_to', reply, { verdict: 'stack' });
     });
   }
 

@@ -49,6 +49,9 @@ export const mac = {
   gateway: '02:53:74:6e:74:72',
 } as const;
 
+/** Where Talos answers DNS: an address of the node that no cable reaches. */
+export const HOST_DNS = '169.254.116.108';
+
 const interfaces = `
 link set lo up
 link add eth0 index ${link.uplink} address ${mac.uplink} type veth peer name wire0
@@ -59,6 +62,7 @@ ${['eth0', 'wire0', 'stranger0', 'stranger1', 'lxc-a', 'pod-a', 'lxc-b', 'pod-b'
 address add ${at[4].node}/24 dev eth0
 address add ${at[6].node}/64 dev eth0 nodad
 address add 192.168.77.1/24 dev stranger0
+address add ${HOST_DNS} dev lo
 address add fd00:77::1/64 dev stranger0 nodad
 route add default via ${at[4].router} dev eth0
 route add ::/0 via ${at[6].router} dev eth0

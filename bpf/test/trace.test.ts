@@ -41,7 +41,10 @@ function casesFrom(source: string, place: Pick<Case, 'program' | 'ifindex'>): Ca
   return targets.flatMap((destination) =>
     bodies.map(({ protocol, sourcePort, destinationPort, body }) => ({
       asked: { protocol, source: ip(source), sourcePort, destination: ip(destination), destinationPort, raw: true },
-      packet: place.program === 'host_from' ? fromWire({ source, destination }, body) : fromPod('podA', { source, destination }, body),
+      packet:
+        place.program === 'host_from'
+          ? fromWire({ source, destination }, body)
+          : fromPod(place.ifindex === link.podB ? 'podB' : 'podA', { source, destination }, body),
       ...place,
     })),
   );

@@ -2,7 +2,7 @@
 // Pods and the world beyond the cluster.
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, Ipv } from './check.ts';
-import { INTERNET } from '../layout.ts';
+import { HOST_DNS, INTERNET } from '../layout.ts';
 import type { Place } from './places.ts';
 import { httpGet, ping, udpEcho, udpWho, unreachable, url } from './traffic.ts';
 
@@ -35,6 +35,20 @@ export const outsideChecks: readonly Check[] = [
     needs: 'agent',
     run: async ({ places }) => {
       for (const family of IPV) await masqueraded(places.client, places.node('node1'), ofFamily(places.outsider.ips, family));
+      return undefined;
+    },
+  },
+  {
+    name: `A pod reaches what its node serves at ${HOST_DNS.ipv4}, as Talos serves DNS, with its own address (TCP, UDP, ping)`,
+    needs: 'agent',
+    run: async ({ places: { client, bypass } }) => {
+      for (const from of [client, bypass]) {
+        const { peer } = await httpGet(from, url(HOST_DNS.ipv4, HOST_DNS.port));
+        const { peer: udpPeer } = await udpWho(from, HOST_DNS.ipv4, HOST_DNS.port);
+        for (const seen of [peer, udpPeer])
+          expect(from.ips.includes(seen), `${HOST_DNS.ipv4} saw ${seen}, wanted an address of ${from.name}: ${from.ips.join(', ')}`);
+        await ping(from, HOST_DNS.ipv4);
+      }
       return undefined;
     },
   },

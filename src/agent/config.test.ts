@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { cidr, ip } from '../base/ip.ts';
+import { cidr, cidrText, ip } from '../base/ip.ts';
 import { ConfigError, configOf } from './config.ts';
+import type { Config } from './config.ts';
 import { readValue } from './values.ts';
 import { valueNotes, valueRows } from './values-schema.ts';
 
@@ -41,7 +42,7 @@ test("the seed's values are read unmodified, without a warning", () => {
     autoDirectNodeRoutes: true,
     skipUnreachableNodes: false,
     endpointRoutes: true,
-    masquerade: { ipv4: true, ipv6: true, bpf: true },
+    masquerade: { ipv4: true, ipv6: true, bpf: true, except: [] },
     devices: [],
     mtu: undefined,
     cgroupRoot: '/sys/fs/cgroup',
@@ -85,6 +86,18 @@ test('an empty file, and keys without a value, are defaults', () => {
   assert.equal(config.healthzBindAddress, undefined);
 });
 
+test('ip-masq-agent: the prefixes that it names, else its own, and the link-local ones unless told', () => {
+  const exceptions = (yaml: string) => configOf(yaml, 'v').config.masquerade.except.map(cidrText);
+  assert.deepEqual(exceptions('ipMasqAgent:\n  config:\n    nonMasqueradeCIDRs: [10.0.0.0/8]'), []);
+  const named = 'ipMasqAgent:\n  enabled: true\n  config:\n    nonMasqueradeCIDRs: [10.0.0.0/8, fd00::/8]';
+  assert.deepEqual(exceptions(named), ['10.0.0.0/8', 'fd00::/8', '169.254.0.0/16', 'fe80::/10']);
+  assert.deepEqual(exceptions(`${named}\n    masqLinkLocal: true\n    masqLinkLocalIPv6: true`), ['10.0.0.0/8', 'fd00::/8']);
+  const unnamed = exceptions('ipMasqAgent:\n  enabled: true');
+  assert.equal(unnamed.length, 13);
+  assert.ok(['192.168.0.0/16', '100.64.0.0/10', '240.0.0.0/4', 'fe80::/10'].every((prefix) => unnamed.includes(prefix)));
+  assert.throws(() => configOf('ipMasqAgent:\n  enabled: true\n  config:\n    nonMasqueradeCIDRs: [10.0.0.0/33]', 'v'), ConfigError);
+});
+
 const unknown: readonly [yaml: string, mistake: string][] = [
   ['hubble:\n  metric:\n    enabled: [dns]', 'hubble.metric.enabled (line 3) is no known key, did you mean hubble.metrics.enabled'],
   [
@@ -126,7 +139,6 @@ const sampleAt: Readonly<Record<string, unknown>> = {
 };
 
 test('every value that is said to drive the agent changes its configuration, or is refused or warned of', () => {
-  const byDefault = configOf('', 'v').config;
   for (const [path, type, standard, , drives] of valueRows) {
     if (drives !== 'agent' || type === 'any' || (typeof type !== 'string' && type.length === 1)) continue;
     const usual =
@@ -136,14 +148,9 @@ test('every value that is said to drive the agent changes its configuration, or 
           : sampleOf[type]
         : type.find((word) => word !== standard);
     const value = sampleAt[path] ?? (typeof standard === 'boolean' ? !standard : usual);
-    const nested = path.split('.').reduceRight<unknown>((inner, name) => ({ [name]: inner }), value);
-    const whole: object = { ...(nested as object), ...companyOf(path) }; // a path has a name at least
+    const { company, unlike } = companyOf(path);
     try {
-      const { config, warnings } = configOf(
-        JSON.stringify(path === 'prometheus.port' ? { prometheus: { enabled: true, port: value } } : whole),
-        'v',
-      );
-      const unlike = path === 'prometheus.port' ? configOf('prometheus: {enabled: true}', 'v').config : byDefault;
+      const { config, warnings } = configOf(JSON.stringify(nested({ ...company, [path]: value })), 'v');
       assert.ok(warnings.length > 0 || JSON.stringify(config) !== JSON.stringify(unlike), `${path} changes nothing`);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -155,8 +162,24 @@ test('every value that is said to drive the agent changes its configuration, or 
   }
 });
 
-function companyOf(path: string): object {
-  return path === 'k8sServiceHost' ? { k8sServicePort: 1 } : path === 'k8sServicePort' ? { k8sServiceHost: 'a' } : {};
+/** What a value needs beside it to mean something, and the configuration that it changes then. */
+function companyOf(path: string): { readonly company: Readonly<Record<string, unknown>>; readonly unlike: Config } {
+  const [, folder] = /^(prometheus|ipMasqAgent)\../.exec(path) ?? [];
+  const enabled = folder === undefined || path.endsWith('.enabled') ? {} : { [`${folder}.enabled`]: true };
+  const company = path === 'k8sServiceHost' ? { k8sServicePort: 1 } : path === 'k8sServicePort' ? { k8sServiceHost: 'a' } : enabled;
+  return { company, unlike: configOf(JSON.stringify(nested(enabled)), 'v').config };
+}
+
+/** `{'a.b': 1, 'a.c': 2}` as `{a: {b: 1, c: 2}}`. */
+function nested(flat: Readonly<Record<string, unknown>>): unknown {
+  const folders = Map.groupBy(Object.entries(flat), ([path]) => path.split('.')[0] ?? '');
+  return Object.fromEntries(
+    Array.from(folders, ([name, rows]) => {
+      const [[path, value] = ['', undefined]] = rows;
+      if (path === name) return [name, value];
+      return [name, nested(Object.fromEntries(rows.map(([row, inner]) => [row.slice(name.length + 1), inner])))];
+    }),
+  );
 }
 
 for (const [yaml, mistake] of unknown)

@@ -3,10 +3,12 @@
 
 import { readFileSync } from 'node:fs';
 import { messageOf, StentorError } from '../base/errors.ts';
-import { addressPort, familyOf, parseCidr, parseIp, port } from '../base/ip.ts';
+import { addressPort, parseCidr, parseIp, port } from '../base/ip.ts';
 import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
+import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
+import type { Complain, Masquerade } from './masquerade-config.ts';
 import { hostPort, valuesIn } from './values.ts';
 import type { Value, Values } from './values.ts';
 
@@ -27,7 +29,7 @@ export type Config = {
   readonly autoDirectNodeRoutes: boolean;
   readonly skipUnreachableNodes: boolean;
   readonly endpointRoutes: boolean;
-  readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean; readonly bpf: true };
+  readonly masquerade: Masquerade;
   /** Names, '+' at the end for any suffix; empty: found by the agent. */
   readonly devices: readonly string[];
   /** Undefined: that of the node devices. */
@@ -123,8 +125,6 @@ export function configOf(text: string, file: string): ConfigAndWarnings {
   return { config, warnings, planned: values.planned };
 }
 
-type Complain = (path: string, wanted: string) => void;
-
 function configFrom(values: Values, complain: Complain): Config {
   const flag = (path: string) => values.get(path) === true;
   const text = (path: string) => String(values.get(path) ?? '');
@@ -141,7 +141,7 @@ function configFrom(values: Values, complain: Complain): Config {
     autoDirectNodeRoutes: flag('autoDirectNodeRoutes'),
     skipUnreachableNodes: flag('directRoutingSkipUnreachable'),
     endpointRoutes: flag('endpointRoutes.enabled'),
-    masquerade: { ipv4: flag('enableIPv4Masquerade'), ipv6: flag('enableIPv6Masquerade'), bpf: true },
+    masquerade: masqueradeFrom(values),
     devices: texts(values.get('devices')),
     mtu: Number(values.get('MTU')) || undefined,
     cgroupRoot: absolute(values, 'cgroup.hostRoot', complain),
@@ -218,17 +218,6 @@ function hostAndPort(host: string, number: Port): string {
 function familySwitch(values: Values, family: Family): FamilySwitch {
   const said = values.get(family === 4 ? 'ipv4.enabled' : 'ipv6.enabled');
   return typeof said === 'boolean' ? said : 'auto';
-}
-
-function nativeCidrs(values: Values, complain: Complain): readonly Cidr[] {
-  const families: readonly Family[] = [4, 6];
-  return families.flatMap((family) => {
-    const path = `ipv${family}NativeRoutingCIDR`;
-    const prefix = parseCidr(String(values.get(path) ?? ''));
-    if (!prefix) return [];
-    if (familyOf(prefix.ip) !== family) complain(path, `an IPv${family} prefix`);
-    return [prefix];
-  });
 }
 
 function nodePortsFrom(values: Values, complain: Complain): Config['nodePort'] {

@@ -121,7 +121,8 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
   const { healthy, reason } = health();
   const rows = Array.from(endpoints.endpoints.entries(), ([, row]) => row);
   const addresses = rows.flatMap((row) => row.addresses.map((address) => ({ address, owner: `${row.namespace}/${row.pod}` })));
-  const native = [...config.nativeRoutingCidrs, ...Array.from(nodes.nodes.entries(), ([, node]) => node.podCidrs).flat()];
+  const said = [...config.nativeRoutingCidrs, ...config.masquerade.except];
+  const native = said.length > 0 ? said : Array.from(nodes.nodes.entries(), ([, node]) => node.podCidrs).flat();
   return {
     time: Date.now(),
     version: version(),
@@ -145,7 +146,7 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
     masquerade: {
       ipv4: config.masquerade.ipv4,
       ipv6: config.masquerade.ipv6,
-      except: config.nativeRoutingCidrs.length > 0 ? config.nativeRoutingCidrs.map(cidrText) : [...new Set(native.map(cidrText))],
+      except: [...new Set(native.map(cidrText))],
     },
     controllers: controllersOf(insides),
     maps: [...insides.usage.uses()],

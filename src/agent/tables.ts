@@ -41,7 +41,8 @@ export function agentTables(ground: Ground): AgentTables {
   const idOf = (name: string) => datapath.program(name).id;
   const known = identitySources();
   const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') }, known.endpointIdentities);
-  const common = { ...config, self, problems, endpoints: endpoints.endpoints };
+  const nativeRoutingCidrs = [...config.nativeRoutingCidrs, ...config.masquerade.except];
+  const common = { ...config, nativeRoutingCidrs, self, problems, endpoints: endpoints.endpoints };
   const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));

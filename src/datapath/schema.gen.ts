@@ -47,6 +47,7 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
 
 /** enum drop_reason. */
 export const DropReason = {
+  invalidSourceMac: 130,
   invalidSourceIp: 132,
   invalidPacket: 134,
   unsupportedL3Protocol: 139,
@@ -65,6 +66,7 @@ export const DropReason = {
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
 /** Names of the values, for display. */
 export const dropReasonNames: { readonly [value: number]: string } = {
+  130: 'INVALID_SOURCE_MAC',
   132: 'INVALID_SOURCE_IP',
   134: 'INVALID_PACKET',
   139: 'UNSUPPORTED_L3_PROTOCOL',
@@ -930,21 +932,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '0160655a1e1e',
+    btfHash: 'c44caa268a63',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '0160655a1e1e',
+    btfHash: 'c44caa268a63',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '0160655a1e1e',
+    btfHash: 'c44caa268a63',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { table } from '../base/table.ts';
-import { agreedOn, garbageIn, GRACE_MS, wantedIdentities } from './allocation.ts';
+import { agreedOn, wantedIdentities } from './allocation.ts';
 import { identityRows } from './facts.ts';
 import type { IdentityRow } from './facts.ts';
 import { labelsIn } from './labels.ts';
@@ -126,41 +126,4 @@ describe('a CiliumIdentity', () => {
         rows(name, security).map((row) => 'kind' in row && row.reason),
         ['UnreadableIdentity'],
       ));
-});
-
-describe('garbage', () => {
-  const now = 100 * GRACE_MS;
-  const one = { id: '300', unusedSince: undefined as number | undefined, retired: false };
-  const nothing = { spare: [], mark: [], retire: [], remove: [] };
-  const cases = [
-    { name: 'what is used stays', candidate: one, used: true, wanted: nothing },
-    {
-      name: 'what is used again is spared',
-      candidate: { ...one, unusedSince: now - GRACE_MS, retired: true },
-      used: true,
-      wanted: { ...nothing, spare: ['300'] },
-    },
-    { name: 'what is not used is marked', candidate: one, used: false, wanted: { ...nothing, mark: ['300'] } },
-    { name: 'within the grace it stays', candidate: { ...one, unusedSince: now - GRACE_MS + 1 }, used: false, wanted: nothing },
-    {
-      name: 'after the grace it is retired',
-      candidate: { ...one, unusedSince: now - GRACE_MS },
-      used: false,
-      wanted: { ...nothing, retire: ['300'] },
-    },
-    {
-      name: 'it is never removed before it is retired',
-      candidate: { ...one, unusedSince: 0 },
-      used: false,
-      wanted: { ...nothing, retire: ['300'] },
-    },
-    {
-      name: 'after another grace it is removed',
-      candidate: { ...one, unusedSince: now - 2 * GRACE_MS, retired: true },
-      used: false,
-      wanted: { ...nothing, remove: ['300'] },
-    },
-  ];
-  for (const { name, candidate, used, wanted } of cases)
-    it(name, () => assert.deepEqual(garbageIn([candidate], new Set(used ? ['300'] : []), now), wanted));
 });

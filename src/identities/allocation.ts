@@ -56,39 +56,3 @@ function noneLeft(without: number, [first, last]: Range): Problem {
     advice: 'Find the label that differs from pod to pod (kubectl get ciliumidentities) and exclude it with `labels` in the values',
   });
 }
-
-/** A CiliumIdentity as the operator sees it. Times are milliseconds since the Unix epoch. */
-export type Candidate = {
-  readonly id: string;
-  /** Since when no CiliumEndpoint refers to it; undefined: none of the earlier passes found it so. */
-  readonly unusedSince: number | undefined;
-  readonly retired: boolean;
-};
-
-/** What a pass does: `spare` takes marks away, `mark` says since when it is unused, `retire` and `remove` follow. */
-export type Garbage = {
-  readonly spare: readonly string[];
-  readonly mark: readonly string[];
-  readonly retire: readonly string[];
-  readonly remove: readonly string[];
-};
-
-/** How long an agent may be behind the API, or may use a number of which it could not tell the API yet. */
-export const GRACE_MS = 30 * 60_000;
-
-/**
- * What to do about identities that no CiliumEndpoint refers to (`used`: those that one does): marked by the first pass, retired
- * after the grace, removed after another. An agent stops to use a retired number as soon as it hears of it, so by the time that
- * the number is free for other labels nobody has it.
- */
-export function garbageIn(candidates: Iterable<Candidate>, used: ReadonlySet<string>, now: number): Garbage {
-  const out = { spare: [] as string[], mark: [] as string[], retire: [] as string[], remove: [] as string[] }; // elements to come
-  for (const { id, unusedSince, retired } of candidates) {
-    if (used.has(id)) {
-      if (unusedSince !== undefined) out.spare.push(id);
-    } else if (unusedSince === undefined) out.mark.push(id);
-    else if (!retired && now - unusedSince >= GRACE_MS) out.retire.push(id);
-    else if (retired && now - unusedSince >= 2 * GRACE_MS) out.remove.push(id);
-  }
-  return out;
-}

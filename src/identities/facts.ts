@@ -15,7 +15,7 @@ import type { Identity } from './numbers.ts';
 export type PodRow = Labelled & { readonly name: string; readonly uid: string };
 
 /** Annotation of a CiliumIdentity. */
-const RETIRED = 'stentor.dev/retired';
+export const RETIRED = 'stentor.dev/retired';
 
 /** Labels of a namespace. */
 export type NamespaceRow = Readonly<Record<string, string>>;

@@ -12,10 +12,10 @@
 
 import type { Random } from '../base/random.ts';
 import type { CiliumEndpoint } from '../kube/types.ts';
-import { garbageIn } from './allocation.ts';
 import type { IdentityRow } from './facts.ts';
 import { addressOf, endpointRow, settle, startedAgent } from './fuzz-agent.ts';
 import type { Agent, Kind, Outlives } from './fuzz-agent.ts';
+import { garbageIn, GRACE_MS } from './garbage.ts';
 import type { Labels } from './labels.ts';
 import { identity, isIn, Reserved } from './numbers.ts';
 import type { Range } from './numbers.ts';
@@ -33,7 +33,7 @@ export type Findings = {
   diverged: number;
 };
 
-type Held = IdentityRow & { readonly unusedSince: number | undefined };
+type Held = IdentityRow & { readonly unusedSince: number | undefined; readonly retiredSince: number | undefined };
 type Pod = { readonly name: string; readonly node: number; readonly labels: string };
 /** What the API has, and how it came about: watches read the logs from where they are. */
 type Api = {
@@ -53,8 +53,11 @@ type Round = {
   readonly agents: Agent[];
   readonly findings: Findings;
   minute: number;
+  /** Until this minute there is no operator. */
+  away: number;
 };
 
+const UNMARKED = { unusedSince: undefined, retiredSince: undefined };
 const NODES = 4;
 const PODS = 12;
 const LABEL_SETS = 40;
@@ -62,6 +65,7 @@ const RANGE: Range = [256, 256 + 49];
 const STEPS = 400;
 const END_STEPS = 150;
 const MINUTE_MS = 60_000;
+const AWAY = 90; // minutes
 const BEHIND = 8; // minutes at most, of a watch and of a write: together well below the grace
 
 export function findingsOf(random: Random, rounds: number, fault?: Fault): Findings {
@@ -79,6 +83,7 @@ function play(options: Pick<Round, 'random' | 'fault' | 'findings'>): void {
     nodes: Array.from({ length: NODES }, () => ({ files: new Map(), kernel: new Map() })),
     agents: [],
     minute: 0,
+    away: 0,
   };
   const { random, nodes, agents, findings } = round;
   for (const [node, outlives] of nodes.entries()) agents.push(startedAgent(node, RANGE, outlives));
@@ -86,7 +91,8 @@ function play(options: Pick<Round, 'random' | 'fault' | 'findings'>): void {
     if (random.chance(0.6)) change(round);
     if (random.chance(0.03)) restart(round, random.below(NODES));
     for (let node = 0; node < NODES; node++) live(round, node, random.chance(0.1));
-    if (round.minute % 5 === 0) collect(round);
+    if (random.chance(0.003)) round.away = round.minute + AWAY;
+    if (round.minute % 5 === 0 && round.minute >= round.away) collect(round);
     look(round);
   }
   for (; round.minute < STEPS + END_STEPS; round.minute++) {
@@ -137,7 +143,7 @@ function live(round: Round, node: number, all: boolean, reached = false): void {
   const works = () => reached || round.minute % BEHIND === 0 || random.chance(0.67);
   for (const [key, { id, labels }] of agent.tables.wanted.entries()) {
     if (!works() || (api.identities.has(key) && fault !== Fault.overwrite)) continue;
-    api.identities.set(key, { id, labels, created: String(1000 + round.minute), retired: false, unusedSince: undefined });
+    api.identities.set(key, { id, labels, created: String(1000 + round.minute), retired: false, ...UNMARKED });
     api.log.identities.push(key);
   }
   for (const [key, object] of agent.tables.endpointObjects.entries())
@@ -201,9 +207,9 @@ function apply(
 /** The operator's pass. */
 function collect({ api, minute, fault }: Round): void {
   const used = new Set(Array.from(api.endpoints.values(), ({ status }) => `${status?.identity?.id}`));
-  const candidates = Array.from(api.identities, ([id, { unusedSince, retired }]) => ({ id, unusedSince, retired }));
+  const candidates = Array.from(api.identities, ([id, { unusedSince, retiredSince }]) => ({ id, unusedSince, retiredSince }));
   const now = minute * MINUTE_MS;
-  const { spare, mark, retire, remove } = garbageIn(candidates, used, now);
+  const { spare, mark, retire, remove } = garbageIn(candidates, used, { now, graceMs: GRACE_MS });
   const write = (key: string, row: Partial<Held> | undefined) => {
     const present = api.identities.get(key);
     if (row && present) api.identities.set(key, { ...present, ...row });
@@ -211,9 +217,9 @@ function collect({ api, minute, fault }: Round): void {
     api.log.identities.push(key);
   };
   const hasty = candidates.filter(({ id }) => fault === Fault.hasty && !used.has(id));
-  for (const key of spare) write(key, { unusedSince: undefined, retired: false });
+  for (const key of spare) write(key, { ...UNMARKED, retired: false });
   for (const key of mark) write(key, { unusedSince: now });
-  for (const key of retire) write(key, { retired: true });
+  for (const key of retire) write(key, { retired: true, retiredSince: now });
   for (const key of [...remove, ...hasty.map(({ id }) => id)]) write(key, undefined);
 }
 

@@ -154,3 +154,13 @@ export type CiliumNode = KubeObject & {
     readonly ipam?: { readonly podCIDRs?: readonly string[] };
   };
 };
+
+export type Lease = KubeObject & {
+  readonly spec?: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+    readonly leaseTransitions?: number;
+  };
+};

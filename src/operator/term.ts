@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the operator does while it leads, made anew for each term: nothing is kept from one to the next.
+//
+//   CiliumIdentities, CiliumEndpoints, pods ─▶ identities/garbage-tables.ts ─▶ what is to be done ─▶ CiliumIdentities, CiliumEndpoints
+//   a pass every some minutes ───────────────▶
+
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Clock } from '../base/clock.ts';
+import { engine } from '../base/commit.ts';
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import { identityMarks, podUids, references } from '../identities/garbage.ts';
+import { garbageTables, Subject } from '../identities/garbage-tables.ts';
+import type { GarbageTables } from '../identities/garbage-tables.ts';
+import type { KubeClient } from '../kube/client.ts';
+import type { Term } from '../kube/lease.ts';
+import { resources } from '../kube/resources.ts';
+import { kubeSource, sink } from '../kube/source.ts';
+import type { Source } from '../kube/source.ts';
+import type { CiliumEndpoint, CiliumIdentity, Pod } from '../kube/types.ts';
+import type { OperatorOptions } from './options.ts';
+import { endpointTarget, identityTarget } from './targets.ts';
+import type { Deeds } from './targets.ts';
+
+/** For metrics: what has been counted since the process started, and how many identities there are while we lead. */
+export type Counts = Deeds & { passes: number; passesLate: number; identities: number };
+
+export type TermOptions = {
+  readonly client: KubeClient;
+  readonly options: OperatorOptions;
+  readonly clock: Clock;
+  readonly counts: Counts;
+};
+
+const LOOK_MS = 1000;
+
+export async function serveTerm({ client, options, clock, counts }: TermOptions, term: Term): Promise<void> {
+  const tables = garbageTables(options);
+  const now = steady(clock);
+  const deeds = { client, term, now, deeds: counts };
+  const written = [
+    asyncReconciler(tables.identityWork, identityTarget(deeds)),
+    asyncReconciler(tables.endpointRemovals, endpointTarget(deeds)),
+  ];
+  const afterwards = () => {
+    counts.identities = tables.marks.size;
+    for (const one of written) one.wake();
+  };
+  const machine = engine({ derivations: tables.derivations, walks: [], clock, afterwards });
+  const sources = sourcesOf(client, tables, machine.schedule);
+  const loops = [...sources, ...written].map((one) => one.run(term.signal));
+  try {
+    await Promise.all([...loops, ...passes({ tables, sources, now, counts }, { options, changed: machine.schedule }, term.signal)]);
+  } finally {
+    machine.close();
+    counts.identities = 0;
+  }
+}
+
+function sourcesOf(client: KubeClient, { marks, references: refs, podUids: uids }: GarbageTables, changed: () => void): readonly Source[] {
+  const watch = { client, changed };
+  const [ofIdentities, ofEndpoints] = [sink(marks.writer('kubernetes'), identityMarks), sink(refs.writer('kubernetes'), references)];
+  return [
+    kubeSource<CiliumIdentity>({ ...watch, resource: resources.ciliumIdentities, sinks: [ofIdentities] }),
+    kubeSource<CiliumEndpoint>({ ...watch, resource: resources.ciliumEndpoints, sinks: [ofEndpoints] }),
+    kubeSource<Pod>({ ...watch, resource: resources.pods, sinks: [sink(uids.writer('kubernetes'), podUids)] }),
+  ];
+}
+
+type Passing = {
+  readonly tables: GarbageTables;
+  readonly sources: readonly Source[];
+  readonly now: () => number;
+  readonly counts: Counts;
+};
+
+/** One loop for each subject. A pass waits until all watches are up to date: ages do not grow while we cannot see. */
+function passes(
+  { tables, sources, now, counts }: Passing,
+  { options, changed }: { readonly options: OperatorOptions; readonly changed: () => void },
+  signal: AbortSignal,
+): Promise<void>[] {
+  const writer = tables.passes.writer('clock');
+  const current = () => sources.every(({ status }) => status.synced && status.error === undefined);
+  const loop = async (subject: Subject, intervalMs: number) => {
+    while (!signal.aborted) {
+      let late = false;
+      for (; !current() && !signal.aborted; await pause(Math.min(LOOK_MS, intervalMs), undefined, { signal }).catch(() => {})) {
+        if (!late && sources.some(({ status }) => status.error !== undefined)) counts.passesLate++;
+        late ||= sources.some(({ status }) => status.error !== undefined);
+      }
+      if (signal.aborted) return;
+      writer.put(subject, { now: now() });
+      if (Object.values(Subject).every((one) => tables.passes.has(one))) writer.complete();
+      if (subject === Subject.identities) counts.passes++;
+      changed();
+      await pause(intervalMs, undefined, { signal }).catch(() => {});
+    }
+  };
+  return [loop(Subject.identities, options.identityInterval), loop(Subject.endpoints, options.endpointInterval)];
+}
+
+/** The time of day that goes on from when we begin, whatever somebody does to the clock. */
+function steady(clock: Clock): () => number {
+  const begun = clock.now() - clock.monotonic();
+  return () => Math.round(begun + clock.monotonic());
+}

@@ -217,6 +217,8 @@ function uplinks(nodeTable: readonly NodeRow[]) {
     mac: knownMac(mac.uplink),
     mtu: 1500,
     up: true,
+    loopback: false,
+    master: undefined,
     addresses,
     defaultRoute: true,
   };

@@ -15,6 +15,8 @@ export type DeviceRow = {
   readonly addresses: readonly string[];
   /** Reaches the other nodes. */ readonly directRouting: boolean;
 };
+/** An interface of the node; those of pods are left out. `reason` follows "chosen because" or "ignored because". */
+export type InterfaceReason = { readonly name: string; readonly uplink: boolean; readonly reason: string };
 export type IpamRange = { readonly prefix: string; readonly allocated: number; readonly capacity: number };
 export type AllocationRow = { readonly address: string; readonly owner: string };
 /** A source or a reconciler. `failures` counts those since the last success. */
@@ -54,6 +56,9 @@ export type StatusReport = {
   /** Only the node's own sockets are translated, those of pods are not. */
   readonly socketLbHostOnly: boolean;
   readonly devices: readonly DeviceRow[];
+  readonly interfaces: readonly InterfaceReason[];
+  /** Of new pods. */
+  readonly mtu: { readonly mtu: number; readonly reason: string };
   readonly ipam: readonly IpamRange[];
   readonly allocations: readonly AllocationRow[];
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean; /** Destinations without. */ readonly except: readonly string[] };

@@ -30,7 +30,7 @@ export type Config = {
   readonly skipUnreachableNodes: boolean;
   readonly endpointRoutes: boolean;
   readonly masquerade: Masquerade;
-  /** Names, '+' at the end for any suffix; empty: found by the agent. */
+  /** Names, '+' at the end for any suffix, '!' before it for never; empty: found by the agent. */
   readonly devices: readonly string[];
   /** Undefined: that of the node devices. */
   readonly mtu: number | undefined;

@@ -13,6 +13,7 @@ import { deadServers } from './api-servers.ts';
 import { groundOf } from './ground.ts';
 import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
+import { mtuTroubles } from './pod-network.ts';
 import { rounds, watched } from './rounds.ts';
 import { serve } from './servers.ts';
 import { agentSources } from './sources.ts';
@@ -45,6 +46,7 @@ export async function main(args: readonly string[]): Promise<Ending> {
   const sources = agentSources(ground, tables, targets);
   targets.afterwards(() => ground.problems.report('identities', unwatched(sources.kinds)));
   targets.afterwards(() => lookAtServers(ground, tables));
+  targets.afterwards(() => ground.problems.report('mtu', mtuTroubles(tables.nodes, ground.self, ground.config)));
   if (ground.config.kubeProxyReplacement) {
     const { services, endpoints } = tables;
     const map = ground.datapath.map('sock_reverse');

@@ -3,10 +3,11 @@
 
 import { familyOf } from '../base/ip.ts';
 import type { Cidr } from '../base/ip.ts';
+import type { Problem } from '../base/problem.ts';
+import { mtuProblems, podMtu } from '../nodes/mtu.ts';
+import type { PodMtu } from '../nodes/mtu.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Config } from './config.ts';
-
-const USUAL_MTU = 1500;
 
 /** The ranges of this node's pods, one for each family that is switched on, or why there are none. */
 export function podRanges(nodes: NodeTables, self: string, config: Pick<Config, 'ipv4' | 'ipv6'>): readonly Cidr[] | string {
@@ -21,9 +22,16 @@ export function podRanges(nodes: NodeTables, self: string, config: Pick<Config, 
     : `Node ${self} has no range in spec.podCIDRs, wanted one that kube-controller-manager assigns (--allocate-node-cidrs)`;
 }
 
-/** The smallest of the uplinks', so that a pod's packet fits whichever way it leaves. */
-export function mtuOf(nodes: NodeTables, config: Pick<Config, 'mtu'>): number {
-  if (config.mtu !== undefined) return config.mtu;
-  const mtus = Array.from(nodes.uplinks.entries(), ([, uplink]) => uplink.mtu);
-  return mtus.length > 0 ? Math.min(...mtus) : USUAL_MTU;
+/** What new pods get, and why. */
+export function mtuOf(nodes: Pick<NodeTables, 'uplinks'>, config: Pick<Config, 'mtu'>): PodMtu {
+  const uplinks = Array.from(nodes.uplinks.entries(), ([, uplink]) => uplink);
+  return podMtu(uplinks, config.mtu);
+}
+
+/** What is wrong with that MTU. */
+export function mtuTroubles(nodes: NodeTables, self: string, config: Pick<Config, 'mtu' | 'ipv4' | 'ipv6'>): readonly Problem[] {
+  if (!nodes.uplinks.complete) return [];
+  const ranges = podRanges(nodes, self, config);
+  const ipv6 = typeof ranges !== 'string' && ranges.some((range) => familyOf(range.ip) === 6);
+  return mtuProblems(mtuOf(nodes, config), { node: self, ipv6 });
 }

@@ -14,6 +14,7 @@ import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
+import { uplinkReason } from '../nodes/uplink-reason.ts';
 import { frontendKey } from '../services/frontends.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { ControllerRow, Health, Providers, ServiceRow, StatusReport } from './api-types.ts';
@@ -22,6 +23,7 @@ import type { Sweep } from './conntrack-sweep.ts';
 import type { Drops } from './drops.ts';
 import { ipList, nodeList, traceAnswer } from './lists.ts';
 import type { MapUsage } from './map-usage.ts';
+import { mtuOf } from './pod-network.ts';
 import { version } from './version.ts';
 
 export type Insides = {
@@ -137,6 +139,11 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
       addresses: [ipv4, ipv6].filter((address) => address !== undefined),
       directRouting,
     })),
+    interfaces: Array.from(nodes.interfaces.entries(), ([, row]) => ({
+      name: row.name,
+      ...uplinkReason(row, nodes.nodes.get(self), config.devices),
+    })),
+    mtu: mtuOf(nodes, config),
     ipam: (nodes.nodes.get(self)?.podCidrs ?? []).map((range) => ({
       prefix: cidrText(range),
       allocated: addresses.filter(({ address }) => cidrContains(range, address)).length,

@@ -71,7 +71,7 @@ export async function serve({ ground, tables, targets, sources, watched }: Parts
   const more = config.prometheus ? [metricsPage(config.prometheus.port, metrics)] : [];
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   const ranges = () => podRanges(nodes, self, config);
-  const mtu = () => mtuOf(nodes, config);
+  const mtu = () => mtuOf(nodes, config).mtu;
   const unready = () => health().reason;
   const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, leaving, ranges, mtu, unready });
   await serveCalls(handle, { ...ground, calls }, end);

@@ -59,7 +59,7 @@ export const valueRows: readonly ValueRow[] = [
   ['ipMasqAgent.config.masqLinkLocal', 'boolean', false, 'acts', 'agent', '169.254.0.0/16 is not among them'],
   ['ipMasqAgent.config.masqLinkLocalIPv6', 'boolean', false, 'acts', 'agent', 'fe80::/10 is not among them'],
   ['MTU', 'number', 0, 'acts', 'agent', 'MTU of pods; 0: that of the node devices'],
-  ['devices', 'texts', [], 'acts', 'agent', 'Devices that carry traffic of the cluster; empty: those with a default route or the address of the node'],
+  ['devices', 'texts', [], 'acts', 'agent', 'Devices that carry traffic of the cluster, + for any ending, ! for never; empty: those with a default route or the address of the node'],
   ['directRoutingDevice', 'text', '', 'accepted', 'none', 'Device between nodes'],
   ['pmtuDiscovery.enabled', 'boolean', false, 'accepted', 'none', 'ICMP on too big packets'],
   ['installNoConntrackIptablesRules', 'boolean', false, 'accepted', 'none', 'There are no iptables rules'],

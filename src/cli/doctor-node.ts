@@ -13,6 +13,7 @@ import { kubeClient } from '../kube/client.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { kubeAccess } from '../kube/config.ts';
 import type { Node } from '../kube/types.ts';
+import { podMtu } from '../nodes/mtu.ts';
 import { nodeRows } from '../nodes/node.ts';
 import type { NodeRow } from '../nodes/node.ts';
 import { uplinkReason } from '../nodes/uplink-reason.ts';
@@ -68,13 +69,10 @@ function interfaceFindings({ devices, mtu }: Config, self: NodeRow | undefined):
     found: `${uplink ? 'an uplink' : 'no uplink'}: ${reason}`,
     gives: '',
   }));
-  const smallest = uplinks.toSorted((a, b) => a.row.mtu - b.row.mtu)[0]?.row;
-  const why =
-    mtu === undefined
-      ? smallest
-        ? `${smallest.mtu}: the smallest of the uplinks, that of ${smallest.name}`
-        : '1500: there is no uplink to take it from'
-      : `${mtu}: as MTU of the values says`;
+  const pods = podMtu(
+    uplinks.map(({ row }) => row),
+    mtu,
+  );
   return [
     ...lines,
     {
@@ -84,7 +82,7 @@ function interfaceFindings({ devices, mtu }: Config, self: NodeRow | undefined):
         uplinks.map(({ row }) => row.name).join(', ') ||
         'no interface has an address of the Node or a default route, or name one in devices',
     },
-    { name: 'MTU of pods', ok: true, necessary: false, found: why, gives: '' },
+    { name: 'MTU of pods', ok: true, necessary: false, found: `${pods.mtu}: ${pods.reason}`, gives: '' },
   ];
 }
 

@@ -25,6 +25,11 @@ const report: StatusReport = {
     { name: 'eth0', addresses: ['192.168.0.11', 'fd00::11'], directRouting: true },
     { name: 'eth1', addresses: ['10.9.0.1'], directRouting: false },
   ],
+  interfaces: [
+    { name: 'eth0', uplink: true, reason: 'it has 192.168.0.11, an address of Node node1' },
+    { name: 'tailscale0', uplink: false, reason: 'it has no MAC address: it is a tunnel' },
+  ],
+  mtu: { mtu: 1500, reason: 'the least of the uplinks: eth0 1500, eth1 9000' },
   ipam: [
     { prefix: '10.244.1.0/24', allocated: 7, capacity: 254 },
     { prefix: 'fd00:10:244:1::/64', allocated: 7, capacity: 65535 },
@@ -65,11 +70,15 @@ Problems:               2 (say 'problems' to see them)
   );
 });
 
-test('status --verbose has addresses, every controller and the maps', () => {
+test('status --verbose has addresses, every interface with its reason, the MTU, every controller and the maps', () => {
   const lines = statusText({ ...report, problems: 0 }, true).split('\n');
   for (const line of [
     'Allocated addresses:',
     '  10.244.1.5 (shop/cart-0)',
+    'Interfaces:',
+    '  eth0: chosen because it has 192.168.0.11, an address of Node node1',
+    '  tailscale0: ignored because it has no MAC address: it is a tunnel',
+    'MTU:                 1500 (the least of the uplinks: eth0 1500, eth1 9000)',
     'KubeProxyReplacement Details:',
     '  Socket LB Coverage:   Full',
     '  - ClusterIP:   Enabled',

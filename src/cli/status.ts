@@ -15,7 +15,7 @@ How the agent of this node is. Exit code 1 when it is not well.
 
   --wait      until it is well, or until --wait-duration (5m unless said otherwise; 90s, 1h30m) is over
   --brief     'OK', or one line that says what is wrong
-  --verbose   also addresses, every controller and the BPF maps
+  --verbose   also addresses, every interface with the reason why it leads out or not, every controller and the BPF maps
   -o json     everything, for programs
 
 Examples:
@@ -91,6 +91,7 @@ export function statusText(report: StatusReport, verbose: boolean): string {
     overview(report),
     verbose ? allocations(report) : [],
     datapath(report),
+    verbose ? interfaces(report) : [],
     controllers(report, verbose),
     [problems(report)],
     verbose ? replacement(report) : [],
@@ -137,6 +138,12 @@ function datapath({ masquerade: { ipv4, ipv6, except }, devices }: StatusReport)
     ['Device Mode:', 'veth'],
     ['Masquerading:', ...(ipv4 || ipv6 ? ['BPF', where, families] : ['Disabled'])],
   ];
+}
+
+/** Which interfaces lead out of the node, which do not, why, and what pods get from that. */
+function interfaces({ interfaces: rows, mtu: { mtu, reason } }: StatusReport): Line[] {
+  const lines = rows.map((row) => [`  ${row.name}: ${row.uplink ? 'chosen' : 'ignored'} because ${row.reason}`]);
+  return [['Interfaces:'], ...lines, ['MTU:', `${mtu} (${reason})`]];
 }
 
 function controllers({ controllers: rows, time }: StatusReport, verbose: boolean): Line[] {

@@ -5,13 +5,18 @@ import { familyOf } from '../base/ip.ts';
 import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import type { Writer } from '../base/table.ts';
 import { listAddresses } from '../kernel/netlink-address.ts';
+import type { InterfaceAddress } from '../kernel/netlink-address.ts';
 import { listLinks } from '../kernel/netlink-link.ts';
+import type { Link } from '../kernel/netlink-link.ts';
 import { monitorNetwork } from '../kernel/netlink-monitor.ts';
 import type { NetworkChange } from '../kernel/netlink-monitor.ts';
-import { listRoutes, RouteScope, RouteTable } from '../kernel/netlink-route.ts';
+import { listRoutes, RouteScope, RouteTable, RouteType } from '../kernel/netlink-route.ts';
+import type { Route } from '../kernel/netlink-route.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
 import { isPodLink } from './pod-links.ts';
 import { ROUTE_PROTOCOL } from './routes.ts';
+
+const LOOPBACK_FLAG = 0x8; // IFF_LOOPBACK
 
 export type InterfaceRow = {
   readonly index: number;
@@ -21,6 +26,9 @@ export type InterfaceRow = {
   readonly mac: Mac | undefined;
   readonly mtu: number;
   readonly up: boolean;
+  readonly loopback: boolean;
+  /** The bond, bridge or VRF that it is a member of; its kind is undefined where that interface is not seen. */
+  readonly master: { readonly name: string; readonly kind: string | undefined } | undefined;
   /** Of global scope, with the length of the connected prefix. */
   readonly addresses: readonly { readonly ip: Ip; readonly bits: number }[];
   readonly defaultRoute: boolean;
@@ -86,19 +94,42 @@ function lossOf(change: NetworkChange): Loss | undefined {
   return undefined;
 }
 
-/** What the table would hold now. */
+/** What the table would hold now. Throws KernelError. */
 export function interfaces(socket: NetlinkSocket): InterfaceRow[] {
-  const addresses = listAddresses(socket).filter((address) => address.scope === RouteScope.universe);
+  const routes = listRoutes(socket, { table: RouteTable.main });
+  return interfaceRows({ links: listLinks(socket), addresses: listAddresses(socket), routes });
+}
+
+type Dump = {
+  readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'flags' | 'master'>[];
+  readonly addresses: readonly Pick<InterfaceAddress, 'link' | 'ip' | 'bits' | 'scope'>[];
+  /** Of the main table. */
+  readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link'>[];
+};
+
+function interfaceRows({ links, addresses, routes }: Dump): InterfaceRow[] {
   const defaults = new Set(
-    listRoutes(socket, { table: RouteTable.main })
-      .filter((route) => route.destination.bits === 0)
-      .map((route) => route.link),
+    routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).map(({ link }) => link),
   );
-  return listLinks(socket)
-    .filter((link) => !isPodLink(link.index) && link.index !== 1)
-    .map(({ index, name, kind, mac, mtu, up }) => {
-      const own = addresses.filter((address) => address.link === index).map(({ ip, bits }) => ({ ip, bits }));
+  const byIndex = new Map(links.map((link) => [link.index, link]));
+  const masterOf = (index: number | undefined) => {
+    if (index === undefined || index === 0) return undefined;
+    const { name, kind } = byIndex.get(index) ?? { name: String(index), kind: undefined };
+    return { name, kind };
+  };
+  return links
+    .filter((link) => !isPodLink(link.index))
+    .map(({ index, name, kind, mac, mtu, up, flags, master }) => {
+      const own = addresses
+        .filter(({ link, scope }) => link === index && scope === RouteScope.universe)
+        .map(({ ip, bits }) => ({ ip, bits }));
       own.sort((a, b) => familyOf(a.ip) - familyOf(b.ip));
-      return { index, name, kind, mac, mtu, up, addresses: own, defaultRoute: defaults.has(index) };
+      const facts = {
+        loopback: (flags & LOOPBACK_FLAG) !== 0,
+        master: masterOf(master),
+        addresses: own,
+        defaultRoute: defaults.has(index),
+      };
+      return { index, name, kind, mac, mtu, up, ...facts };
     });
 }

@@ -81,6 +81,8 @@ describe('uplinks', () => {
     mac: parseMac('02:00:00:00:00:01'),
     mtu: 1500,
     up: true,
+    loopback: false,
+    master: undefined,
     addresses: [
       { ip: ip('10.0.0.5'), bits: 8 },
       { ip: ip('192.168.0.12'), bits: 24 },

@@ -9,6 +9,7 @@ import type { MapEntry } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
 import type { Device } from '../datapath/schema.gen.ts';
 import type { NodeRow } from './node.ts';
+import { uplinkReason } from './uplink-reason.ts';
 
 export type UplinkRow = {
   readonly index: number;
@@ -24,18 +25,15 @@ export type UplinkRow = {
 /** All zeroes, as the data plane reads "not masqueraded". */
 const NONE = ip('::');
 
-/** `devices`: names from the values, '+' at the end for any suffix; empty: those with a node address or a default route. */
+/** `devices`: as in the values; empty: those with a node address or a default route. uplinkReason() decides. */
 export function* uplinksFor(
   row: InterfaceRow | undefined,
   self: NodeRow | undefined,
   devices: readonly string[],
 ): Iterable<readonly [string, UplinkRow]> {
-  if (!row?.up) return;
+  if (!row || !uplinkReason(row, self, devices).uplink) return;
   const { index, name, mtu } = row;
   const own = row.addresses.filter((address) => self?.addresses.includes(address.ip));
-  const chosen =
-    devices.length > 0 ? devices.some((pattern) => matches(pattern, name)) : row.mac !== undefined && (own.length > 0 || row.defaultRoute);
-  if (!chosen) return;
   const first = (family: Family) => [...own, ...row.addresses].find((address) => familyOf(address.ip) === family)?.ip;
   yield [name, { index, name, mtu, ipv4: first(4), ipv6: first(6), directRouting: own.length > 0 }];
 }
@@ -53,8 +51,4 @@ export function* uplinkAttachments(
   const { name, index } = uplink;
   yield [`${name}-ingress`, { kind: 'tcx', index, direction: 'ingress', program: programs.from }];
   yield [`${name}-egress`, { kind: 'tcx', index, direction: 'egress', program: programs.to }];
-}
-
-function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith('+') ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 }

@@ -2,6 +2,7 @@
 /* The programs of an uplink.
  *
  *   wire ──▶ host_from (ingress) ──▶ a pod of this node, or the stack
+ *                                ──▶ the wire again: to the backend of another node, and its answer to the client
  *   wire ◀── host_to (egress)    ◀── what the host itself sends (what pods send was seen to by pod_from)
  */
 #include "lib/conntrack.h"
@@ -10,37 +11,101 @@
 #include "lib/masquerade.h"
 #include "lib/packet.h"
 #include "lib/reply.h"
+#include "lib/route.h"
 #include "lib/service.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* First packet of a flow from the wire to a pod. Its reply leaves by the uplink that this one came in by. */
-static __always_inline enum verdict open_inbound(struct __sk_buff *ctx, struct packet *packet,
-						 struct conntrack_entry *entry, const struct endpoint *endpoint)
+/* To the backend of another node under an address of this one, so that the answer comes back here; or to this node itself. */
+static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry)
 {
-	conntrack_begin(entry, packet);
-	entry->flags = CONNTRACK_FLAG_LOCAL;
-	entry->interface_index = endpoint->interface_index;
-	if (conntrack_open(packet, entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
-		return drop(ctx, packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
-	return forward(ctx, packet, entry);
+	__u32 uplink;
+	long found;
+	struct device *device = find_uplink(ctx, packet, &entry->destination, &uplink, &found);
+
+	if (device) {
+		entry->flags |= CONNTRACK_FLAG_ROUTED;
+		entry->interface_index = uplink;
+		entry->source = packet->family == 4 ? device->ipv4 : device->ipv6;
+		if (address_is_zero(&entry->source))
+			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
+	} else if (found != BPF_FIB_LKUP_RET_NOT_FWDED) {
+		return drop(ctx, packet, DROP_REASON_FIB_LOOKUP_FAILED);
+	}
+	return VERDICT_NEXT;
+}
+
+/* Decides once for a flow from the wire: service, then the way there and back. VERDICT_NEXT: its conntrack entry says what to do. */
+__noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
+{
+	const struct flow *flow = &packet->flow;
+	const struct lb_service *service = NULL;
+	struct conntrack_entry entry;
+	struct endpoint *endpoint;
+	__u32 flags;
+
+	if (!packet)
+		return VERDICT_DROP;
+	conntrack_begin(&entry, packet);
+	flags = service_address(&flow->destination);
+	if (flags & (LB_ADDRESS_FLAG_OUTSIDE | LB_ADDRESS_FLAG_NODE))
+		service = service_find(&flow->destination, flow->destination_port, flow->protocol, flags);
+	if (service && service->outside) {
+		struct lb_service outside;
+		struct lb_backend *backend;
+
+		service_outside(&outside, service);
+		backend = service_choose(&outside, flow_hash(flow), &flow->source, &entry.backend);
+		if (!backend)
+			return VERDICT_REFUSE;
+		entry.service = outside.id;
+		entry.destination = backend->address;
+		entry.destination_port = backend->port;
+		entry.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+	} else if (flags & LB_ADDRESS_FLAG_OUTSIDE) {
+		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
+	} else if (flags & LB_ADDRESS_FLAG_INSIDE) {
+		return drop(ctx, packet, DROP_REASON_IS_A_CLUSTERIP);
+	}
+	endpoint = bpf_map_lookup_elem(&endpoints, &entry.destination);
+	if (endpoint) {
+		entry.flags |= CONNTRACK_FLAG_LOCAL;
+		entry.interface_index = endpoint->interface_index;
+	} else if (!entry.backend) {
+		return VERDICT_STACK;
+	} else {
+		int verdict = open_remote(ctx, packet, &entry);
+
+		if (verdict != VERDICT_NEXT)
+			return verdict;
+	}
+	if (claim_source(packet, &entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
+		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
+	return VERDICT_NEXT;
+}
+
+#define SERVICE_ADDRESS (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_OUTSIDE)
+
+/* Whether the stack would only send it back to the wire, or past what a pod is due. */
+static __always_inline bool is_foreign_to_stack(const struct address *destination)
+{
+	return service_address(destination) & SERVICE_ADDRESS || bpf_map_lookup_elem(&endpoints, destination);
 }
 
 SEC("tc")
 int host_from(struct __sk_buff *ctx)
 {
 	struct packet packet = {.hook = HOOK_HOST_FROM};
-	struct conntrack_entry *entry, fresh;
-	struct endpoint *endpoint;
-	int parsed;
+	struct conntrack_entry *entry;
+	int result;
 
 	if (ctx->pkt_type != 0) /* PACKET_HOST: frames for others are flooded here too */
 		return VERDICT_STACK;
-	parsed = parse(ctx, &packet);
-	if (parsed != PARSED && parsed != PARSED_FRAGMENT_UNKNOWN)
+	result = parse(ctx, &packet);
+	if (result != PARSED && result != PARSED_FRAGMENT_UNKNOWN)
 		return VERDICT_STACK;
-	if (parsed == PARSED_FRAGMENT_UNKNOWN) {
-		if (bpf_map_lookup_elem(&endpoints, &packet.flow.destination))
+	if (result == PARSED_FRAGMENT_UNKNOWN) {
+		if (is_foreign_to_stack(&packet.flow.destination))
 			return drop(ctx, &packet, DROP_REASON_FIRST_FRAGMENT_NOT_FOUND);
 		return VERDICT_STACK;
 	}
@@ -49,10 +114,19 @@ int host_from(struct __sk_buff *ctx)
 		conntrack_count(entry, &packet);
 		return forward(ctx, &packet, entry);
 	}
-	if (service_owns(&packet.flow.destination))
-		return drop(ctx, &packet, DROP_REASON_IS_A_CLUSTERIP);
-	endpoint = packet.error_l3 ? NULL : bpf_map_lookup_elem(&endpoints, &packet.flow.destination);
-	return endpoint ? open_inbound(ctx, &packet, &fresh, endpoint) : VERDICT_STACK;
+	if (packet.error_l3)
+		return service_address(&packet.flow.destination) & SERVICE_ADDRESS
+			       ? drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP)
+			       : VERDICT_STACK;
+	result = open_flow(ctx, &packet);
+	if (result == VERDICT_REFUSE)
+		return refuse(ctx, &packet);
+	if (result == VERDICT_ECHO)
+		return answer_echo(ctx, &packet);
+	if (result != VERDICT_NEXT)
+		return result;
+	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
+	return entry ? forward(ctx, &packet, entry) : drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
 }
 
 /* Whether the node's own packet could be mistaken for a masqueraded one. */
@@ -69,11 +143,22 @@ static __always_inline bool shares_nat_range(const struct packet *packet, const 
  * see, which is not served. */
 static __always_inline enum verdict answer_node(struct __sk_buff *ctx, struct packet *packet)
 {
-	if (is_icmp(packet->protocol) && icmp_is_echo_request(packet->protocol, packet->icmp_type) && packet->l4)
+	if (is_ping(packet))
 		return answer_echo(ctx, packet);
-	if (service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol))
+	if (service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol, 0))
 		return drop(ctx, packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	return refuse(ctx, packet);
+}
+
+/* By the uplink that the client came in by, whatever the node's routes prefer. */
+static __always_inline enum verdict leave(struct __sk_buff *ctx, const struct conntrack_entry *entry)
+{
+	__u32 uplink = entry->interface_index;
+
+	if (!(entry->flags & CONNTRACK_FLAG_ROUTED) || uplink == ctx->ifindex)
+		return VERDICT_STACK;
+	ctx->mark = (ctx->mark & ~MARK_MASK) | MARK_HANDLED;
+	return bpf_redirect_neigh(uplink, NULL, 0, 0);
 }
 
 SEC("tc")
@@ -87,15 +172,15 @@ int host_to(struct __sk_buff *ctx)
 	if ((ctx->mark & MARK_MASK) == MARK_HANDLED)
 		return VERDICT_STACK;
 	device = bpf_map_lookup_elem(&devices, &uplink);
-	if (!device || parse(ctx, &packet) != PARSED || packet.error_l3)
+	if (!device || parse(ctx, &packet) != PARSED)
 		return VERDICT_STACK;
-	if (service_owns(&packet.flow.destination))
+	if (!packet.error_l3 && service_address(&packet.flow.destination) & LB_ADDRESS_FLAG_INSIDE)
 		return answer_node(ctx, &packet);
-	if (!shares_nat_range(&packet, device))
-		return VERDICT_STACK;
 	entry = conntrack_find(&packet);
 	if (entry) {
 		conntrack_count(entry, &packet);
+	} else if (packet.error_l3 || !shares_nat_range(&packet, device)) {
+		return VERDICT_STACK;
 	} else {
 		conntrack_begin(&fresh, &packet);
 		if (claim_source(&packet, &fresh, 0, 0))
@@ -104,5 +189,5 @@ int host_to(struct __sk_buff *ctx)
 	}
 	if (conntrack_translate(ctx, &packet, entry))
 		return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
-	return VERDICT_STACK;
+	return leave(ctx, entry);
 }

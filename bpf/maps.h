@@ -141,6 +141,7 @@ struct schema {
 	enum conntrack_flag conntrack_flag;
 	enum ipcache_flag ipcache_flag;
 	enum lb_address_flag lb_address_flag;
+	enum lb_service_flag lb_service_flag;
 	enum lb_member_state lb_member_state;
 	enum drop_reason drop_reason;
 	enum event_kind event_kind;

@@ -12,6 +12,7 @@
 #include "lib/masquerade.h"
 #include "lib/packet.h"
 #include "lib/reply.h"
+#include "lib/route.h"
 #include "lib/service.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -45,40 +46,20 @@ static __always_inline const struct address *masquerade_address(struct packet *p
 	return address_is_zero(address) || keeps_address(destination) ? NULL : address;
 }
 
-static __always_inline long find_route(struct __sk_buff *ctx, struct packet *packet, const struct address *destination,
-				       struct bpf_fib_lookup *fib)
-{
-	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->ifindex = ctx->ifindex;
-	if (packet->family == 4) {
-		fib->family = 2; /* AF_INET */
-		fib->ipv4_src = packet->flow.source.word[3];
-		fib->ipv4_dst = destination->word[3];
-	} else {
-		fib->family = 10; /* AF_INET6 */
-		__builtin_memcpy(fib->ipv6_src, &packet->flow.source, 16);
-		__builtin_memcpy(fib->ipv6_dst, destination, 16);
-	}
-	return bpf_fib_lookup(ctx, fib, sizeof(*fib), 0);
-}
-
 /* The way of a first packet that leaves this node's pods. */
 static __always_inline enum verdict open_route(struct __sk_buff *ctx, struct packet *packet,
 					       struct conntrack_entry *entry)
 {
-	struct bpf_fib_lookup fib;
 	const struct address *address;
-	struct device *device;
-	long found = find_route(ctx, packet, &entry->destination, &fib);
-	__u32 uplink = fib.ifindex;
+	__u32 uplink;
+	long found;
+	struct device *device = find_uplink(ctx, packet, &entry->destination, &uplink, &found);
 
-	device = bpf_map_lookup_elem(&devices, &uplink);
-	if ((found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH) || !device) {
+	if (!device) {
 		/* no route, or no uplink of ours: the stack knows what to do, and may know better for the next packet;
 		 * what it must not forget is a translation, and who began to talk to this host */
 		if (found != BPF_FIB_LKUP_RET_NOT_FWDED && !(entry->flags & CONNTRACK_FLAG_DESTINATION_NAT))
 			return VERDICT_STACK;
-		device = NULL;
 	} else {
 		entry->flags |= CONNTRACK_FLAG_ROUTED;
 		entry->interface_index = uplink;
@@ -104,33 +85,24 @@ static __always_inline enum verdict open_local(struct __sk_buff *ctx, struct pac
 	return VERDICT_NEXT;
 }
 
-/* The same number for every packet of a flow. A flow that conntrack has lost finds its backend again by it. */
-static __always_inline __u32 flow_hash(const struct flow *flow)
-{
-	__u64 hash = flow->protocol;
-
-	for (int i = 0; i < 4; i++)
-		hash = (hash ^ flow->source.word[i]) * 0x9e3779b97f4a7c15;
-	for (int i = 0; i < 4; i++)
-		hash = (hash ^ flow->destination.word[i]) * 0x9e3779b97f4a7c15;
-	hash = (hash ^ (__u32)flow->source_port << 16 ^ flow->destination_port) * 0x9e3779b97f4a7c15;
-	return hash >> 32;
-}
-
 /* Decides once for a flow: service, then the way. VERDICT_NEXT: its conntrack entry says what to do. */
 __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 {
+	const struct flow *flow = &packet->flow;
+	const struct lb_service *service = NULL;
 	struct conntrack_entry entry;
-	const struct lb_service *service;
 	struct endpoint *endpoint;
+	__u32 flags;
 
 	if (!packet)
 		return VERDICT_DROP;
 	conntrack_begin(&entry, packet);
-	service = service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol);
-	if (service) {
+	flags = service_address(&flow->destination);
+	if (flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE))
+		service = service_find(&flow->destination, flow->destination_port, flow->protocol, flags);
+	if (service && service->id) {
 		struct lb_backend *backend =
-			service_choose(service, flow_hash(&packet->flow), &packet->flow.source, &entry.backend);
+			service_choose(service, flow_hash(flow), &flow->source, &entry.backend);
 
 		if (!backend)
 			return VERDICT_REFUSE;
@@ -138,10 +110,8 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		entry.destination = backend->address;
 		entry.destination_port = backend->port;
 		entry.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
-	} else if (service_owns(&packet->flow.destination)) {
-		if (is_icmp(packet->protocol) && icmp_is_echo_request(packet->protocol, packet->icmp_type) && packet->l4)
-			return VERDICT_ECHO;
-		return VERDICT_REFUSE;
+	} else if (flags & LB_ADDRESS_FLAG_INSIDE) {
+		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
 	}
 	endpoint = bpf_map_lookup_elem(&endpoints, &entry.destination);
 	return endpoint ? open_local(ctx, packet, &entry, endpoint) : open_route(ctx, packet, &entry);

@@ -73,32 +73,38 @@ static __always_inline void client_of(struct address *client, __u64 netns)
 	client->word[3] = (__u32)netns;
 }
 
+/* LB_ADDRESS_FLAG_* of the address that a socket of `netns` means. To the node itself its loopback addresses are its own. */
+static __always_inline __u32 address_flags(const struct address *address, __u64 netns)
+{
+	if (address_is_loopback(address))
+		return netns == host_netns_cookie ? LB_ADDRESS_FLAG_NODE : 0;
+	return service_address(address);
+}
+
 /* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. A port that the
  * service does not have is refused, except where a UDP socket connects: ping does that to find its source address. */
 static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, enum operation operation,
 				     bool *translated)
 {
-	struct lb_service *service = service_find(&peer->address, peer->port, peer->protocol);
-	__u64 cookie = bpf_get_socket_cookie(ctx);
+	__u64 cookie = bpf_get_socket_cookie(ctx), netns = bpf_get_netns_cookie(ctx);
+	__u32 flags = address_flags(&peer->address, netns);
 	struct sock_reverse_key key = {.cookie = cookie};
 	struct sock_reverse frontend = {};
 	struct address client;
+	struct lb_service *service;
 	struct lb_backend *backend;
 	__u32 id, choice;
-	__u64 netns;
 
 	*translated = false;
-	if (!service) {
-		if (operation == OPERATION_CONNECT && peer->protocol == IPPROTO_UDP)
-			return PROCEED;
-		if (!service_owns(&peer->address) || is_exempt(bpf_get_netns_cookie(ctx)))
+	if (!(flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE)) || is_exempt(netns))
+		return PROCEED;
+	service = service_find(&peer->address, peer->port, peer->protocol, flags);
+	if (!service || !service->id) {
+		if (!(flags & LB_ADDRESS_FLAG_INSIDE) || (operation == OPERATION_CONNECT && peer->protocol == IPPROTO_UDP))
 			return PROCEED;
 		bpf_set_retval(-ECONNREFUSED);
 		return REFUSE;
 	}
-	netns = bpf_get_netns_cookie(ctx);
-	if (is_exempt(netns))
-		return PROCEED;
 	client_of(&client, netns);
 	/* a UDP socket keeps its backend from datagram to datagram */
 	choice = peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);

@@ -33,6 +33,7 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_LOCAL = 32,    /* goes to the pod behind interface_index */
 	CONNTRACK_FLAG_FINISHED = 64, /* a FIN was seen in this direction */
 	CONNTRACK_FLAG_ANSWERED = 128, /* a reply was seen; in both entries */
+	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
@@ -93,13 +94,25 @@ struct lb_frontend {
 };
 _Static_assert(sizeof(struct lb_frontend) == 20, "size");
 
-/* Several frontends of one Kubernetes service share one id and its slots. */
+enum lb_service_flag {
+	LB_SERVICE_FLAG_DSR = 1, /* backends of other nodes answer clients on the wire themselves, from the frontend's address */
+	LB_SERVICE_FLAG_NODE_PORT = 2,
+	LB_SERVICE_FLAG_LOAD_BALANCER = 4,
+	LB_SERVICE_FLAG_EXTERNAL_IPS = 8,
+	LB_SERVICE_FLAG_HOST_PORT = 16,
+};
+
+/* Several frontends of one Kubernetes service share one id and its slots. Clients on the wire may have another set of backends
+ * than those inside the cluster, or none. A frontend at 0.0.0.0 or :: is at every address that has LB_ADDRESS_FLAG_NODE. */
 struct lb_service {
-	__u32 id;
+	__u32 id;	/* 0: not for clients inside the cluster */
 	__u32 backends; /* slots 0 to backends - 1 are filled */
 	__u32 affinity; /* seconds for which a client keeps its backend, 0: each connection chooses anew */
+	__u32 outside;	/* as id, for clients on the wire; 0: not for them */
+	__u32 outside_backends;
+	__u32 flags; /* enum lb_service_flag */
 };
-_Static_assert(sizeof(struct lb_service) == 12, "size");
+_Static_assert(sizeof(struct lb_service) == 24, "size");
 
 struct lb_slot {
 	__u32 service;
@@ -156,7 +169,9 @@ struct lb_affinity {
 _Static_assert(sizeof(struct lb_affinity) == 8, "size");
 
 enum lb_address_flag {
-	LB_ADDRESS_FLAG_INTERNAL = 1, /* a ClusterIP: the wire does not reach it */
+	LB_ADDRESS_FLAG_INSIDE = 1,  /* served to pods and nodes; alone: a ClusterIP, which the wire does not reach */
+	LB_ADDRESS_FLAG_OUTSIDE = 2, /* served to the wire */
+	LB_ADDRESS_FLAG_NODE = 4,    /* this node's own: has the ports of every node address, and what it does not serve is the node's */
 };
 
 /* Service addresses as such, whatever the port: what they do not serve is refused, never forwarded. */

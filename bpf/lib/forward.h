@@ -6,10 +6,6 @@
 #include "conntrack.h"
 #include "drop.h"
 
-/* Says to host_to that pod_from has seen to this packet. The other bits of skb->mark belong to others. */
-#define MARK_MASK    0x0f00
-#define MARK_HANDLED 0x0200
-
 /* Whoever delivers to a local pod does it here: bpf_redirect_peer skips the veth's own hooks. */
 static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct packet *packet,
 						   const struct conntrack_entry *entry)

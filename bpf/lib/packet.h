@@ -76,6 +76,10 @@ struct icmp_header {
 #define ICMPV6_ECHO_REPLY      129
 #define ICMPV6_CODE_PORT       4
 
+/* Says to host_to that this packet has been seen to. The other bits of skb->mark belong to others. */
+#define MARK_MASK    0x0f00
+#define MARK_HANDLED 0x0200
+
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -104,6 +108,20 @@ static __always_inline bool address_equal(const struct address *a, const struct 
 {
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] &&
 	       a->word[3] == b->word[3];
+}
+
+/* ::ffff:0:0/96 */
+static __always_inline bool address_is_ipv4(const struct address *a)
+{
+	return !(a->word[0] | a->word[1]) && a->word[2] == bpf_htonl(0xffff);
+}
+
+/* 127.0.0.0/8, ::1 */
+static __always_inline bool address_is_loopback(const struct address *a)
+{
+	if (address_is_ipv4(a))
+		return (a->word[3] & bpf_htonl(0xff000000)) == bpf_htonl(0x7f000000);
+	return !(a->word[0] | a->word[1] | a->word[2]) && a->word[3] == bpf_htonl(1);
 }
 
 static __always_inline bool address_is_zero(const struct address *a)
@@ -154,6 +172,12 @@ static __always_inline bool icmp_is_echo_reply(__u8 protocol, __u8 type)
 static __always_inline bool is_icmp(__u8 protocol)
 {
 	return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+/* An echo request that can be answered: its first fragment, or all of it. */
+static __always_inline bool is_ping(const struct packet *packet)
+{
+	return is_icmp(packet->protocol) && packet->l4 && icmp_is_echo_request(packet->protocol, packet->icmp_type);
 }
 
 static __always_inline bool has_ports(__u8 protocol)

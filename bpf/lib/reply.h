@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Answers made from the packet that asks: ARP and neighbour advertisements of the pod's gateway, echo replies of service
- * addresses, and refusals (TCP RST, ICMP port unreachable). The answer goes back to the pod that asked; to the node itself it
- * comes in by the uplink. */
+ * addresses, and refusals (TCP RST, ICMP port unreachable). The answer goes back to the pod that asked, or to the wire; to the
+ * node itself it comes in by the uplink. */
 #ifndef STENTOR_REPLY_H
 #define STENTOR_REPLY_H
 
@@ -48,7 +48,12 @@ static __always_inline enum verdict answer(struct __sk_buff *ctx, struct packet 
 	__builtin_memcpy(turned + 6, macs, 6);
 	if (bpf_skb_store_bytes(ctx, 0, turned, sizeof(turned), 0))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
-	return packet->hook == HOOK_HOST_TO ? bpf_redirect(ctx->ifindex, BPF_F_INGRESS) : bpf_redirect_peer(ctx->ifindex, 0);
+	if (packet->hook == HOOK_POD_FROM)
+		return bpf_redirect_peer(ctx->ifindex, 0);
+	if (packet->hook == HOOK_HOST_TO)
+		return bpf_redirect(ctx->ifindex, BPF_F_INGRESS);
+	ctx->mark = (ctx->mark & ~MARK_MASK) | MARK_HANDLED;
+	return bpf_redirect(ctx->ifindex, 0);
 }
 
 /* Who has the gateway? The host side of the pod's veth (RFC 826). */

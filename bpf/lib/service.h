@@ -5,16 +5,48 @@
 
 #include "packet.h"
 
-static __always_inline struct lb_service *service_find(const struct address *address, __be16 port, __u8 protocol)
+/* LB_ADDRESS_FLAG_*; 0: neither a service's address nor this node's. */
+static __always_inline __u32 service_address(const struct address *address)
+{
+	struct lb_address *known = bpf_map_lookup_elem(&lb_addresses, address);
+
+	return known ? known->flags : 0;
+}
+
+/* The service at `address`, whose flags are `flags`. A node's own address has its own frontends and those of every node address. */
+static __always_inline struct lb_service *service_find(const struct address *address, __be16 port, __u8 protocol, __u32 flags)
 {
 	struct lb_frontend key = {.address = *address, .port = port, .protocol = protocol};
+	struct lb_service *found = bpf_map_lookup_elem(&lb_services, &key);
 
+	if (found || !(flags & LB_ADDRESS_FLAG_NODE))
+		return found;
+	if (address_is_ipv4(address))
+		key.address.word[3] = 0;
+	else
+		__builtin_memset(&key.address, 0, sizeof(key.address));
 	return bpf_map_lookup_elem(&lb_services, &key);
 }
 
-static __always_inline bool service_owns(const struct address *address)
+/* A service as clients on the wire have it. */
+static __always_inline void service_outside(struct lb_service *to, const struct lb_service *service)
 {
-	return bpf_map_lookup_elem(&lb_addresses, address) != NULL;
+	*to = *service;
+	to->id = service->outside;
+	to->backends = service->outside_backends;
+}
+
+/* The same number for every packet of a flow. A flow that conntrack has lost finds its backend again by it. */
+static __always_inline __u32 flow_hash(const struct flow *flow)
+{
+	__u64 hash = flow->protocol;
+
+	for (int i = 0; i < 4; i++)
+		hash = (hash ^ flow->source.word[i]) * 0x9e3779b97f4a7c15;
+	for (int i = 0; i < 4; i++)
+		hash = (hash ^ flow->destination.word[i]) * 0x9e3779b97f4a7c15;
+	hash = (hash ^ (__u32)flow->source_port << 16 ^ flow->destination_port) * 0x9e3779b97f4a7c15;
+	return hash >> 32;
 }
 
 /* The backend in slot `choice` modulo the number of slots; its id in `*id`. A slot that is just being moved is tried once

@@ -30,6 +30,14 @@ export const at = {
     kubernetes: '10.96.0.1',
     outside: '10.96.0.15',
     sticky: '10.96.0.16',
+    front: '10.96.0.17',
+    away: '10.96.0.18',
+    hosted: '10.96.0.19',
+    near: '10.96.0.20',
+    frontVip: '192.0.2.217',
+    awayVip: '192.0.2.218',
+    hostedVip: '192.0.2.219',
+    nearVip: '192.0.2.220',
   },
   6: {
     podA: 'fd00:244:1::5',
@@ -51,6 +59,14 @@ export const at = {
     kubernetes: 'fd00:10:96::1',
     outside: 'fd00:10:96::15',
     sticky: 'fd00:10:96::16',
+    front: 'fd00:10:96::17',
+    away: 'fd00:10:96::18',
+    hosted: 'fd00:10:96::19',
+    near: 'fd00:10:96::20',
+    frontVip: '2001:db8:1::217',
+    awayVip: '2001:db8:1::218',
+    hostedVip: '2001:db8:1::219',
+    nearVip: '2001:db8:1::220',
   },
 } as const;
 
@@ -81,8 +97,15 @@ export const backendsOf = {
   kubernetes: ['node'],
   outside: ['world'],
   sticky: [],
+  front: ['podB'],
+  away: ['far'],
+  hosted: ['node'],
+  near: ['far', 'podB'],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
+
+/** Services of type LoadBalancer, with the first of their two node ports. `near` is for backends of the node that is asked. */
+export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = { front: 30_080, away: 30_082, hosted: 30_084, near: 30_086 };
 
 /** Seconds for which a client of `sticky` keeps its backend. */
 export const AFFINITY = 100;
@@ -90,10 +113,24 @@ export const AFFINITY = 100;
 export function serviceObject(name: ServiceName): Service {
   const clusterIPs = families.map((family) => at[family][name]);
   const affinity = { sessionAffinity: 'ClientIP', sessionAffinityConfig: { clientIP: { timeoutSeconds: AFFINITY } } };
+  const metadata = { name, namespace: 'shop' };
+  const first = nodePortOf[name];
+  if (first === undefined) return { metadata, spec: { type: 'ClusterIP', clusterIPs, ports, ...(name === 'sticky' && affinity) } };
+  const externalTrafficPolicy = name === 'near' ? 'Local' : 'Cluster';
+  const onNodes = ports.map((port, i) => ({ ...port, nodePort: first + i }));
+  const ingress = families.map((family) => ({ ip: vipOf(name, family) }));
   return {
-    metadata: { name, namespace: 'shop' },
-    spec: { type: 'ClusterIP', clusterIPs, ports, ...(name === 'sticky' && affinity) },
+    metadata,
+    spec: { type: 'LoadBalancer', clusterIPs, externalTrafficPolicy, ports: onNodes },
+    status: { loadBalancer: { ingress } },
   };
+}
+
+/** The address that the wire knows a service of type LoadBalancer by. */
+export function vipOf(name: ServiceName, family: 4 | 6): string {
+  const vip = Object.entries(at[family]).find(([key]) => key === `${name}Vip`)?.[1];
+  if (vip === undefined) throw new RangeError(`Cannot find a VIP of ${name}`);
+  return vip;
 }
 
 /** `draining`: those that terminate and still serve. */
@@ -106,6 +143,7 @@ export function sliceObject(
 ): EndpointSlice {
   const endpoint = (backend: Name, isReady: boolean) => ({
     addresses: [at[family][backend]],
+    nodeName: backend.startsWith('far') ? 'node2' : 'node1',
     conditions: { ready: isReady, serving: true, terminating: !isReady },
   });
   return {

@@ -234,7 +234,7 @@ describe('an ICMP error', { skip: namespaceMissing }, () => {
       const [kind = assert.fail()] = kinds[family];
       const about = fromPod('podA', { source: cart, destination: world }, udp(1, 2));
       expectDrop(node, 'host_from', fromWire({ source: router, destination: cart }, errorBody(kind, about, quotes.least)), {
-        reason: DropReason.isAClusterip,
+        reason: DropReason.staleOrUnroutableIp,
       });
     }
   });

@@ -7,8 +7,7 @@ import './own-namespace.ts';
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { ip, parseMac } from '../../src/base/ip.ts';
-import type { Mac } from '../../src/base/ip.ts';
+import { ip } from '../../src/base/ip.ts';
 import { problemBook } from '../../src/base/problem.ts';
 import { reconciler, walk } from '../../src/base/reconcile.ts';
 import type { Reconciler } from '../../src/base/reconcile.ts';
@@ -31,23 +30,17 @@ import { ipcacheFor } from '../../src/nodes/ipcache.ts';
 import { nodeRows } from '../../src/nodes/node.ts';
 import type { NodeRow } from '../../src/nodes/node.ts';
 import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
-import { deviceEntries, uplinksFor } from '../../src/nodes/uplinks.ts';
+import { deviceEntries } from '../../src/nodes/uplinks.ts';
+import { servicesBefore } from '../../src/services/before.ts';
 import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
 import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
 import type { ServiceName, Serving } from './cluster.ts';
+import { knownMac, link, mac, nodeAddresses, uplinks } from './eth0.ts';
 import { frame, packetOf } from './packet.ts';
 import type { Packet } from './packet.ts';
 
-/** Interface indexes, which we choose. `stranger` is an interface that is no uplink. */
-export const link = { uplink: 10, stranger: 12, podA: 21, podB: 22 } as const;
-export const mac = {
-  uplink: '02:00:00:00:01:10',
-  router: '02:00:00:00:01:01',
-  podA: '02:00:00:00:00:0a',
-  podB: '02:00:00:00:00:0b',
-  gateway: '02:53:74:6e:74:72',
-} as const;
+export { link, mac } from './eth0.ts';
 
 /** Where Talos answers DNS: an address of the node that no cable reaches. */
 export const HOST_DNS = '169.254.116.108';
@@ -83,12 +76,6 @@ export const endpoints: readonly EndpointRow[] = (['podA', 'podB'] as const).map
   mac: knownMac(mac[name]),
   mtu: 1500,
 }));
-
-function knownMac(text: string): Mac {
-  const parsed = parseMac(text);
-  if (parsed === undefined) throw new RangeError(`Cannot read '${text}' as a MAC`);
-  return parsed;
-}
 
 export type Verdict = 'stack' | 'drop' | 'redirect';
 const verdicts: Readonly<Record<number, Verdict>> = { 0: 'stack', 2: 'drop', 7: 'redirect' };
@@ -139,7 +126,7 @@ export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode
   const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256, lb_affinities: 256 };
   const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
   fillMaps(datapath, rows);
-  const serve = serviceMaps(datapath);
+  const serve = serviceMaps(datapath, rows);
   const ring = new RingBuffer(datapath.map('events'));
   const events = () => {
     const drained = Buffer.alloc(ring.sizeBytes);
@@ -208,29 +195,16 @@ function empty(map: BpfMap): void {
   for (const [key] of Array.from(map.entries())) map.delete(key);
 }
 
-function uplinks(nodeTable: readonly NodeRow[]) {
-  const addresses = families.map((family) => ({ ip: ip(at[family].node), bits: 64 }));
-  const row = {
-    index: link.uplink,
-    name: 'eth0',
-    kind: undefined,
-    mac: knownMac(mac.uplink),
-    mtu: 1500,
-    up: true,
-    loopback: false,
-    master: undefined,
-    addresses,
-    defaultRoute: true,
-  };
-  return [...uplinksFor(row, nodeTable[0], [])].map(([, uplink]) => uplink);
-}
-
 /** Services through tables, derivations, reconcilers; the function replaces the backends of one. */
-function serviceMaps(datapath: Datapath): LoadedNode['serve'] {
+function serviceMaps(datapath: Datapath, rows: readonly NodeRow[]): LoadedNode['serve'] {
   const tables = serviceTables({
     self: 'node1',
-    before: { setOf: new Map(), backendOf: new Map(), slotsOf: new Map() },
+    before: servicesBefore({ services: [], slots: [], backends: [] }),
     problems: problemBook(),
+    nodeAddresses: nodeAddresses(rows),
+    mode: 'snat',
+    externalClusterIp: false,
+    trustExternalIps: false,
   });
   const services = tables.services.writer('test');
   const slices = tables.slices.writer('test');

@@ -54,6 +54,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       algorithm: 'maglev',
       mode: 'dsr',
       serviceTopology: false,
+      trustExternalIps: false,
       noBackendResponse: 'reject',
       externalClusterIp: false,
       maglevSeed: '',

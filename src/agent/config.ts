@@ -45,6 +45,7 @@ export type Config = {
     readonly serviceTopology: boolean;
     readonly noBackendResponse: 'reject' | 'drop';
     readonly externalClusterIp: boolean;
+    readonly trustExternalIps: boolean;
     readonly maglevSeed: string;
   };
   readonly nodePort: {
@@ -173,6 +174,7 @@ function loadBalancerFrom(values: Values): Config['loadBalancer'] {
     serviceTopology: values.get('loadBalancer.serviceTopology') === true,
     noBackendResponse: oneOf(values.get('serviceNoBackendResponse'), ['reject', 'drop']),
     externalClusterIp: values.get('bpf.lbExternalClusterIP') === true,
+    trustExternalIps: values.get('bpf.disableExternalIPMitigation') === true,
     maglevSeed: String(values.get('maglev.hashSeed')),
   };
 }

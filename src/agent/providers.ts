@@ -16,6 +16,7 @@ import type { Source } from '../kube/source.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { uplinkReason } from '../nodes/uplink-reason.ts';
 import { frontendKey } from '../services/frontends.ts';
+import type { SetKey } from '../services/frontends.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { ControllerRow, Health, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
@@ -101,21 +102,35 @@ function interfaceName(index: number, nodes: NodeTables, endpoints: EndpointTabl
   return String(index);
 }
 
-function serviceRows({ frontends, slots, sets, backends, backendIds }: ServiceTables): ServiceRow[] {
-  const byId = new Map(Array.from(backendIds.entries(), ([key, { id }]) => [id, key]));
-  return Array.from(frontends.entries(), ([key, frontend]) => {
-    const row = slots.get(frontend.set);
-    const states = new Map(sets.get(frontend.set)?.backends.map((backend) => [frontendKey(backend), backend.state]));
-    const rows = (row?.backends ?? []).flatMap((id, slot) => {
-      const address = byId.get(id);
-      return address !== undefined && backends.has(address)
-        ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }]
-        : [];
-    });
-    for (const backend of sets.get(frontend.set)?.draining ?? [])
-      rows.push({ slot: rows.length + 1, address: frontendKey(backend), state: 'terminating' });
-    return { id: row?.id ?? 0, service: frontend.service, frontend: key, type: frontend.type, backends: rows };
-  }).toSorted((a, b) => a.id - b.id);
+/** A frontend that serves clients inside the cluster by other backends than those on the wire has two rows, '/i' the former. */
+function serviceRows(tables: ServiceTables): ServiceRow[] {
+  const byId = new Map(Array.from(tables.backendIds.entries(), ([key, { id }]) => [id, key]));
+  return Array.from(tables.frontends.entries(), ([key, { service, type, set, outside }]) => {
+    const only = outside ?? set;
+    const first = only === undefined ? [] : [{ ...scopeOf(tables, only, byId), service, frontend: key, type }];
+    if (set === undefined || set === only) return first;
+    return [...first, { ...scopeOf(tables, set, byId), service, frontend: `${key}/i`, type }];
+  })
+    .flat()
+    .toSorted((a, b) => a.id - b.id);
+}
+
+function scopeOf(
+  { slots, sets, backends }: ServiceTables,
+  set: SetKey,
+  byId: ReadonlyMap<number, string>,
+): Pick<ServiceRow, 'id' | 'backends'> {
+  const row = slots.get(set);
+  const states = new Map(sets.get(set)?.backends.map((backend) => [frontendKey(backend), backend.state]));
+  const rows = (row?.backends ?? []).flatMap((id, slot) => {
+    const address = byId.get(id);
+    return address !== undefined && backends.has(address)
+      ? [{ slot: slot + 1, address, state: states.get(address) ?? ('active' as const) }]
+      : [];
+  });
+  for (const backend of sets.get(set)?.draining ?? [])
+    rows.push({ slot: rows.length + 1, address: frontendKey(backend), state: 'terminating' });
+  return { id: row?.id ?? 0, backends: rows };
 }
 
 async function statusOf(insides: Insides): Promise<StatusReport> {

@@ -109,7 +109,7 @@ const udpAt = 18;
 
 function isStale({ address, port }: SockReverseKey, service: SockReverse, { frontends, sets }: StaleSocketsOptions['services']): boolean {
   const frontend = frontends.get(mapKinds.lbServices.text({ ...service, protocol: Protocol.UDP }));
-  const set = frontend && sets.get(frontend.set);
+  const set = frontend?.set === undefined ? undefined : sets.get(frontend.set);
   return !set || !isMember(set, frontendKey({ address, port, protocol: 'UDP' }));
 }
 

@@ -42,12 +42,15 @@ export function agentTables(ground: Ground): AgentTables {
   const known = identitySources();
   const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') }, known.endpointIdentities);
   const nativeRoutingCidrs = [...config.nativeRoutingCidrs, ...config.masquerade.except];
-  const common = { ...config, nativeRoutingCidrs, self, problems, endpoints: endpoints.endpoints };
+  const nodePortPrefixes = config.nodePort.addresses;
+  const common = { ...config, nativeRoutingCidrs, nodePortPrefixes, self, problems, endpoints: endpoints.endpoints };
   const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
-  const services = serviceTables({ self, before: before(datapath), problems });
+  const { mode, externalClusterIp, trustExternalIps } = config.loadBalancer;
+  const serving = { mode, externalClusterIp, trustExternalIps, nodeAddresses: nodes.addresses };
+  const services = serviceTables({ ...serving, self, before: before(datapath), problems });
   const derivations = [identities, endpoints, nodes, services].flatMap((group) => group.derivations);
   return { known, endpoints, nodes, identities, services, derivations, found };
 }

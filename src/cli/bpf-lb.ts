@@ -3,7 +3,7 @@
 
 import { addressPort, familyOf } from '../base/ip.ts';
 import { mapKinds } from '../datapath/maps.ts';
-import { LbAddressFlag } from '../datapath/schema.gen.ts';
+import { LbAddressFlag, LbServiceFlag } from '../datapath/schema.gen.ts';
 import type { LbBackend, LbFrontend, LbService, LbSlot } from '../datapath/schema.gen.ts';
 
 export type ServiceMaps = {
@@ -21,21 +21,37 @@ export function serviceMapRows({ services, slots, backends, addresses }: Service
   const byId = new Map(Array.from(backends, ({ key, value }) => [key.id, value]));
   const slotOf = new Map(Array.from(slots, ({ key, value }) => [mapKinds.lbSlots.text(key), value.backend]));
   const flagsOf = new Map(Array.from(addresses, ({ key, value }) => [key, value.flags]));
+  const backendAt = (service: number, slot: number) => {
+    const backend = slotOf.get(mapKinds.lbSlots.text({ service, slot }));
+    const found = backend === undefined ? undefined : byId.get(backend);
+    return found ? `${backendText(found)} (${service}) (${slot + 1})` : `backend ${backend ?? '?'} not found`;
+  };
   const sorted = services.toSorted(
-    (a, b) => a.value.id - b.value.id || (mapKinds.lbServices.text(a.key) < mapKinds.lbServices.text(b.key) ? -1 : 1),
+    (a, b) => idOf(a.value) - idOf(b.value) || (mapKinds.lbServices.text(a.key) < mapKinds.lbServices.text(b.key) ? -1 : 1),
   );
-  return sorted.flatMap(({ key, value: { id, backends: count, affinity } }): BpfRow[] => {
-    const frontend = mapKinds.lbServices.text(key);
+  return sorted.flatMap(({ key, value }): BpfRow[] => {
     const nowhere = familyOf(key.address) === 4 ? '0.0.0.0:0' : '[::]:0';
-    const first: BpfRow = [`${frontend} (0)`, `${nowhere} (${id}) (0) [${flagWords(flagsOf.get(key.address) ?? 0, affinity)}]`];
-    if (frontends) return [first];
-    const rest = Array.from({ length: count }, (_, slot): BpfRow => {
-      const backend = slotOf.get(mapKinds.lbSlots.text({ service: id, slot }));
-      const found = backend === undefined ? undefined : byId.get(backend);
-      return [`${frontend} (${slot + 1})`, found ? `${backendText(found)} (${id}) (${slot + 1})` : `backend ${backend ?? '?'} not found`];
+    const words = flagWords(flagsOf.get(key.address) ?? 0, value);
+    return scopesOf(value).flatMap(({ id, count, suffix }) => {
+      const frontend = `${mapKinds.lbServices.text(key)}${suffix}`;
+      const first: BpfRow = [`${frontend} (0)`, `${nowhere} (${id}) (0) [${words}]`];
+      const rest = Array.from({ length: frontends ? 0 : count }, (_, slot): BpfRow => [`${frontend} (${slot + 1})`, backendAt(id, slot)]);
+      return [first, ...rest];
     });
-    return [first, ...rest];
   });
+}
+
+type Scope = { readonly id: number; readonly count: number; readonly suffix: '' | '/i' };
+
+/** Its backends for the wire, and those for clients inside the cluster under '/i' where they are others. */
+function scopesOf({ id, backends, outside, outsideBackends }: LbService): readonly Scope[] {
+  const inside = { id, count: backends, suffix: outside === 0 || outside === id ? '' : '/i' } as const;
+  const wire = { id: outside, count: outsideBackends, suffix: '' } as const;
+  return [...(outside === 0 || outside === id ? [] : [wire]), ...(id === 0 ? [] : [inside])];
+}
+
+function idOf({ id, outside }: LbService): number {
+  return outside === 0 ? id : outside;
 }
 
 /** Backend id to its address. */
@@ -48,18 +64,33 @@ export function backendMapRows(backends: ServiceMaps['backends']): BpfRow[] {
 /** Service id to each of its frontends. */
 export function reverseRows(services: ServiceMaps['services']): BpfRow[] {
   return services
-    .toSorted((a, b) => a.value.id - b.value.id)
-    .map(({ key, value }) => [String(value.id), addressPort(key.address, key.port)]);
+    .toSorted((a, b) => idOf(a.value) - idOf(b.value))
+    .map(({ key, value }) => [String(idOf(value)), addressPort(key.address, key.port)]);
 }
 
 function backendText(backend: LbBackend): string {
   return mapKinds.lbServices.text(backend);
 }
 
-function flagWords(flags: number, affinity: number): string {
-  const words = ['ClusterIP', affinity > 0 && 'sessionAffinity', (flags & LbAddressFlag.internal) !== 0 && 'non-routable'];
+function flagWords(address: number, { id, affinity, outside, flags }: LbService): string {
+  const has = (flag: number) => (flags & flag) !== 0;
+  const type = TYPES.find(([flag]) => has(flag))?.[1] ?? 'ClusterIP';
+  const words = [
+    type,
+    id !== 0 && outside !== 0 && id !== outside && 'two-scopes',
+    affinity > 0 && 'sessionAffinity',
+    address === LbAddressFlag.inside && 'non-routable',
+    has(LbServiceFlag.dsr) && 'dsr',
+  ];
   return words.filter((word) => word !== false).join(', ');
 }
+
+const TYPES = [
+  [LbServiceFlag.nodePort, 'NodePort'],
+  [LbServiceFlag.loadBalancer, 'LoadBalancer'],
+  [LbServiceFlag.externalIps, 'ExternalIPs'],
+  [LbServiceFlag.hostPort, 'HostPort'],
+] as const;
 
 /** Rows as an object of lists, the shape that scripts know. */
 export function rowsObject(rows: readonly BpfRow[]): Readonly<Record<string, readonly string[]>> {

@@ -175,7 +175,7 @@ const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] =
   [
     'trace tcp shop/podA shop/cart:80',
     0,
-    /^HOOK +LOOKED UP +FOUND +DECISION\nsock_connect4 +lb_services 10\.96\.0\.10:80\/TCP [^]*\n\nTCP from pod shop\/podA .* is delivered to pod shop\/podB on this node, at 10\.244\.1\.6:8080\n$/,
+    /^HOOK +LOOKED UP +FOUND +DECISION\nsock_connect4 +lb_addresses 10\.96\.0\.10 [^]*\nsock_connect4 +lb_services 10\.96\.0\.10:80\/TCP [^]*\n\nTCP from pod shop\/podA .* is delivered to pod shop\/podB on this node, at 10\.244\.1\.6:8080\n$/,
     /^$/,
   ],
   ['trace tcp shop/podA shop/many:80', 0, /\nTCP from .* at 10\.244\.2\.7:8080\nor: TCP from .* at 10\.244\.2\.8:8080\n$/, /^$/],

@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '4e60bd8e8426';
+export const schemaHash = 'e6ec265d4c48';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -31,6 +31,7 @@ export const ConntrackFlag = {
   local: 32,
   finished: 64,
   answered: 128,
+  direct: 256,
 } as const;
 export type ConntrackFlag = (typeof ConntrackFlag)[keyof typeof ConntrackFlag];
 /** Names of the values, for display. */
@@ -43,6 +44,7 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
   32: 'LOCAL',
   64: 'FINISHED',
   128: 'ANSWERED',
+  256: 'DIRECT',
 };
 
 /** enum drop_reason. */
@@ -102,16 +104,28 @@ export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 export const ipcacheFlagNames: { readonly [value: number]: string } = { 1: 'NO_MASQUERADE' };
 
 /** enum lb_address_flag. */
-export const LbAddressFlag = { internal: 1 } as const;
+export const LbAddressFlag = { inside: 1, outside: 2, node: 4 } as const;
 export type LbAddressFlag = (typeof LbAddressFlag)[keyof typeof LbAddressFlag];
 /** Names of the values, for display. */
-export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INTERNAL' };
+export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INSIDE', 2: 'OUTSIDE', 4: 'NODE' };
 
 /** enum lb_member_state. */
 export const LbMemberState = { active: 1, draining: 2 } as const;
 export type LbMemberState = (typeof LbMemberState)[keyof typeof LbMemberState];
 /** Names of the values, for display. */
 export const lbMemberStateNames: { readonly [value: number]: string } = { 1: 'ACTIVE', 2: 'DRAINING' };
+
+/** enum lb_service_flag. */
+export const LbServiceFlag = { dsr: 1, nodePort: 2, loadBalancer: 4, externalIps: 8, hostPort: 16 } as const;
+export type LbServiceFlag = (typeof LbServiceFlag)[keyof typeof LbServiceFlag];
+/** Names of the values, for display. */
+export const lbServiceFlagNames: { readonly [value: number]: string } = {
+  1: 'DSR',
+  2: 'NODE_PORT',
+  4: 'LOAD_BALANCER',
+  8: 'EXTERNAL_IPS',
+  16: 'HOST_PORT',
+};
 
 /** struct conntrack_entry, 72 bytes. */
 export type ConntrackEntry = {
@@ -535,12 +549,19 @@ export const lbMemberValueCodec: Codec<LbMemberValue> = {
   },
 };
 
-/** struct lb_service, 12 bytes. */
-export type LbService = { readonly id: number; readonly backends: number; readonly affinity: number };
+/** struct lb_service, 24 bytes. */
+export type LbService = {
+  readonly id: number;
+  readonly backends: number;
+  readonly affinity: number;
+  readonly outside: number;
+  readonly outsideBackends: number;
+  readonly flags: number;
+};
 export const lbServiceCodec: Codec<LbService> = {
-  size: 12,
+  size: 24,
   encode(row) {
-    const buffer = Buffer.alloc(12);
+    const buffer = Buffer.alloc(24);
     lbServiceCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
@@ -548,9 +569,19 @@ export const lbServiceCodec: Codec<LbService> = {
     buffer.writeUInt32LE(row.id, offset);
     buffer.writeUInt32LE(row.backends, offset + 4);
     buffer.writeUInt32LE(row.affinity, offset + 8);
+    buffer.writeUInt32LE(row.outside, offset + 12);
+    buffer.writeUInt32LE(row.outsideBackends, offset + 16);
+    buffer.writeUInt32LE(row.flags, offset + 20);
   },
   decode(buffer, offset = 0) {
-    return { id: buffer.readUInt32LE(offset), backends: buffer.readUInt32LE(offset + 4), affinity: buffer.readUInt32LE(offset + 8) };
+    return {
+      id: buffer.readUInt32LE(offset),
+      backends: buffer.readUInt32LE(offset + 4),
+      affinity: buffer.readUInt32LE(offset + 8),
+      outside: buffer.readUInt32LE(offset + 12),
+      outsideBackends: buffer.readUInt32LE(offset + 16),
+      flags: buffer.readUInt32LE(offset + 20),
+    };
   },
 };
 
@@ -773,10 +804,10 @@ export const maps = {
     name: 'lb_services',
     type: 'hash',
     keySize: 20,
-    valueSize: 12,
+    valueSize: 24,
     maxEntries: 131072,
     flags: 1,
-    hash: 'c81f5231298b',
+    hash: '38b5b6e00127',
     key: lbFrontendCodec,
     value: lbServiceCodec,
   },
@@ -932,21 +963,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'c44caa268a63',
+    btfHash: '0a0735d264c8',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'c44caa268a63',
+    btfHash: '0a0735d264c8',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'c44caa268a63',
+    btfHash: '0a0735d264c8',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -4,6 +4,7 @@
 //   nodes (Kubernetes) ──┬── remote pods ────▶ ipcache       who is behind a remote address
 //                        ├── endpoints ──────▶ routes        to other nodes' pods and to our own
 //   interfaces (netlink) ┴─▶ uplinks ──┬─────▶ devices       masquerade addresses
+//                                      ├─────▶ addresses     where node ports are: of the services' lb_addresses
 //   hooks ─────────────────────────────┴─────▶ attachments   host_from, host_to, and the socket programs
 
 import { derive, from } from '../base/derive.ts';
@@ -24,6 +25,8 @@ import type { RemotePod } from '../identities/facts.ts';
 import { ipcacheFor, nativeEntry, remotePodEntries } from './ipcache.ts';
 import type { IpcacheRow } from './ipcache.ts';
 import type { NodeRow } from './node.ts';
+import { nodeAddressesFor } from './node-ports.ts';
+import type { NodeAddress } from './node-ports.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
 import { deviceEntries, uplinkAttachments, uplinksFor } from './uplinks.ts';
 import type { UplinkRow } from './uplinks.ts';
@@ -34,6 +37,8 @@ export type NodeOptions = {
   /** Interface names from the values; empty: chosen. */
   readonly devices: readonly string[];
   readonly nativeRoutingCidrs: readonly Cidr[];
+  /** Where node ports are; empty: chosen. */
+  readonly nodePortPrefixes: readonly Cidr[];
   readonly autoDirectNodeRoutes: boolean;
   /** Ids of the loaded host_from and host_to. */
   readonly programs: { readonly from: number; readonly to: number };
@@ -46,6 +51,7 @@ export type NodeTables = {
   readonly nodes: Table<string, NodeRow>;
   readonly interfaces: Table<string, InterfaceRow>;
   readonly uplinks: Table<string, UplinkRow>;
+  readonly addresses: Table<string, NodeAddress>;
   /** What is attached whatever the uplinks are: by name of the program. */
   readonly hooks: Writer<string, Attachment>;
   readonly ipcache: Table<string, IpcacheRow>;
@@ -64,6 +70,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
   const native = table<string, Cidr>('native_routing_cidrs', same);
   const interfaces = table<string, InterfaceRow>('interfaces', same);
   const uplinks = table<string, UplinkRow>('uplinks', same);
+  const addresses = table<string, NodeAddress>('node_addresses', same);
   const hooks = table<string, Attachment>('hooks', same);
   const ipcache = table<string, IpcacheRow>('ipcache', same);
   const routes = table<string, RouteRow>('routes', same);
@@ -105,6 +112,12 @@ export function nodeTables(options: NodeOptions): NodeTables {
       compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), devices),
     }),
     derive({
+      name: 'node_addresses',
+      inputs: [from(uplinks), from(interfaces)],
+      out: addresses.writer('node_addresses'),
+      compute: (key: string) => nodeAddressesFor(uplinks.get(key), interfaces.get(key), options.nodePortPrefixes),
+    }),
+    derive({
       name: 'ipcache',
       inputs: [from(nodes, prefixed('node')), from(native, prefixed('native')), from(remotePods, prefixed('pod'))],
       out: ipcache.writer('ipcache'),
@@ -134,5 +147,16 @@ export function nodeTables(options: NodeOptions): NodeTables {
       compute: attachmentsOf,
     }),
   ];
-  return { nodes, interfaces, uplinks, hooks: hooks.writer('agent'), ipcache, routes, deviceEntries: entries, attachments, derivations };
+  return {
+    nodes,
+    interfaces,
+    uplinks,
+    addresses,
+    hooks: hooks.writer('agent'),
+    ipcache,
+    routes,
+    deviceEntries: entries,
+    attachments,
+    derivations,
+  };
 }

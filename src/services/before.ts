@@ -7,8 +7,9 @@ import type { LbBackend, LbBackendKey, LbFrontend, LbService, LbSlot, LbSlotValu
 
 /** Whoever is numbered by it takes it out: from then on the tables know it, and a large cluster is not remembered twice. */
 export type ServicesBefore = {
-  /** Frontend key to the id of its backend set. */
+  /** Frontend key to the id of its backend set, for clients inside the cluster and for those on the wire. */
   readonly setOf: Map<string, number>;
+  readonly outsideOf: Map<string, number>;
   /** Backend key to id. */
   readonly backendOf: Map<string, number>;
   /** Id of a backend set to the ids of its backends by slot. */
@@ -32,7 +33,11 @@ export type ServiceMaps = {
 export function servicesBefore({ services, slots, backends }: ServiceMaps): ServicesBefore {
   const keyText = mapKinds.lbServices.text; // frontends and backends are written alike
   const setOf = new Map<string, number>();
-  for (const [, { key, value }] of services) setOf.set(keyText(key), value.id);
+  const outsideOf = new Map<string, number>();
+  for (const [, { key, value }] of services) {
+    if (value.id !== 0) setOf.set(keyText(key), value.id);
+    if (value.outside !== 0 && value.outside !== value.id) outsideOf.set(keyText(key), value.outside);
+  }
   const backendOf = new Map<string, number>();
   for (const [, { key, value }] of backends) backendOf.set(keyText(value), key.id);
   const bySlot = new Map<number, number[]>();
@@ -43,5 +48,5 @@ export function servicesBefore({ services, slots, backends }: ServiceMaps): Serv
   }
   const slotsOf = new Map<number, readonly number[]>();
   for (const [service, own] of bySlot) slotsOf.set(service, Object.values(own));
-  return { setOf, backendOf, slotsOf };
+  return { setOf, outsideOf, backendOf, slotsOf };
 }

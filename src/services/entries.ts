@@ -9,7 +9,7 @@ import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import { Protocol } from '../datapath/protocols.ts';
-import { LbAddressFlag, LbMemberState } from '../datapath/schema.gen.ts';
+import { LbAddressFlag, LbMemberState, LbServiceFlag } from '../datapath/schema.gen.ts';
 import type {
   LbAddress,
   LbBackend,
@@ -21,6 +21,7 @@ import type {
   LbSlot,
   LbSlotValue,
 } from '../datapath/schema.gen.ts';
+import type { NodeAddress } from '../nodes/node-ports.ts';
 import { frontendKey } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 
@@ -88,16 +89,37 @@ export function* serviceEntries(
   frontend: Frontend | undefined,
   slots: Table<SetKey, SlotRow>,
 ): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
-  const row = frontend && slots.get(frontend.set);
-  if (!row) return;
-  const { address, port, protocol, affinity } = frontend;
-  yield mapEntry(
-    mapKinds.lbServices,
-    { address, port, protocol: Protocol[protocol] },
-    { id: row.id, backends: row.backends.length, affinity },
-  );
+  if (!frontend) return;
+  const { address, port, protocol, type, affinity, dsr } = frontend;
+  const inside = frontend.set === undefined ? NOBODY : slots.get(frontend.set);
+  const outside = frontend.outside === undefined ? NOBODY : slots.get(frontend.outside);
+  if (!inside || !outside) return;
+  const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
+  const flags = TYPE_FLAG[type] | (dsr ? LbServiceFlag.dsr : 0);
+  yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags });
 }
 
-export function* addressEntries(frontend: Frontend | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
-  if (frontend) yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: LbAddressFlag.internal });
+const NOBODY: SlotRow = { id: 0, backends: [] };
+
+const TYPE_FLAG = {
+  ClusterIP: 0,
+  NodePort: LbServiceFlag.nodePort,
+  LoadBalancer: LbServiceFlag.loadBalancer,
+  ExternalIPs: LbServiceFlag.externalIps,
+  HostPort: LbServiceFlag.hostPort,
+} as const;
+
+/** Whose packets a frontend's address takes, whatever their port. Addresses of this node have an entry of their own. */
+export function* addressEntries(
+  frontend: Frontend | undefined,
+  nodeAddresses: Table<string, NodeAddress>,
+): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
+  if (!frontend || frontend.type === 'NodePort' || nodeAddresses.has(frontend.address)) return;
+  const inside = frontend.set === undefined ? 0 : LbAddressFlag.inside;
+  const outside = frontend.outside === undefined ? 0 : LbAddressFlag.outside;
+  yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: inside | outside });
+}
+
+export function* nodeAddressEntries(row: NodeAddress | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
+  if (row) yield mapEntry(mapKinds.lbAddresses, row.address, { flags: LbAddressFlag.node });
 }

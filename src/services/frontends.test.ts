@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { engine } from '../base/commit.ts';
 import { systemClock } from '../base/clock.ts';
+import { ip } from '../base/ip.ts';
 import { problemBook } from '../base/problem.ts';
+import { table } from '../base/table.ts';
 import { sink } from '../kube/source.ts';
 import type { EndpointSlice, Service } from '../kube/types.ts';
+import type { NodeAddress } from '../nodes/node-ports.ts';
 import { servicesBefore } from './before.ts';
 import type { ServicesBefore } from './before.ts';
 import { serviceRows, sliceRows } from './service.ts';
@@ -14,7 +17,12 @@ import { serviceTables } from './tables.ts';
 /** The tables behind sources that are fed by hand. */
 function cluster(before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] })) {
   const problems = problemBook();
-  const tables = serviceTables({ self: 'node1', before, problems });
+  const nodeAddresses = table<string, NodeAddress>('node_addresses');
+  const addresses = nodeAddresses.writer('test');
+  addresses.put('192.168.0.11', { address: ip('192.168.0.11') });
+  addresses.complete();
+  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false } as const;
+  const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
   const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });

@@ -2,35 +2,45 @@
 // From Services and EndpointSlices to frontends (where clients connect) and backend sets (who serves them).
 //
 //   Service shop/cart ──┬── frontend 10.96.4.7:80/TCP ─────────┐
+//                       ├── frontend 192.168.0.225:80/TCP ─────┤
+//                       ├── frontend 0.0.0.0:30080/TCP ────────┤
 //                       └── frontend [fd00:10:96::7]:80/TCP ─┐ │
 //   its EndpointSlices ─┬── set shop/cart/http/TCP/IPv4 ◀────┼─┘
 //                       └── set shop/cart/http/TCP/IPv6 ◀────┘
 //
-// All frontends of one service port and family share one set. With internalTrafficPolicy: Local it is another one, which has only the
-// backends of this node.
+// All frontends of one service port and family share one set. With a traffic policy of Local it is another one, which has only the
+// backends of this node; a frontend may have one for clients inside the cluster and the other for those on the wire.
 
-import { addressPort, familyOf } from '../base/ip.ts';
+import { addressPort, familyOf, ip } from '../base/ip.ts';
 import type { Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { Protocol } from '../datapath/protocols.ts';
-import type { EndpointConditions, PortRow, ServiceRow, SliceRow } from './service.ts';
+import type { EndpointConditions, PortRow, ServicePortRow, ServiceRow, SliceRow } from './service.ts';
 
 /** 'address:port/PROTO', IPv6 in brackets. */
 export type FrontendKey = string;
 /** 'namespace/name/port name/PROTO/IPv4', with '/local' behind it for the backends of this node. */
 export type SetKey = string;
 
+export type FrontendType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalIPs' | 'HostPort';
+
 export type Frontend = {
+  /** 0.0.0.0 and ::, every address of this node that has node ports. */
   readonly address: Ip;
   readonly port: number;
   readonly protocol: Protocol;
-  readonly type: 'ClusterIP';
+  readonly type: FrontendType;
   readonly service: string;
-  readonly set: SetKey;
+  /** For clients inside the cluster; undefined: to them the address is somebody else's. */
+  readonly set: SetKey | undefined;
+  /** For clients on the wire; undefined: not for them. */
+  readonly outside: SetKey | undefined;
   /** Seconds for which a client keeps its backend; 0: it does not. */
   readonly affinity: number;
+  /** Backends of other nodes answer clients on the wire themselves. */
+  readonly dsr: boolean;
 };
 
 export type Backend = { readonly address: Ip; readonly port: number; readonly protocol: Protocol };
@@ -54,17 +64,56 @@ export function frontendKey({ address, port, protocol }: Pick<Frontend, 'address
   return `${addressPort(address, port)}/${protocol}`;
 }
 
+export type FrontendOptions = {
+  readonly mode: 'snat' | 'dsr' | 'hybrid';
+  /** ClusterIPs are served to the wire, too. */
+  readonly externalClusterIp: boolean;
+  /** External IPs are served to clients inside the cluster whoever has them (CVE-2020-8554). */
+  readonly trustExternalIps: boolean;
+  readonly isOwnAddress: (address: Ip) => boolean;
+};
+
 /** The frontends of one Service. */
-export function* frontendsFor(service: ServiceRow | undefined): Iterable<readonly [FrontendKey, Frontend]> {
+export function* frontendsFor(service: ServiceRow | undefined, options: FrontendOptions): Iterable<readonly [FrontendKey, Frontend]> {
   if (!service) return;
-  const { name, affinity, clusterIps, ports } = service;
-  for (const item of ports) {
-    for (const address of clusterIps) {
-      const { port, protocol } = item;
-      const set = setKey(service, item, familyOf(address));
-      yield [frontendKey({ address, port, protocol }), { address, port, protocol, type: 'ClusterIP', service: name, set, affinity }];
+  for (const item of service.ports)
+    for (const { address, port, type } of placesOf(service, item)) {
+      const { protocol } = item;
+      const family = familyOf(address);
+      const inside = type !== 'ExternalIPs' || options.trustExternalIps || options.isOwnAddress(address);
+      const outside = type !== 'ClusterIP' || options.externalClusterIp;
+      const frontend: Frontend = {
+        address,
+        port,
+        protocol,
+        type,
+        service: service.name,
+        set: inside ? setKey(service, item, family, service.internalLocal) : undefined,
+        outside: outside ? setKey(service, item, family, service.external?.local === true) : undefined,
+        affinity: service.affinity,
+        dsr: outside && isDirect(service.external?.mode ?? options.mode, protocol),
+      };
+      yield [frontendKey(frontend), frontend];
     }
-  }
+}
+
+type Place = Pick<Frontend, 'address' | 'port' | 'type'>;
+
+/** Where clients connect to reach one port of a Service. */
+function* placesOf({ clusterIps, external }: ServiceRow, { port, nodePort }: ServicePortRow): Iterable<Place> {
+  for (const address of clusterIps) yield { address, port, type: 'ClusterIP' };
+  if (!external) return;
+  for (const address of external.ingressIps) yield { address, port, type: 'LoadBalancer' };
+  for (const address of external.externalIps) yield { address, port, type: 'ExternalIPs' };
+  if (nodePort === 0) return;
+  for (const family of new Set(clusterIps.map(familyOf))) yield { address: EVERY_ADDRESS[family], port: nodePort, type: 'NodePort' };
+}
+
+/** As the data plane spells every address of the node. */
+const EVERY_ADDRESS = { 4: ip('0.0.0.0'), 6: ip('::') } as const;
+
+function isDirect(mode: FrontendOptions['mode'], protocol: Protocol): boolean {
+  return mode === 'dsr' ? protocol !== 'SCTP' : mode === 'hybrid' && protocol === 'TCP';
 }
 
 /**
@@ -74,21 +123,33 @@ export function* frontendsFor(service: ServiceRow | undefined): Iterable<readonl
 export function* backendSetsFor(
   service: ServiceRow | undefined,
   slices: Table<string, SliceRow>,
-  self: string,
+  { self, ...options }: FrontendOptions & { readonly self: string },
 ): Iterable<readonly [SetKey, BackendSet]> {
   if (!service) return;
-  const { name, affinity, clusterIps } = service;
-  const isUsable = (endpoint: EndpointConditions) => !service.internalLocal || endpoint.node === self;
-  const families = new Set(clusterIps.map(familyOf));
-  for (const family of families) {
+  const { name, affinity } = service;
+  const used = frontendsBySet(frontendsFor(service, options));
+  for (const family of [4, 6] as const) {
     const own = [...slices.by('service', name)].filter((slice) => slice.family === family);
-    const addresses = clusterIps.filter((address) => familyOf(address) === family);
-    for (const port of service.ports) {
-      const { protocol } = port;
-      const frontends = addresses.map((address) => frontendKey({ address, port: port.port, protocol }));
-      yield [setKey(service, port, family), { service: name, protocol, affinity, frontends, ...backendsOf(own, port, isUsable) }];
-    }
+    for (const port of service.ports)
+      for (const local of [false, true]) {
+        const key = setKey(service, port, family, local);
+        const frontends = used.get(key);
+        const isUsable = (endpoint: EndpointConditions) => !local || endpoint.node === self;
+        if (frontends) yield [key, { service: name, protocol: port.protocol, affinity, frontends, ...backendsOf(own, port, isUsable) }];
+      }
   }
+}
+
+function frontendsBySet(frontends: ReturnType<typeof frontendsFor>): ReadonlyMap<SetKey, readonly FrontendKey[]> {
+  const found = new Map<SetKey, FrontendKey[]>();
+  for (const [key, { set, outside }] of frontends)
+    for (const one of new Set([set, outside])) {
+      if (one === undefined) continue;
+      const others = found.get(one);
+      if (others) others.push(key);
+      else found.set(one, [key]);
+    }
+  return found;
 }
 
 /** Two Services want one address and port. */
@@ -101,8 +162,8 @@ export function frontendConflict(key: FrontendKey, winner: string, loser: string
   });
 }
 
-function setKey({ name, internalLocal }: ServiceRow, port: PortRow, family: Family): SetKey {
-  return `${name}/${port.name}/${port.protocol}/IPv${family}${internalLocal ? '/local' : ''}`;
+function setKey({ name }: ServiceRow, port: PortRow, family: Family, local: boolean): SetKey {
+  return `${name}/${port.name}/${port.protocol}/IPv${family}${local ? '/local' : ''}`;
 }
 
 /**

@@ -7,17 +7,24 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Protocol } from '../datapath/protocols.ts';
 import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
+import { badField, externalOf, nodePortsOf } from './external.ts';
+import type { ExternalRow } from './external.ts';
 
 export type ServiceRow = {
   /** 'namespace/name'. */
   readonly name: string;
   readonly clusterIps: readonly Ip[];
-  readonly ports: readonly PortRow[];
+  readonly ports: readonly ServicePortRow[];
   /** Seconds for which a client keeps its backend; 0: it does not. */
   readonly affinity: number;
   /** Clients inside the cluster get backends of their own node only. */
   readonly internalLocal: boolean;
+  /** How the wire reaches it; undefined: not at all. */
+  readonly external: ExternalRow | undefined;
 };
+
+/** `nodePort` is 0 where the port has none. */
+export type ServicePortRow = PortRow & { readonly nodePort: number };
 
 export type PortRow = { readonly name: string; readonly protocol: Protocol; readonly port: number };
 
@@ -52,18 +59,22 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
     if (address === undefined) yield badField(`Service ${name}`, 'spec.clusterIPs', text, 'an IP address');
     else clusterIps.push(address);
   }
-  const ports: PortRow[] = [];
+  const ports: ServicePortRow[] = [];
+  const onNodes = nodePortsOf(service);
   for (const item of spec.ports ?? []) {
     const row = portRow(item);
     if (row === undefined)
       yield badField(`Service ${name}`, 'spec.ports', JSON.stringify(item), 'a port from 1 to 65535 with protocol TCP, UDP or SCTP');
-    else ports.push(row);
+    else ports.push({ ...row, nodePort: onNodes(item) });
   }
   if (clusterIps.length === 0) return;
   const affinity = affinityOf(service);
   if (affinity === undefined)
     yield badField(`Service ${name}`, 'spec.sessionAffinityConfig', JSON.stringify(spec.sessionAffinityConfig), AFFINITY);
-  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal: spec.internalTrafficPolicy === 'Local' }];
+  const { external, problems } = externalOf(service, name, ports);
+  yield* problems;
+  const internalLocal = spec.internalTrafficPolicy === 'Local';
+  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, external }];
 }
 
 const USUAL_AFFINITY = 10_800;
@@ -136,13 +147,4 @@ function portRow(item: Partial<ServicePort>): PortRow | undefined {
 
 function unused(slice: string, reason: string, message: string, advice: string): Problem {
   return problem({ object: `EndpointSlice ${slice}`, reason, message, advice });
-}
-
-function badField(object: string, field: string, value: string, wanted: string): Problem {
-  return problem({
-    object,
-    reason: 'InvalidField',
-    message: `${field} has ${value}, wanted ${wanted}`,
-    advice: `Correct ${field}; the rest of the object is in effect`,
-  });
 }

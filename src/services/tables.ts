@@ -2,7 +2,7 @@
 // The tables of services and how they follow from each other.
 //
 //   services ┐                ┌─ frontends ──────────────────────┬─▶ lb_services
-//   slices   ┴────────────────┤                                  ├─▶ lb_addresses
+//   slices   ┴────────────────┤   node addresses ────────────────┼─▶ lb_addresses
 //                             └─ sets ──┬─ slots ────────────────┴─▶ lb_slots
 //                                       ├──────────────────────────▶ lb_members
 //                                       └─ backends ───────────────▶ lb_backends
@@ -30,12 +30,22 @@ import type {
   LbSlot,
   LbSlotValue,
 } from '../datapath/schema.gen.ts';
+import type { NodeAddress } from '../nodes/node-ports.ts';
 import { takeFrom } from './before.ts';
 import type { ServicesBefore } from './before.ts';
-import { addressEntries, backendEntries, backendsFor, memberEntries, serviceEntries, slotEntries, slotsFor } from './entries.ts';
+import {
+  addressEntries,
+  backendEntries,
+  backendsFor,
+  memberEntries,
+  nodeAddressEntries,
+  serviceEntries,
+  slotEntries,
+  slotsFor,
+} from './entries.ts';
 import type { SlotRow } from './entries.ts';
-import { backendSetsFor, frontendConflict, frontendsFor } from './frontends.ts';
-import type { Backend, BackendSet, Frontend } from './frontends.ts';
+import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
+import type { Backend, BackendSet, Frontend, FrontendOptions } from './frontends.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 
 export type ServiceTables = {
@@ -62,12 +72,17 @@ export type ServiceOptions = {
   readonly self: string;
   readonly before: ServicesBefore;
   readonly problems: ProblemBook;
-};
+  /** Those of this node that have node ports. */
+  readonly nodeAddresses: Table<string, NodeAddress>;
+} & Omit<FrontendOptions, 'isOwnAddress'>;
 
-export function serviceTables({ self, before, problems }: ServiceOptions): ServiceTables {
-  const services = table<string, ServiceRow>('services', same);
+export function serviceTables({ before, problems, nodeAddresses, ...given }: ServiceOptions): ServiceTables {
+  const services = table<string, ServiceRow>('services', { ...same, indexes: { external: ({ external }) => external?.externalIps ?? [] } });
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
-  const frontends = table<string, Frontend>('frontends', same);
+  const frontends = table<string, Frontend>('frontends', {
+    ...same,
+    indexes: { external: ({ type, address }) => (type === 'ExternalIPs' ? [address] : []) },
+  });
   const sets = table<string, BackendSet>('backend_sets', same);
   const setIds = table<string, Numbered>('backend_set_ids', same);
   const backends = table<string, Backend>('backends', same);
@@ -81,25 +96,31 @@ export function serviceTables({ self, before, problems }: ServiceOptions): Servi
   const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
     [slice?.service, last?.service].filter((name) => name !== undefined);
 
-  const setOf = (_key: string, set: BackendSet) =>
-    set.frontends.map((frontend) => takeFrom(before.setOf, frontend)).find((id) => id !== undefined);
+  const setOf = (key: string, set: BackendSet) =>
+    set.frontends
+      .map((frontend) => takeFrom(frontends.get(frontend)?.set === key ? before.setOf : before.outsideOf, frontend))
+      .find((id) => id !== undefined);
   const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? takeFrom(before.slotsOf, id) ?? [];
+
+  const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address) };
+  const ofOwnAddress = () =>
+    from<string, string, NodeAddress>(nodeAddresses, (address) => Array.from(services.by('external', address), ({ name }) => name));
 
   const derivations = [
     derive({
       name: 'frontends',
-      inputs: [from(services)],
+      inputs: [from(services), ofOwnAddress()],
       out: frontends.writer('frontends'),
-      compute: (name) => frontendsFor(services.get(name)),
+      compute: (name) => frontendsFor(services.get(name), options),
       problems,
       conflict: frontendConflict,
     }),
     derive({
       name: 'backend sets',
       whole: true,
-      inputs: [from(services), from(slices, owner)],
+      inputs: [from(services), from(slices, owner), ofOwnAddress()],
       out: sets.writer('backend sets'),
-      compute: (name) => backendSetsFor(services.get(name), slices, self),
+      compute: (name) => backendSetsFor(services.get(name), slices, options),
     }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
     number({
@@ -107,7 +128,7 @@ export function serviceTables({ self, before, problems }: ServiceOptions): Servi
       from: sets,
       out: setIds.writer('numbering'),
       previous: setOf,
-      reserved: before.setOf.values(),
+      reserved: [...before.setOf.values(), ...before.outsideOf.values()],
       range: [1, LAST_ID],
     }),
     number({
@@ -145,9 +166,18 @@ export function serviceTables({ self, before, problems }: ServiceOptions): Servi
     }),
     derive({
       name: 'lb_addresses',
-      inputs: [from(frontends)],
+      inputs: [
+        from(frontends, (key) => [`frontend ${key}`]),
+        from(nodeAddresses, (address) => [
+          `node ${address}`,
+          ...Array.from(frontends.by('external', address), (frontend) => `frontend ${frontendKey(frontend)}`),
+        ]),
+      ],
       out: lbAddresses.writer('lb_addresses'),
-      compute: (key) => addressEntries(frontends.get(key)),
+      compute: (key) => {
+        const name = key.slice(key.indexOf(' ') + 1);
+        return key.startsWith('node ') ? nodeAddressEntries(nodeAddresses.get(name)) : addressEntries(frontends.get(name), nodeAddresses);
+      },
     }),
   ];
   return {

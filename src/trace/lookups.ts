@@ -5,7 +5,7 @@ import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip } from '../ba
 import type { Cidr, Ip } from '../base/ip.ts';
 import { mapKinds } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
-import { IpcacheFlag } from '../datapath/schema.gen.ts';
+import { IpcacheFlag, LbAddressFlag } from '../datapath/schema.gen.ts';
 import type { LbBackend, LbService } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
@@ -47,11 +47,29 @@ export function exemption(pod: EndpointRow, { endpoints, socketLbHostOnly }: Tra
 
 export type ServiceFound = { readonly key: string; readonly name: string; readonly entry: LbService };
 
-/** bpf/lib/service.h service_find(). */
-export function serviceAt(packet: Moving, { services }: TraceTables): ServiceFound | undefined {
-  const key = serviceKey(packet);
-  const entry = services.lbServices.get(key)?.value;
-  return entry && { key, name: services.frontends.get(key)?.service ?? 'of no name', entry };
+/** bpf/lib/service.h service_address(): LB_ADDRESS_FLAG_* of the destination; a loopback address is the node's own (bpf/sock.bpf.c). */
+export function addressFlags(address: Ip, { services }: TraceTables): number {
+  if (isLoopback(address)) return LbAddressFlag.node;
+  return services.lbAddresses.get(mapKinds.lbAddresses.text(address))?.value.flags ?? 0;
+}
+
+/** bpf/lib/service.h service_find() with service_outside(): as clients of `scope` have it; `flags`: of the destination. */
+export function serviceAt(
+  packet: Moving,
+  flags: number,
+  tables: TraceTables,
+  scope: 'inside' | 'outside' = 'inside',
+): ServiceFound | undefined {
+  const { lbServices, frontends } = tables.services;
+  const any = familyOf(packet.destination) === 4 ? ip('0.0.0.0') : ip('::');
+  for (const destination of (flags & LbAddressFlag.node) === 0 ? [packet.destination] : [packet.destination, any]) {
+    const key = serviceKey({ ...packet, destination });
+    const found = lbServices.get(key)?.value;
+    if (!found) continue;
+    const entry = scope === 'inside' ? found : { ...found, id: found.outside, backends: found.outsideBackends };
+    return entry.id === 0 ? undefined : { key, name: frontends.get(key)?.service ?? 'of no name', entry };
+  }
+  return undefined;
 }
 
 export function serviceKey(packet: Moving): string {
@@ -72,10 +90,6 @@ export function backendOf({ id: service, backends }: LbService, choice: number, 
   return undefined;
 }
 
-export function isServiceAddress(address: Ip, { services }: TraceTables): boolean {
-  return services.lbAddresses.has(mapKinds.lbAddresses.text(address));
-}
-
 /** The longest prefix of the ipcache that holds the address. */
 export function prefixOf(address: Ip, { nodes }: TraceTables): { readonly prefix: string; readonly keepsAddress: boolean } | undefined {
   const [width, above] = familyOf(address) === 4 ? [32, 96] : [128, 0];
@@ -87,11 +101,17 @@ export function prefixOf(address: Ip, { nodes }: TraceTables): { readonly prefix
   return undefined;
 }
 
-/** What pods are masqueraded to on this interface, or undefined where they are not; as bpf/pod.bpf.c masquerade_address() without the ipcache. */
-export function masqueradeAddress(link: number, family: 4 | 6, { nodes, masquerade }: TraceTables): Ip | undefined {
+/** What the node sends as on this interface; undefined where it is no uplink, or has no address of the family. */
+export function uplinkAddress(link: number, family: 4 | 6, { nodes }: TraceTables): Ip | undefined {
   const device = nodes.deviceEntries.get(mapKinds.devices.text(link))?.value;
   const address = family === 4 ? device?.ipv4 : device?.ipv6;
-  return (family === 4 ? masquerade.ipv4 : masquerade.ipv6) && address !== NONE ? address : undefined;
+  return address === NONE ? undefined : address;
+}
+
+/** What pods are masqueraded to on this interface, or undefined where they are not; as bpf/pod.bpf.c masquerade_address() without the ipcache. */
+export function masqueradeAddress(link: number, family: 4 | 6, tables: TraceTables): Ip | undefined {
+  const { masquerade } = tables;
+  return (family === 4 ? masquerade.ipv4 : masquerade.ipv6) ? uplinkAddress(link, family, tables) : undefined;
 }
 
 export function isUplink(link: number, { nodes }: TraceTables): boolean {

@@ -3,6 +3,7 @@
 
 import { familyOf } from '../base/ip.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { LbAddressFlag } from '../datapath/schema.gen.ts';
 import * as look from './lookups.ts';
 import type { Moving, Place } from './packet.ts';
 import { end, say } from './walk.ts';
@@ -15,6 +16,7 @@ import type { End, Walk } from './walk.ts';
 export function atSocket(walk: Walk, packet: Moving, pod: EndpointRow | undefined): Moving | End {
   const hook = familyOf(packet.destination) === 4 ? 'sock_connect4' : 'sock_connect6';
   if (packet.protocol === 'icmp' || !walk.tables.nodes.attachments.has(hook)) return packet;
+  if (pod && look.isLoopback(packet.destination)) return packet;
   const exempt = pod && look.exemption(pod, walk.tables);
   if (exempt !== undefined) {
     say(walk, hook, `sock_exempt ${pod?.netnsCookie}`, [`exempt: ${exempt}`, 'leaves the socket as it is, and the service to the packet']);
@@ -36,17 +38,33 @@ export type Served =
 /** Service, slot and backend, as bpf/lib/service.h looks them up. */
 export function atService(walk: Walk, hook: Place, packet: Moving): Served {
   const { tables } = walk;
-  const key = look.serviceKey(packet);
-  const service = look.serviceAt(packet, tables);
-  if (!service) {
-    say(walk, hook, `lb_services ${key}`, [undefined, 'not the port of a service']);
-    return atAddress(walk, hook, packet);
+  const flags = look.addressFlags(packet.destination, tables);
+  const isService = (flags & LbAddressFlag.inside) !== 0;
+  if (!isService && (flags & LbAddressFlag.node) === 0) {
+    say(walk, hook, `lb_addresses ${packet.destination}`, [undefined, 'not the address of a service: goes on as it is']);
+    return { kind: 'none' };
   }
+  const found = isService ? 'a service address' : 'an address of this node';
+  say(walk, hook, `lb_addresses ${packet.destination}`, [found, 'looks for the service at this port']);
+  const service = look.serviceAt(packet, flags, tables);
+  const key = service?.key ?? look.serviceKey(packet);
+  if (!service) {
+    say(walk, hook, `lb_services ${key}`, [
+      undefined,
+      isService ? 'nobody serves this port' : 'not the port of a service: goes on as it is',
+    ]);
+    return isService ? { kind: 'refused', because: 'no such port' } : { kind: 'none' };
+  }
+  return atBackend(walk, hook, packet, service);
+}
+
+function atBackend(walk: Walk, hook: Place, packet: Moving, service: look.ServiceFound): Served {
+  const { tables } = walk;
   const { id, backends, affinity } = service.entry;
   const count = `${backends} backend${backends === 1 ? '' : 's'}`;
-  say(walk, hook, `lb_services ${key}`, [
+  say(walk, hook, `lb_services ${service.key}`, [
     `service ${service.name}, id ${id}, ${count}`,
-    choiceText(backends, affinity, hook === 'pod_from' ? 'by its addresses and ports' : 'at random'),
+    choiceText(backends, affinity, isSocket(hook) ? 'at random' : 'by its addresses and ports'),
   ]);
   walk.backends = Math.max(1, backends);
   const chosen = look.backendOf(service.entry, walk.choice, tables);
@@ -56,9 +74,35 @@ export function atService(walk: Walk, hook: Place, packet: Moving): Served {
   }
   const { address, port } = chosen.backend;
   const where = look.endText(packet.protocol, address, port);
-  const decision = hook === 'pod_from' ? `the packet goes to ${where}` : `the socket is connected to ${where}, and still sees the service`;
+  const decision = isSocket(hook) ? `the socket is connected to ${where}, and still sees the service` : `the packet goes to ${where}`;
   say(walk, hook, `lb_slots ${id}/${chosen.slot}, lb_backends ${chosen.id}`, [where, decision]);
   return { kind: 'backend', packet: { ...packet, destination: address, destinationPort: port } };
+}
+
+/** The same for a packet from the wire; bpf/host.bpf.c open_flow(). */
+export function atUplink(walk: Walk, packet: Moving): Served | { readonly kind: 'inside' } {
+  const flags = look.addressFlags(packet.destination, walk.tables);
+  const key = `lb_addresses ${packet.destination}`;
+  const reached = (flags & (LbAddressFlag.outside | LbAddressFlag.node)) !== 0;
+  const service = reached ? look.serviceAt(packet, flags, walk.tables, 'outside') : undefined;
+  if (service) {
+    say(walk, 'host_from', key, ['an address that the wire reaches', 'looks for the service at this port']);
+    return atBackend(walk, 'host_from', packet, service);
+  }
+  if ((flags & LbAddressFlag.outside) !== 0) {
+    say(walk, 'host_from', key, ['a service address', 'nobody serves this port']);
+    return { kind: 'refused', because: 'no such port' };
+  }
+  if ((flags & LbAddressFlag.inside) !== 0) {
+    say(walk, 'host_from', key, ['a service address', 'drops it: from the wire nobody reaches it']);
+    return { kind: 'inside' };
+  }
+  say(walk, 'host_from', key, [flags === 0 ? undefined : 'an address of this node', 'not the port of a service']);
+  return { kind: 'none' };
+}
+
+function isSocket(hook: Place): boolean {
+  return hook.startsWith('sock_');
 }
 
 /** `how`: a program of packets gives one flow the same backend whenever it asks. */
@@ -67,11 +111,4 @@ function choiceText(backends: number, affinity: number, how: string): string {
   if (backends === 1) return 'takes its only backend';
   if (affinity === 0) return `takes one of ${backends} ${how}`;
   return `takes the one that the client has had for less than ${affinity} s, else one of ${backends} ${how}`;
-}
-
-function atAddress(walk: Walk, hook: Place, { destination }: Moving): Served {
-  const owned = look.isServiceAddress(destination, walk.tables);
-  const decision = owned ? 'nobody serves this port' : 'not the address of a service: goes on as it is';
-  say(walk, hook, `lb_addresses ${destination}`, [owned ? 'a service address' : undefined, decision]);
-  return owned ? { kind: 'refused', because: 'no such port' } : { kind: 'none' };
 }

@@ -179,6 +179,12 @@ test('the steps say what was looked up, what was found and what follows', () => 
     { hook: 'pod_from', lookedUp: 'endpoints 10.244.1.5', found: 'pod shop/podA at lxc-a', decision: 'the sender is who it says' },
     {
       hook: 'pod_from',
+      lookedUp: 'lb_addresses 10.96.0.15',
+      found: 'a service address',
+      decision: 'looks for the service at this port',
+    },
+    {
+      hook: 'pod_from',
       lookedUp: 'lb_services 10.96.0.15:80/TCP',
       found: 'service shop/outside, id 25, 1 backend',
       decision: 'takes its only backend',
@@ -248,6 +254,6 @@ test('a pod whose sockets stay as they are is served packet by packet, and the t
     assert.equal(trace.verdict.kind, 'delivered');
     const host = traced('tcp host shop/cart:80', of);
     assert.equal(host.steps[0]?.hook, 'sock_connect4', "the node's own sockets are not concerned");
-    assert.match(host.steps[0]?.lookedUp ?? '', /^lb_services/);
+    assert.match(host.steps[1]?.lookedUp ?? '', /^lb_services/);
   }
 });

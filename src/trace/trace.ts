@@ -12,12 +12,12 @@
 
 import { familyOf, ip } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
-import { configDefaults, DropReason } from '../datapath/schema.gen.ts';
+import { configDefaults, DropReason, LbAddressFlag } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import * as look from './lookups.ts';
 import type { RouteFound, TraceTables } from './lookups.ts';
 import type { Moving, Packet, Trace, Way } from './packet.ts';
-import { atService, atSocket } from './service-steps.ts';
+import { atService, atSocket, atUplink } from './service-steps.ts';
 import { isDelivered, sentenceOf } from './verdict.ts';
 import { dropped, end, say } from './walk.ts';
 import type { End, Walk } from './walk.ts';
@@ -161,13 +161,12 @@ function inNatRange(port: number): boolean {
 }
 
 /** bpf/host.bpf.c host_from(). */
-function fromWire(walk: Walk, packet: Moving): End {
+function fromWire(walk: Walk, asked: Moving): End {
   const { tables } = walk;
-  if (look.isServiceAddress(packet.destination, tables)) {
-    say(walk, 'host_from', `lb_addresses ${packet.destination}`, ['a service address', 'drops it: from the wire nobody reaches it']);
-    return dropped(DropReason.isAClusterip, packet);
-  }
-  say(walk, 'host_from', `lb_addresses ${packet.destination}`, [undefined, 'not the address of a service']);
+  const served = atUplink(walk, asked);
+  if (served.kind === 'inside') return dropped(DropReason.isAClusterip, asked);
+  if (served.kind === 'refused') return refuse(walk, asked, served.because);
+  const packet = served.kind === 'backend' ? served.packet : asked;
   const receiver = look.endpointAt(packet.destination, tables);
   if (receiver) {
     say(walk, 'host_from', `endpoints ${packet.destination}`, [
@@ -176,8 +175,27 @@ function fromWire(walk: Walk, packet: Moving): End {
     ]);
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
+  if (served.kind === 'backend') return toBackend(walk, packet);
   say(walk, 'host_from', `endpoints ${packet.destination}`, [undefined, 'no pod of this node: leaves it to the stack']);
   return byStack(walk, packet, { route: look.routeTo(packet.destination, tables), forwarded: true });
+}
+
+/** bpf/host.bpf.c open_remote(): to the backend of another node under an address of this one, or to this node itself. */
+function toBackend(walk: Walk, packet: Moving): End {
+  const { tables } = walk;
+  const route = look.routeTo(packet.destination, tables);
+  const lookedUp = `route to ${packet.destination}`;
+  if (route?.kind === 'own') {
+    say(walk, 'host_from', lookedUp, [route.text, 'leaves it to the stack']);
+    return byStack(walk, packet, { route, forwarded: true });
+  }
+  const own = route && look.uplinkAddress(route.link, familyOf(packet.destination), tables);
+  if (!route || own === undefined) {
+    say(walk, 'host_from', lookedUp, [route?.text, 'drops it: no uplink leads there']);
+    return dropped(DropReason.fibLookupFailed, packet);
+  }
+  say(walk, 'host_from', lookedUp, [route.text, `sends it out of ${route.name} as ${own}`]);
+  return toWire(translatedSource(packet, own), { route, masqueraded: true }, tables);
 }
 
 function fromStack(walk: Walk, packet: Moving): End {
@@ -207,7 +225,7 @@ function byStack(
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
   if (look.isUplink(route.link, tables)) {
-    if (look.isServiceAddress(packet.destination, tables)) return answeredAtUplink(walk, packet);
+    if ((look.addressFlags(packet.destination, tables) & LbAddressFlag.inside) !== 0) return answeredAtUplink(walk, packet);
     passUplink(walk, packet, route.link);
   }
   return toWire(packet, { route, masqueraded: false }, tables);
@@ -215,7 +233,7 @@ function byStack(
 
 /** bpf/host.bpf.c answer_node(): what no socket program has given a backend. */
 function answeredAtUplink(walk: Walk, packet: Moving): End {
-  const served = look.serviceAt(packet, walk.tables);
+  const served = look.serviceAt(packet, LbAddressFlag.inside, walk.tables);
   if (!served) {
     say(walk, 'host_to', `lb_addresses ${packet.destination}`, ['a service address', 'nobody serves this port']);
     return refuse(walk, packet, 'no such port');

@@ -2,7 +2,7 @@
 // What becomes of a packet, in words.
 
 import type { Ip } from '../base/ip.ts';
-import { endpointAt, endText, podName, serviceAt } from './lookups.ts';
+import { addressFlags, endpointAt, endText, podName, serviceAt } from './lookups.ts';
 import type { TraceTables } from './lookups.ts';
 import type { Moving, Packet, Verdict } from './packet.ts';
 
@@ -24,7 +24,9 @@ export function isDelivered(verdict: Verdict): boolean {
 /** 'TCP from pod shop/web to 10.96.4.7:80 (service shop/cart) is sent to node2 through eth0, as 10.244.2.4:8080'. */
 export function sentenceOf(packet: Packet, verdict: Verdict, out: Moving, tables: TraceTables): string {
   const { protocol, source, destination, destinationPort } = packet;
-  const service = serviceAt({ ...packet, source: out.source }, tables);
+  const moving = { ...packet, source: out.source };
+  const flags = addressFlags(destination, tables);
+  const service = serviceAt(moving, flags, tables) ?? serviceAt(moving, flags, tables, 'outside');
   const asked = `${endText(protocol, destination, destinationPort)}${service ? ` (service ${service.name})` : ''}`;
   return `${protocol.toUpperCase()} from ${nameOf(source, tables)} to ${asked} ${fate(verdict, packet, out)}`;
 }

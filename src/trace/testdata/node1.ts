@@ -13,6 +13,7 @@ import { identity } from '../../identities/numbers.ts';
 import { identitySources } from '../../identities/tables.ts';
 import { nodeRows } from '../../nodes/node.ts';
 import { nodeTables } from '../../nodes/tables.ts';
+import { servicesBefore } from '../../services/before.ts';
 import { serviceRows, sliceRows } from '../../services/service.ts';
 import { serviceTables } from '../../services/tables.ts';
 import type { TraceTables } from '../trace.ts';
@@ -68,7 +69,7 @@ export function node1({
     endpoints.exemptPods.writer('test'),
     exempt.map((pod) => [pod, { because: 'the test says so' }]),
   );
-  const options = { devices: [], nativeRoutingCidrs: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
+  const options = { devices: [], nativeRoutingCidrs: [], nodePortPrefixes: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
   const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
   fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
   fill(nodes.interfaces.writer('test'), interfaces());
@@ -76,7 +77,9 @@ export function node1({
     for (const name of ['sock_connect4', 'sock_connect6'])
       nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
   nodes.hooks.complete();
-  const services = serviceTables({ self: 'node1', before: { setOf: new Map(), backendOf: new Map(), slotsOf: new Map() }, problems });
+  const before = servicesBefore({ services: [], slots: [], backends: [] });
+  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false } as const;
+  const services = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses: nodes.addresses });
   const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
   fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
   fill(

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the wire reaches a Service: which of its addresses, through which of its backends, and who may.
+
+import { parseIp } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import type { Labels, Service, ServicePort } from '../kube/types.ts';
+
+export type ExternalRow = {
+  /** What status.loadBalancer.ingress has for the nodes to serve. */
+  readonly ingressIps: readonly Ip[];
+  readonly externalIps: readonly Ip[];
+  /** Clients outside the cluster get backends of the node that they come to, which sees their address. */
+  readonly local: boolean;
+  /** Port of kubelet-like health answers for balancers outside; 0: none. */
+  readonly healthCheckNodePort: number;
+  /** How a backend of another node is reached; undefined: as the values say. */
+  readonly mode: 'dsr' | 'snat' | undefined;
+  readonly loadBalancerClass: string | undefined;
+  readonly labels: Labels;
+};
+
+const FORWARDING_MODE = 'service.cilium.io/forwarding-mode';
+const TYPE = 'service.cilium.io/type';
+
+/** Of the frontends of a Service those that its annotation lets exist; without one all. External IPs are not among them. */
+function exposes({ metadata }: Service, type: 'NodePort' | 'LoadBalancer'): boolean {
+  const named = metadata.annotations?.[TYPE];
+  return named === undefined || named.split(',').some((word) => word.trim() === type);
+}
+
+/** The node port of each of its ports; 0: none. */
+export function nodePortsOf(service: Service): (item: Partial<ServicePort>) => number {
+  const type = service.spec?.type;
+  if ((type !== 'NodePort' && type !== 'LoadBalancer') || !exposes(service, 'NodePort')) return () => 0;
+  return ({ nodePort = 0 }) => (Number.isInteger(nodePort) && nodePort > 0 && nodePort < 65_536 ? nodePort : 0);
+}
+
+export type External = { readonly external: ExternalRow | undefined; readonly problems: readonly Problem[] };
+
+/** `ports`: as its row has them. A Service that no address outside the cluster leads to has no row. */
+export function externalOf(service: Service, name: string, ports: readonly { readonly nodePort: number }[]): External {
+  const { spec = {}, metadata } = service;
+  const problems: Problem[] = [];
+  const readable = (texts: readonly string[], field: string) =>
+    texts.flatMap((text) => {
+      const address = parseIp(text);
+      if (address === undefined) problems.push(badField(`Service ${name}`, field, text, 'an IP address'));
+      return address ?? [];
+    });
+  const externalIps = readable(spec.externalIPs ?? [], 'spec.externalIPs');
+  const ingressIps = readable(ingressTexts(service), 'status.loadBalancer.ingress');
+  if (externalIps.length + ingressIps.length === 0 && ports.every(({ nodePort }) => nodePort === 0))
+    return { external: undefined, problems };
+  const mode = metadata.annotations?.[FORWARDING_MODE];
+  if (mode !== undefined && mode !== 'dsr' && mode !== 'snat')
+    problems.push(badField(`Service ${name}`, `annotation ${FORWARDING_MODE}`, mode, 'dsr or snat'));
+  const external: ExternalRow = {
+    ingressIps,
+    externalIps,
+    local: spec.externalTrafficPolicy === 'Local',
+    healthCheckNodePort: spec.healthCheckNodePort ?? 0,
+    mode: mode === 'dsr' || mode === 'snat' ? mode : undefined,
+    loadBalancerClass: spec.loadBalancerClass,
+    labels: metadata.labels ?? {},
+  };
+  return { external, problems };
+}
+
+/** Those that nodes serve (KEP-1860); a balancer that is a proxy has its own way to the node ports. */
+function ingressTexts(service: Service): readonly string[] {
+  if (service.spec?.type !== 'LoadBalancer' || !exposes(service, 'LoadBalancer')) return [];
+  const ingress = service.status?.loadBalancer?.ingress ?? [];
+  return ingress.flatMap(({ ip, ipMode = 'VIP' }) => (ip !== undefined && ip !== '' && ipMode === 'VIP' ? [ip] : []));
+}
+
+export function badField(object: string, field: string, value: string, wanted: string): Problem {
+  return problem({
+    object,
+    reason: 'InvalidField',
+    message: `${field} has ${value}, wanted ${wanted}`,
+    advice: `Correct ${field}; the rest of the object is in effect`,
+  });
+}

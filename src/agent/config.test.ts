@@ -206,7 +206,11 @@ const wrong: readonly [yaml: string, mistake: string][] = [
     'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256',
   ],
   ['hubble:\n  metrics:\n    enabled: {dns: true}', 'hubble.metrics.enabled (line 3) is {"dns":true}, wanted a list of texts'],
-  ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767'],
+  ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767, the last of them below 65535'],
+  [
+    'nodePort:\n  range: 30000-65535',
+    'nodePort.range (line 2) is "30000-65535", wanted two ports such as 30000,32767, the last of them below 65535',
+  ],
   [
     'kubeProxyReplacement: false\nl2announcements:\n  enabled: true',
     'kubeProxyReplacement (line 1) is false, wanted true, as l2announcements.enabled is true',

@@ -225,8 +225,8 @@ function familySwitch(values: Values, family: Family): FamilySwitch {
 function nodePortsFrom(values: Values, complain: Complain): Config['nodePort'] {
   const range = /^(\d{1,5})[,-](\d{1,5})$/.exec(String(values.get('nodePort.range') || '30000,32767'));
   const [first, last] = [Number(range?.[1]), Number(range?.[2])];
-  const usable = first > 0 && first <= last && last <= 0xffff;
-  if (!usable) complain('nodePort.range', 'two ports such as 30000,32767');
+  const usable = first > 0 && first <= last && last < 0xffff; // masquerade has the ports above
+  if (!usable) complain('nodePort.range', 'two ports such as 30000,32767, the last of them below 65535');
   return {
     first: port(usable ? first : 30000),
     last: port(usable ? last : 32767),

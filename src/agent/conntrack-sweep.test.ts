@@ -8,7 +8,8 @@ import { configDefaults, conntrackEntryCodec, ConntrackFlag, flowCodec } from '.
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { BpfMap, MapType } from '../kernel/map.ts';
 import { bpfMissing } from '../kernel/testdata/harness.ts';
-import { conntrackSweep, isExpired } from './conntrack-sweep.ts';
+import { isExpired } from '../flows/conntrack.ts';
+import { conntrackSweep } from './conntrack-sweep.ts';
 
 const NOW = Number(process.hrtime.bigint() / 1_000_000_000n);
 const [TCP, UDP] = [6, 17];

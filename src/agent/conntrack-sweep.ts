@@ -8,9 +8,9 @@
 import type { Clock } from '../base/clock.ts';
 import { ipFromBytes } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
-import { Protocol } from '../datapath/protocols.ts';
-import { configDefaults, ConntrackFlag } from '../datapath/schema.gen.ts';
+import { ConntrackFlag } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { entryAt, flowAt, isExpired } from '../flows/conntrack.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { UpdateFlag } from '../kernel/map.ts';
@@ -45,10 +45,6 @@ export type SweepOptions = {
   readonly clock: Clock;
 };
 
-/** Byte offsets: struct flow and struct conntrack_entry. */
-const protocolAt = 36;
-const flagsAt = 36;
-const lastSeenAt = 44;
 /** After its time is over an entry is left alone for so long: somebody may be about to use its key again. */
 const GRACE_SECONDS = 5;
 const TALKERS = 10;
@@ -102,8 +98,8 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, map: BpfMap, count
       continue;
     }
     counts.entries++;
-    if (value.readUInt32LE(flagsAt) & ConntrackFlag.reply) continue;
-    const source = key.toString('latin1', 0, 16);
+    if (value.readUInt32LE(entryAt.flags) & ConntrackFlag.reply) continue;
+    const source = key.toString('latin1', flowAt.source, flowAt.destination);
     counts.opened.set(source, (counts.opened.get(source) ?? 0) + 1);
   }
   return true;
@@ -115,17 +111,8 @@ function talkersIn({ opened }: Counts, endpoints: SweepOptions['endpoints']): re
 }
 
 /** As the programs count: CLOCK_MONOTONIC. */
-function monotonicSeconds(): number {
+export function monotonicSeconds(): number {
   return Number(process.hrtime.bigint() / 1_000_000_000n);
-}
-
-/** bpf/lib/conntrack.h conntrack_expired(). */
-export function isExpired(key: Buffer, value: Buffer, now: number): boolean {
-  const flags = value.readUInt32LE(flagsAt);
-  const idle = (now - value.readUInt32LE(lastSeenAt)) | 0;
-  const isTcp = key.readUInt8(protocolAt) === Protocol.TCP;
-  if (isTcp && flags & ConntrackFlag.closing) return idle > configDefaults.timeoutTcpClosing;
-  return idle > (isTcp && flags & ConntrackFlag.answered ? configDefaults.timeoutTcp : configDefaults.timeoutAny);
 }
 
 /** Takes an entry that has expired out of the map, unless it is used again meanwhile. */

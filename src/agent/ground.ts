@@ -69,6 +69,7 @@ function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {
     masqueradeIpv6: Number(config.masquerade.ipv6),
     socketLbHostOnly: Number(config.socketLbHostOnly),
     hostNetnsCookie: netnsCookie,
+    natPortFirst: config.nodePort.last + 1,
     noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
   };
 }

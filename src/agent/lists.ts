@@ -103,6 +103,7 @@ export function traceAnswer(question: Question, { self, endpoints, services, nod
     remotePods: identities.remotePods,
     masquerade: config.masquerade,
     socketLbHostOnly: config.socketLbHostOnly,
+    natPortFirst: config.nodePort.last + 1,
     noBackendReject: config.loadBalancer.noBackendResponse === 'reject',
   };
   const packet = packetFor(question, tables);

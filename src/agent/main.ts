@@ -6,14 +6,18 @@
 //   netlink ────▶ interfaces ───────▶ uplinks ─▶ devices, attachments ──────────────────▶ kernel, tcx and cgroup links
 //   Kubernetes ─▶ pods, namespaces, identities ─▶ labels ─▶ endpoint identities ───────▶ kernel, Kubernetes
 //   CNI ────────▶ endpoints ────────▶ files, pod_links, pod_filters, endpoints, routes ──▶ disk, netlink, tc, kernel
-//   ring buffer ▶ drops
+//   ring buffer ▶ drops ─▶ conntrack: who holds the ports that were missing?
 
+import { systemClock as clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { deadServers } from './api-servers.ts';
+import { readDrops } from './drops.ts';
+import type { Drops } from './drops.ts';
 import { groundOf } from './ground.ts';
 import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
 import { mtuTroubles } from './pod-network.ts';
+import { watchPortExhaustion } from './port-exhaustion.ts';
 import { rounds, watched } from './rounds.ts';
 import { serve } from './servers.ts';
 import { agentSources } from './sources.ts';
@@ -53,7 +57,8 @@ export async function main(args: readonly string[]): Promise<Ending> {
     targets.afterwards(staleSockets({ ...ground, services, endpoints: endpoints.endpoints, map }));
   }
   const watches = watched(ground, tables, targets);
-  const ready = await serve({ ground, tables, targets, sources, watched: watches }, end);
+  const drops = readDrops({ events: ground.datapath.map('events'), endpoints: tables.endpoints.endpoints, clock, signal: stop.signal });
+  const ready = await serve({ ground, tables, targets, sources, watched: watches, drops }, end);
 
   const { log, options } = ground;
   log.info('Agent started', { pid: process.pid, values: options.values, endpoints: tables.found.length });
@@ -66,12 +71,28 @@ export async function main(args: readonly string[]): Promise<Ending> {
   const unready = () => ready.health().reason ?? walks.flat().find((one) => one.pending > 0)?.name;
   const rest = succession({ datapath: ground.datapath, unready, log }, stop.signal);
   const looks = rounds({ ground, tables, targets, sources, watched: watches, renew }, stop.signal);
-  await Promise.all([looks, rest, ...loops]).catch((error: unknown) => {
+  const exhaustion = exhaustionWatch(ground, tables, { drops, changed: machine.schedule });
+  await Promise.all([looks, rest, exhaustion, ...loops]).catch((error: unknown) => {
     log.error('Agent ends', { error: messageOf(error) });
     throw error;
   });
   log.info('Agent stopped; the data plane goes on');
   return ending;
+}
+
+/** Says which pod has the ports that others find none of. */
+function exhaustionWatch(
+  { datapath, problems, self, config, options, signal }: Ground,
+  { endpoints: { endpoints } }: AgentTables,
+  { drops, changed }: { readonly drops: Drops; readonly changed: () => void },
+): Promise<void> {
+  const report: Parameters<typeof watchPortExhaustion>[0]['report'] = (rows) => {
+    problems.report('masquerade ports', rows);
+    changed();
+  };
+  const natPortFirst = config.nodePort.last + 1;
+  const map = datapath.map('conntrack');
+  return watchPortExhaustion({ drops, map, endpoints, self, natPortFirst, report, clock, quietMs: options.refreshMs }, signal);
 }
 
 /** Learns where else the API is, and says which address does not answer. */

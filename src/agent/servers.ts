@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that answers: CNI calls, the command line, and those who ask for health.
 
-import { systemClock } from '../base/clock.ts';
 import type { CniCall } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { ip } from '../base/ip.ts';
@@ -15,7 +14,7 @@ import { serveApi } from './api.ts';
 import { cniQueue } from './cni-queue.ts';
 import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
-import { readDrops } from './drops.ts';
+import type { Drops } from './drops.ts';
 import type { Ground } from './ground.ts';
 import { serveHealth } from './healthz.ts';
 import type { Listener } from './healthz.ts';
@@ -48,14 +47,14 @@ export type Parts = {
   readonly targets: AgentTargets;
   readonly sources: AgentSources;
   readonly watched: Watched;
+  readonly drops: Drops;
 };
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
-export async function serve({ ground, tables, targets, sources, watched }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
-  const { config, self, problems, client, datapath, options, signal } = ground;
+export async function serve({ ground, tables, targets, sources, watched, drops }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
+  const { config, self, problems, client, datapath, options } = ground;
   const { nodes } = tables;
   const { machine, walks, slow, needs, leaving } = targets;
-  const drops = readDrops({ events: datapath.map('events'), endpoints: tables.endpoints.endpoints, clock: systemClock, signal });
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes, build: options.build });
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];

@@ -29,7 +29,7 @@ export type DropContext = {
   readonly bootTime: number;
 };
 
-const protocols: Readonly<Record<number, string>> = { 1: 'ICMPv4', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' };
+export const protocolNames: Readonly<Record<number, string>> = { 1: 'ICMPv4', 6: 'TCP', 17: 'UDP', 58: 'ICMPv6', 132: 'SCTP' };
 const withPorts = new Set([6, 17, 132]);
 
 export function dropOf({ time, reason, hook, interfaceIndex, flow }: Event, { endpoints, bootTime }: DropContext): Drop {
@@ -41,7 +41,7 @@ export function dropOf({ time, reason, hook, interfaceIndex, flow }: Event, { en
     hook: hookNames[hook] ?? `hook ${hook}`,
     source: end(flow.source, flow.sourcePort),
     destination: end(flow.destination, flow.destinationPort),
-    protocol: protocols[flow.protocol] ?? (flow.protocol === 0 ? `IPv${familyOf(flow.source)}` : `protocol ${flow.protocol}`),
+    protocol: protocolNames[flow.protocol] ?? (flow.protocol === 0 ? `IPv${familyOf(flow.source)}` : `protocol ${flow.protocol}`),
     interfaceIndex,
     pod: owner && `${owner.namespace}/${owner.pod}`,
   };

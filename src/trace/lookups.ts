@@ -26,6 +26,8 @@ export type TraceTables = {
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** What a service without backends does: refuse, or drop. */
   readonly noBackendReject: boolean;
+  /** First port of the NAT range. */
+  readonly natPortFirst: number;
   /** Only the node's own sockets are translated. */
   readonly socketLbHostOnly: boolean;
 };

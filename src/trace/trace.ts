@@ -105,7 +105,7 @@ function fromPod(walk: Walk, packet: Moving, sender: EndpointRow | undefined): E
   say(walk, 'pod_from', `endpoints ${translated.destination}`, [`pod ${look.podName(receiver)} at ${receiver.hostInterface}`, decision]);
   return end(
     { kind: 'delivered', pod: look.podName(receiver) },
-    itself ? translatedSource(translated, HAIRPIN[familyOf(translated.destination)]) : translated,
+    itself ? translatedSource(translated, HAIRPIN[familyOf(translated.destination)], walk.tables) : translated,
   );
 }
 
@@ -146,18 +146,18 @@ function masqueraded(walk: Walk, packet: Moving, route: Extract<RouteFound, { ki
     known && `${known.prefix}${keeps ? ', pods keep their address' : ''}`,
     keeps ? 'the packet keeps its address' : `masquerades it as ${address}`,
   ]);
-  return keeps ? packet : translatedSource(packet, address);
+  return keeps ? packet : translatedSource(packet, address, tables);
 }
 
 /** bpf/lib/masquerade.h nat_candidate(): the port stays where it is in the NAT range; the identifier of a ping is any number. */
-function translatedSource(packet: Moving, source: Ip): Moving {
+function translatedSource(packet: Moving, source: Ip, tables: TraceTables): Moving {
   const { sourcePort, protocol } = packet;
-  const stays = protocol === 'icmp' || (sourcePort !== undefined && inNatRange(sourcePort));
+  const stays = protocol === 'icmp' || (sourcePort !== undefined && inNatRange(sourcePort, tables));
   return { ...packet, source, sourcePort: stays ? sourcePort : undefined };
 }
 
-function inNatRange(port: number): boolean {
-  return port >= configDefaults.natPortFirst && port <= configDefaults.natPortLast;
+function inNatRange(port: number, { natPortFirst }: TraceTables): boolean {
+  return port >= natPortFirst && port <= configDefaults.natPortLast;
 }
 
 /** bpf/host.bpf.c host_from(). */
@@ -247,7 +247,7 @@ function passUplink(walk: Walk, packet: Moving, link: number): void {
   const { nodes } = walk.tables;
   const device = nodes.deviceEntries.get(String(link))?.value;
   const own = familyOf(packet.source) === 4 ? device?.ipv4 : device?.ipv6;
-  const shares = packet.source === own && (packet.protocol === 'icmp' || inNatRange(packet.sourcePort ?? 0));
+  const shares = packet.source === own && (packet.protocol === 'icmp' || inNatRange(packet.sourcePort ?? 0, walk.tables));
   say(walk, 'host_to', `devices ${link}`, [
     own === undefined ? undefined : `masquerades as ${own}`,
     shares ? 'claims its port, so that no pod is given it' : 'passes',

@@ -6,6 +6,7 @@ import type { ServiceName } from '../../../bpf/test/cluster.ts';
 import { ip, parseMac } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
 import type { Writer } from '../../base/table.ts';
+import { configDefaults } from '../../datapath/schema.gen.ts';
 import { AttachType } from '../../kernel/link.ts';
 import type { EndpointRow } from '../../endpoints/endpoint.ts';
 import { endpointTables } from '../../endpoints/tables.ts';
@@ -39,7 +40,7 @@ export const pods: readonly EndpointRow[] = (['podA', 'podB'] as const).map((nam
   mtu: 1500,
 }));
 
-export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'noBackendReject' | 'socketLbHostOnly'>> & {
+export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'natPortFirst' | 'noBackendReject' | 'socketLbHostOnly'>> & {
   readonly endpoints?: readonly EndpointRow[];
   /** Whether processes are in the cgroup of the socket programs. */
   readonly sockets?: boolean;
@@ -51,6 +52,7 @@ export function node1({
   endpoints: rows = pods,
   sockets = true,
   masquerade = { ipv4: true, ipv6: true },
+  natPortFirst = configDefaults.natPortFirst,
   noBackendReject = true,
   socketLbHostOnly = false,
   exempt = [],
@@ -87,7 +89,7 @@ export function node1({
     facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
   );
   for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
-  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, noBackendReject, socketLbHostOnly };
+  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, natPortFirst, noBackendReject, socketLbHostOnly };
 }
 
 function interfaces() {

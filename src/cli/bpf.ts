@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// `bpf lb list`, `bpf ct list global`, `bpf nat list`: what the kernel has, whatever the agent thinks.
+// `bpf lb list`, `bpf ct list global`, `bpf nat list`, `bpf nat ports`: what the kernel has, whatever the agent thinks.
 
 import { mapKinds } from '../datapath/maps.ts';
 import { conntrackEntryCodec, flowCodec } from '../datapath/schema.gen.ts';
+import { destinationText, portCount } from '../flows/port-use.ts';
 import { native } from '../kernel/addon.ts';
 import { conntrackLine, conntrackRows, natLine } from './bpf-conntrack.ts';
 import type { ConntrackRow } from './bpf-conntrack.ts';
@@ -11,9 +12,9 @@ import type { BpfRow, ServiceMaps } from './bpf-lb.ts';
 import { list } from './columns.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, outputOption, print, UsageError } from './command.ts';
-import { BPF_ROOT, pinnedEntries } from './pinned.ts';
+import { BPF_ROOT, pinnedBytes, pinnedEntries } from './pinned.ts';
 
-export const help = `Usage: NAME bpf lb list [--frontends|--backends|--revnat] | ct list global [-d] | nat list   [-o json] [--bpf-root PATH]
+export const help = `Usage: NAME bpf lb list [--frontends|--backends|--revnat] | ct list global [-d] | nat list | nat ports   [-o json] [--bpf-root PATH]
 
 Reads the maps of this node where they are pinned: what the kernel does, also while no agent runs. Needs root.
 
@@ -24,6 +25,7 @@ Reads the maps of this node where they are pinned: what the kernel does, also wh
   ct list global   known flows: two entries for each, one a direction
     -d, --time-diff  also the seconds until an idle flow is forgotten
   nat list         those flows whose packets are translated, and into what
+  nat ports        how many ports each address has in use towards each destination, and who holds most; most ports first
   --bpf-root PATH  where bpf.root of the values is, when not ${BPF_ROOT}
 
 Examples:
@@ -49,6 +51,7 @@ const commands: Readonly<
   'lb list': { takes: ['frontends', 'backends', 'revnat'], show: showServices },
   'ct list global': { takes: ['time-diff'], show: showConntrack },
   'nat list': { takes: [], show: showTranslations },
+  'nat ports': { takes: [], show: showPorts },
 };
 
 export function run(args: readonly string[], io: Io): Promise<number> {
@@ -108,6 +111,23 @@ function showTranslations(values: Values, io: Io): void {
   const rows = () => [...living(values, now)].filter((row) => natLine(row, now) !== undefined);
   if (values.output !== undefined) return print(io, values.output, rows(), () => '');
   inPieces(io, living(values, now), (row) => natLine(row, now) ?? '');
+}
+
+function showPorts(values: Values, io: Io): void {
+  const count = portCount(monotonicSeconds());
+  for (const [key, value] of pinnedBytes(values['bpf-root'], 'conntrack')) count.add(key, value);
+  const rows = count.uses().map(({ to, ...use }) => ({ ...use, destination: destinationText(to) }));
+  print(io, values.output, rows, () =>
+    list(
+      ['ADDRESS', 'DESTINATION', 'PORTS', 'MOST OF THEM'],
+      rows.map(({ address, destination, ports, holders: [most] }) => [
+        address,
+        destination,
+        `${ports}`,
+        `${most?.source} (${most?.ports})`,
+      ]),
+    ),
+  );
 }
 
 const PIECE = 1000;

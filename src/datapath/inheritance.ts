@@ -23,6 +23,11 @@ export function pinNameOf(map: string): string {
   return `${map}/${definitionOf(map)}`;
 }
 
+/** Where this version's map is while a larger one is being made in its place; the programs that run still use it. */
+export function retiredPinOf(map: string): string {
+  return `${pinNameOf(map)}_small`;
+}
+
 function definitionOf(map: string): string {
   const schema = Object.values(schemas).find(({ name }) => name === map);
   if (!schema) throw new RangeError(`Cannot name the pin of map ${map}: the schema does not have it`);
@@ -38,8 +43,7 @@ export function predecessorsOf(directory: string, map: string): readonly string[
 
 /** Makes this version's map a predecessor, so that the next load makes a larger one. */
 export function retire(directory: string, map: string): void {
-  const pin = join(directory, pinNameOf(map));
-  renameSync(pin, `${pin}_small`);
+  renameSync(join(directory, pinNameOf(map)), join(directory, retiredPinOf(map)));
 }
 
 /** Removes what nobody looks at any more, and directories that are empty then. */

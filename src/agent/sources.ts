@@ -34,7 +34,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, los
   endpoints.complete();
   hookSockets(ground, tables);
   const changed = machine.schedule;
-  watchNetwork({ socket: netlink, writer: nodes.interfaces.writer('netlink'), changed, lost, signal });
+  watchNetwork({ socket: netlink, writer: nodes.interfaces.writer('netlink'), node: self, problems, changed, lost, signal });
   const nodeSinks = [
     sink(nodes.nodes.writer('kubernetes'), nodeRows, problems),
     sink(known.nodeObjects.writer('kubernetes'), (one: Node) => nodeObjects(one, self)),

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The node's interfaces and their addresses as a Source. Pods' own interfaces are left out. Also tells what of ours was taken away.
 
+import { backoff } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
 import { familyOf } from '../base/ip.ts';
 import type { Cidr, Ip, Mac } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem, ProblemBook } from '../base/problem.ts';
 import type { Writer } from '../base/table.ts';
 import { listAddresses } from '../kernel/netlink-address.ts';
 import type { InterfaceAddress } from '../kernel/netlink-address.ts';
@@ -12,11 +16,13 @@ import { monitorNetwork } from '../kernel/netlink-monitor.ts';
 import type { NetworkChange } from '../kernel/netlink-monitor.ts';
 import { listRoutes, RouteScope, RouteTable, RouteType } from '../kernel/netlink-route.ts';
 import type { Route } from '../kernel/netlink-route.ts';
-import type { NetlinkSocket } from '../kernel/socket.ts';
+import type { NetlinkAsked } from '../kernel/socket.ts';
 import { isPodLink } from './pod-links.ts';
 import { ROUTE_PROTOCOL } from './routes.ts';
 
 const LOOPBACK_FLAG = 0x8; // IFF_LOOPBACK
+const FIRST_RETRY_MS = 50;
+const LAST_RETRY_MS = 10_000;
 
 export type InterfaceRow = {
   readonly index: number;
@@ -35,9 +41,14 @@ export type InterfaceRow = {
 };
 
 export type NetworkSourceOptions = {
-  readonly socket: NetlinkSocket;
+  readonly socket: NetlinkAsked;
+  /** Path of the socket's network namespace; our own unless given. */
+  readonly netns?: string;
   /** By interface index. */
   readonly writer: Writer<string, InterfaceRow>;
+  /** Name of this node. */
+  readonly node: string;
+  readonly problems: ProblemBook;
   readonly changed: () => void;
   /** Called for what is gone, by us or by others. */
   readonly lost: (loss: Loss) => void;
@@ -50,23 +61,49 @@ export type Loss =
   | { readonly kind: 'pod link' | 'pod filter'; readonly link: number }
   | { readonly kind: 'anything' };
 
-/** Writes the table now and whenever the kernel tells of a change, until the signal aborts. */
-export function watchNetwork({ socket, writer, changed, lost, signal }: NetworkSourceOptions): void {
+/**
+ * Writes the table now and whenever the kernel tells of a change, until the signal aborts. While the kernel does not answer, the table stays as it
+ * was and the kernel is asked again and again; what one repetition does not cure is a Problem.
+ */
+export function watchNetwork({ socket, writer, node, problems, changed, lost, ...options }: NetworkSourceOptions): void {
+  let failures = 0;
+  let retry: NodeJS.Timeout | undefined;
   const look = () => {
-    const rows = new Map(interfaces(socket).map((row) => [String(row.index), row]));
-    for (const [key] of writer.table.entries()) if (!rows.has(key)) writer.delete(key);
-    for (const [key, row] of rows) writer.put(key, row);
+    retry = undefined;
+    let rows: readonly InterfaceRow[];
+    try {
+      rows = interfaces(socket);
+    } catch (error) {
+      retry = setTimeout(look, backoff(failures++, FIRST_RETRY_MS, LAST_RETRY_MS));
+      if (failures > 1) problems.report('network', [unreadable(node, error)]);
+      return changed();
+    }
+    failures = 0;
+    problems.report('network', []);
+    const byKey = new Map(rows.map((row) => [String(row.index), row]));
+    for (const [key] of writer.table.entries()) if (!byKey.has(key)) writer.delete(key);
+    for (const [key, row] of byKey) writer.put(key, row);
     writer.complete();
     changed();
   };
   const hear = (changes: readonly NetworkChange[]) => {
     const losses = changes.map(lossOf).filter((loss) => loss !== undefined);
     for (const loss of losses) lost(loss);
-    if (changes.some(concernsNode)) look();
+    if (changes.some(concernsNode) && retry === undefined) look();
     else if (losses.length > 0) changed();
   };
-  monitorNetwork({ kinds: ['link', 'address', 'route', 'filter'], signal, onChanges: hear });
+  monitorNetwork({ kinds: ['link', 'address', 'route', 'filter'], onChanges: hear, ...options });
+  options.signal.addEventListener('abort', () => clearTimeout(retry), { once: true });
   look();
+}
+
+function unreadable(node: string, error: unknown): Problem {
+  return problem({
+    object: `Node ${node}`,
+    reason: 'CannotReadNetwork',
+    message: `the kernel does not tell of interfaces, addresses and routes, so changes of them are not followed: ${messageOf(error)}`,
+    advice: "Look at dmesg, and for what changes this node's routes all the time; the agent asks again and keeps what it saw last",
+  });
 }
 
 function concernsNode(change: NetworkChange): boolean {
@@ -95,19 +132,21 @@ function lossOf(change: NetworkChange): Loss | undefined {
 }
 
 /** What the table would hold now. Throws KernelError. */
-export function interfaces(socket: NetlinkSocket): InterfaceRow[] {
+export function interfaces(socket: NetlinkAsked): InterfaceRow[] {
   const routes = listRoutes(socket, { table: RouteTable.main });
   return interfaceRows({ links: listLinks(socket), addresses: listAddresses(socket), routes });
 }
 
-type Dump = {
+/** What the kernel tells of a node, as kernel/netlink-*.ts read it. */
+type NetworkDump = {
   readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'flags' | 'master'>[];
   readonly addresses: readonly Pick<InterfaceAddress, 'link' | 'ip' | 'bits' | 'scope'>[];
   /** Of the main table. */
   readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link'>[];
 };
 
-function interfaceRows({ links, addresses, routes }: Dump): InterfaceRow[] {
+/** Without pods' own interfaces. */
+function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[] {
   const defaults = new Set(
     routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).map(({ link }) => link),
   );

@@ -6,7 +6,7 @@ import type { Ip } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFamily, attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
 import { NetlinkFlag } from './socket.ts';
-import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
+import type { NetlinkAsked, NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type InterfaceAddress = {
   /** Index of the interface. */
@@ -31,7 +31,7 @@ const ifaddrmsg = structOf({ family: 'u8', bits: 'u8', flags: 'u8', scope: 'u8',
 const AddressAttribute = { address: 1, local: 2, flags: 8 } as const;
 
 /** Addresses of all interfaces, or of one. */
-export function listAddresses(socket: NetlinkSocket, link = 0): readonly InterfaceAddress[] {
+export function listAddresses(socket: NetlinkAsked, link = 0): readonly InterfaceAddress[] {
   const what = link === 0 ? 'RTM_GETADDR of all links' : `RTM_GETADDR of link ${link}`;
   const body = ifaddrmsg.encode({ link });
   return socket.request({ type: RouteMessage.getAddress, flags: NetlinkFlag.dump, body, what }).map((message) => addressOf(message.body));

@@ -7,7 +7,7 @@ import type { Mac } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
 import { NetlinkFlag, requestOffLoop } from './socket.ts';
-import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
+import type { NetlinkAsked, NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type Link = {
   readonly index: number;
@@ -96,7 +96,7 @@ const vethPeer = 1; // VETH_INFO_PEER: an ifinfomsg with attributes of its own
 const skipStatistics = 8; // RTEXT_FILTER_SKIP_STATS: a third of the bytes of each answer
 
 /** All interfaces. */
-export function listLinks(socket: NetlinkSocket): readonly Link[] {
+export function listLinks(socket: NetlinkAsked): readonly Link[] {
   const body = Buffer.concat([ifinfomsg.encode({}), put.u32(LinkAttribute.extendedMask, skipStatistics)]);
   return socket
     .request({ type: RouteMessage.getLink, flags: NetlinkFlag.dump, body, what: 'RTM_GETLINK of all links' })

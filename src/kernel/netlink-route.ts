@@ -6,7 +6,7 @@ import type { Cidr, Family, Ip } from '../base/ip.ts';
 import { isKernelError } from './errors.ts';
 import { AddressFamily, attributesOf, put, RouteMessage, structOf, take } from './netlink.ts';
 import { NetlinkFlag } from './socket.ts';
-import type { NetlinkRequest, NetlinkSocket } from './socket.ts';
+import type { NetlinkAsked, NetlinkRequest, NetlinkSocket } from './socket.ts';
 
 export type Route = {
   readonly destination: Cidr;
@@ -85,7 +85,7 @@ const NextHopFlag = { onlink: 4 } as const;
 const cloned = 0x200; // RTM_F_CLONED: a cached exception, not a route
 
 /** The routes that match, both families unless one is named. */
-export function listRoutes(socket: NetlinkSocket, filter: RouteFilter = {}): readonly Route[] {
+export function listRoutes(socket: NetlinkAsked, filter: RouteFilter = {}): readonly Route[] {
   const families = filter.family === undefined ? ([4, 6] as const) : [filter.family];
   return families.flatMap((family) => {
     const header = rtmsg.encode({ family: numberOfFamily(family), protocol: filter.protocol });
@@ -97,7 +97,7 @@ export function listRoutes(socket: NetlinkSocket, filter: RouteFilter = {}): rea
 }
 
 /** ENOENT: the table has never had a route. */
-function dumpRoutes(socket: NetlinkSocket, body: Buffer, family: Family): ReturnType<NetlinkSocket['request']> {
+function dumpRoutes(socket: NetlinkAsked, body: Buffer, family: Family): ReturnType<NetlinkAsked['request']> {
   try {
     return socket.request({ type: RouteMessage.getRoute, flags: NetlinkFlag.dump, body, what: `RTM_GETROUTE of all IPv${family} routes` });
   } catch (error) {

@@ -58,6 +58,9 @@ export type NetlinkRequest = {
 
 export type NetlinkMessage = { readonly type: number; readonly flags: number; readonly body: Buffer };
 
+/** Who answers requests: a socket, or what stands before one. */
+export type NetlinkAsked = Pick<NetlinkSocket, 'request'>;
+
 type Frame = NetlinkMessage & { readonly sequence: number };
 
 /** Owns one netlink socket. Dispose it to close. */

@@ -74,6 +74,7 @@ test("the seed's values are read unmodified, without a warning", () => {
     },
     healthPort: 9879,
     prometheus: undefined,
+    operator: { replicas: 2, identityInterval: 900_000, identityGrace: 1_800_000, endpointInterval: 300_000, metricsPort: 9963 },
     debug: false,
   });
   assert.ok(Object.isFrozen(config) && Object.isFrozen(config.hubble.metrics));
@@ -98,6 +99,36 @@ test('ip-masq-agent: the prefixes that it names, else its own, and the link-loca
   assert.ok(['192.168.0.0/16', '100.64.0.0/10', '240.0.0.0/4', 'fe80::/10'].every((prefix) => unnamed.includes(prefix)));
   assert.throws(() => configOf('ipMasqAgent:\n  enabled: true\n  config:\n    nonMasqueradeCIDRs: [10.0.0.0/33]', 'v'), ConfigError);
 });
+
+const operatorTimes: readonly [yaml: string, wanted: object][] = [
+  ['identityGCInterval: 5m0s', { identityInterval: 300_000 }],
+  ['identityGCInterval: 0s', { identityInterval: 0 }],
+  ['endpointGCInterval: 1h30m', { endpointInterval: 5_400_000 }],
+  ['identityHeartbeatTimeout: 168h', { identityGrace: 604_800_000 }],
+  ['prometheus: {port: 9000}', { metricsPort: 9000 }],
+  ['prometheus: {enabled: false}', { metricsPort: undefined }],
+  ['replicas: 1', { replicas: 1 }],
+];
+for (const [yaml, wanted] of operatorTimes)
+  test(`operator.${yaml}`, () => {
+    const { config, warnings } = configOf(`operator:\n  ${yaml}\n`, 'v');
+    assert.deepEqual(config.operator, { ...configOf('', 'v').config.operator, ...wanted });
+    assert.deepEqual(warnings, []);
+  });
+
+const operatorMistakes: readonly [yaml: string, mistake: string][] = [
+  ['identityGCInterval: 15', 'operator.identityGCInterval (line 2) is 15, wanted a duration such as 15s'],
+  ['identityGCInterval: fifteen', 'operator.identityGCInterval (line 2) is "fifteen", wanted a duration such as 15s'],
+  ['endpointGCInterval: -5m', 'operator.endpointGCInterval (line 2) is "-5m", wanted a duration such as 15s'],
+  ['endpointGCInterval: 1us', 'operator.endpointGCInterval (line 2) is "1us", wanted a time from 1ms to 168h, or 0s for never'],
+  ['identityHeartbeatTimeout: 0s', 'operator.identityHeartbeatTimeout (line 2) is "0s", wanted a time from 1ms to 168h'],
+  ['identityHeartbeatTimeout: 169h', 'operator.identityHeartbeatTimeout (line 2) is "169h", wanted a time from 1ms to 168h'],
+  ['replicas: 1.5', 'operator.replicas (line 2) is 1.5, wanted a whole number'],
+  ['prometheus: {port: 0}', 'operator.prometheus.port (line 2) is 0, wanted a port from 1 to 65535'],
+  ['identityGcInterval: 5m', 'operator.identityGcInterval (line 2) is no known key, did you mean operator.identityGCInterval'],
+];
+for (const [yaml, mistake] of operatorMistakes)
+  test(`operator.${yaml} is a mistake`, () => assert.deepEqual(mistakesIn(`operator:\n  ${yaml}\n`), [mistake]));
 
 const unknown: readonly [yaml: string, mistake: string][] = [
   ['hubble:\n  metric:\n    enabled: [dns]', 'hubble.metric.enabled (line 3) is no known key, did you mean hubble.metrics.enabled'],

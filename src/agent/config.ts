@@ -9,6 +9,8 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
 import type { Complain, Masquerade } from './masquerade-config.ts';
+import { operatorFrom } from './operator-config.ts';
+import type { OperatorConfig } from './operator-config.ts';
 import { hostPort, valuesIn } from './values.ts';
 import type { Value, Values } from './values.ts';
 
@@ -70,6 +72,7 @@ export type Config = {
   };
   readonly healthPort: Port;
   readonly prometheus: { readonly port: Port } | undefined;
+  readonly operator: OperatorConfig;
   readonly debug: boolean;
 };
 
@@ -163,6 +166,7 @@ function configFrom(values: Values, complain: Complain): Config {
     hubble: hubbleFrom(values, complain),
     healthPort: portAt(values, 'healthPort'),
     prometheus: flag('prometheus.enabled') ? { port: portAt(values, 'prometheus.port') } : undefined,
+    operator: operatorFrom(values, complain),
     debug: flag('debug.enabled'),
   };
 }

@@ -2,11 +2,11 @@
 // Health over HTTP for those who probe: kubelet asks the agent on the loopback address, load balancers and kube-proxy's users ask /healthz
 // on kubeProxyReplacementHealthzBindAddr.
 
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { codeOf, messageOf } from '../base/errors.ts';
-import { createServer } from '../base/node-http.ts';
 import { addressPort, ip } from '../base/ip.ts';
 import type { Ip, Port } from '../base/ip.ts';
+import { servePages } from '../base/pages.ts';
+import type { Answer, Page } from '../base/pages.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 
@@ -32,69 +32,44 @@ export type HealthOptions = {
   readonly retryMs?: number;
 };
 
-export type Listener = {
+export type Listener = Page & {
   readonly host: Ip;
   readonly port: Port;
   /** The value that says so. */
   readonly setting: string;
   /** For messages. */
   readonly page: string;
-  readonly contentType: string;
-  readonly answer: (path: string, health: AgentHealth) => Answer;
 };
-type Started = { readonly kind: 'serves'; readonly server: Server } | { readonly kind: 'problem'; readonly problem: Problem };
-export type Answer = { readonly status: number; readonly body: string };
 
 /** Serves until disposed. Does not throw: what cannot be served is reported, and tried again. */
-export async function serveHealth({
-  healthPort,
-  proxy,
-  health,
-  more = [],
-  report,
-  retryMs = 10_000,
-}: HealthOptions): Promise<AsyncDisposable> {
-  const listeners = listenersFor(healthPort, proxy, more);
-  const started = new Map<Listener, Started>();
-  let retry: NodeJS.Timeout | undefined;
-  const startMissing = async () => {
-    const missing = listeners.filter((listener) => started.get(listener)?.kind !== 'serves');
-    for (const listener of missing) started.set(listener, await start(listener, health));
-    const problems = [...started.values()].flatMap((result) => (result.kind === 'problem' ? [result.problem] : []));
-    report(problems);
-    if (problems.length === 0) return;
-    const again = () => {
-      running = startMissing();
-    };
-    retry = setTimeout(again, retryMs).unref();
-  };
-  let running = startMissing();
-  await running;
-  return {
-    async [Symbol.asyncDispose]() {
-      await running;
-      clearTimeout(retry);
-      await Promise.all([...started.values()].flatMap((result) => (result.kind === 'serves' ? [stop(result.server)] : [])));
-    },
-  };
+export function serveHealth({ healthPort, proxy, health, more = [], report, retryMs }: HealthOptions): Promise<AsyncDisposable> {
+  return servePages({
+    pages: listenersFor(healthPort, { proxy, health, more }),
+    report: (refused) => report(refused.map(({ page, error }) => cannotListen(page, error))),
+    ...(retryMs !== undefined && { retryMs }),
+  });
 }
 
-function listenersFor(healthPort: Port, proxy: HealthOptions['proxy'], more: readonly Listener[]): readonly Listener[] {
-  const loopback = (host: Ip): Listener => ({
+function listenersFor(
+  healthPort: Port,
+  { proxy, health, more }: Pick<HealthOptions, 'proxy' | 'health'> & { readonly more: readonly Listener[] },
+): readonly Listener[] {
+  const loopback = (host: Ip, optional: boolean): Listener => ({
     host,
     port: healthPort,
     setting: 'healthPort',
     page: '/healthz',
     contentType: 'text/plain; charset=utf-8',
-    answer: agentAnswer,
+    answer: (path) => agentAnswer(path, health()),
+    optional,
   });
   const replacement = {
     setting: 'kubeProxyReplacementHealthzBindAddr',
     page: '/healthz',
     contentType: 'application/json',
-    answer: proxyAnswer,
+    answer: (path: string) => proxyAnswer(path, health()),
   };
-  return [loopback(ip('127.0.0.1')), loopback(ip('::1')), ...(proxy ? [{ ...proxy, ...replacement }] : []), ...more];
+  return [loopback(ip('127.0.0.1'), false), loopback(ip('::1'), true), ...(proxy ? [{ ...proxy, ...replacement }] : []), ...more];
 }
 
 /** kubelet's probe: the status is the answer. */
@@ -119,26 +94,6 @@ export function goTime(milliseconds: number): string {
   return `${date} ${time.replace(/\.?0*Z$/, '')} +0000 UTC`;
 }
 
-async function start(listener: Listener, health: () => AgentHealth): Promise<Started> {
-  const server = createServer((request, response) => answer(request, response, listener, health()));
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host: listener.host, port: listener.port }, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-    return { kind: 'serves', server };
-  } catch (error) {
-    // A node without IPv6 has no ::1, and nobody there can ask at it.
-    const absent = codeOf(error) === 'EADDRNOTAVAIL' || codeOf(error) === 'EAFNOSUPPORT';
-    return absent && listener.setting === 'healthPort' && listener.host === '::1'
-      ? { kind: 'serves', server }
-      : { kind: 'problem', problem: cannotListen(listener, error) };
-  }
-}
-
 function cannotListen({ host, port, setting, page }: Listener, error: unknown): Problem {
   const inUse = codeOf(error) === 'EADDRINUSE';
   return problem({
@@ -148,19 +103,5 @@ function cannotListen({ host, port, setting, page }: Listener, error: unknown): 
     advice: inUse
       ? `Find who listens there with 'ss -ltnp sport = ${port}' (a kube-proxy that still runs, perhaps), or choose another port in ${setting}`
       : `Choose an address of this node in ${setting}`,
-  });
-}
-
-function answer(request: IncomingMessage, response: ServerResponse, listener: Listener, health: AgentHealth): void {
-  const path = request.url?.split('?')[0] ?? '/';
-  const { status, body } = listener.answer(path, health);
-  response.writeHead(status, { 'content-type': listener.contentType, 'x-content-type-options': 'nosniff' });
-  response.end(body);
-}
-
-function stop(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
   });
 }

@@ -276,9 +276,10 @@ export const valueRows: readonly ValueRow[] = [
   ['operator.removeNodeTaints', 'boolean', true, 'acts', 'operator', 'Remove agentNotReadyTaintKey'],
   ['operator.setNodeTaints', 'boolean', undefined, 'acts', 'operator', 'Set it where the agent is not ready'],
   ['operator.setNodeNetworkStatus', 'boolean', true, 'acts', 'operator', 'NetworkUnavailable=False on nodes'],
-  ['operator.endpointGCInterval', 'duration', '5m0s', 'accepted', 'none', 'Garbage collection'],
-  ['operator.nodeGCInterval', 'duration', '5m0s', 'accepted', 'none', 'Garbage collection'],
-  ['operator.identityGCInterval', 'duration', '15m0s', 'accepted', 'none', 'Garbage collection'],
+  ['operator.endpointGCInterval', 'duration', '5m0s', 'acts', 'operator', 'Between looks for CiliumEndpoints whose pod is gone; 0s: never'],
+  ['operator.nodeGCInterval', 'duration', '5m0s', 'accepted', 'none', 'CiliumNodes go with their Node'],
+  ['operator.identityGCInterval', 'duration', '15m0s', 'acts', 'operator', 'Between looks for CiliumIdentities that nobody uses; 0s: never'],
+  ['operator.identityHeartbeatTimeout', 'duration', '30m0s', 'acts', 'operator', 'How long one is unused before it is retired, and retired before it is removed'],
   ['operator.unmanagedPodWatcher', 'any', undefined, 'accepted', 'none', 'Restart pods without a network of ours'],
 ];
 

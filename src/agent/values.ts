@@ -3,6 +3,7 @@
 
 import { isAlias, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
+import { parseDuration } from '../base/duration.ts';
 import { messageOf } from '../base/errors.ts';
 import { parseCidr, parseIp } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
@@ -121,9 +122,7 @@ export function readValue(type: Exclude<ValueType, 'any'>, raw: unknown): Read {
     case 'port':
       return portOf(raw) === undefined ? { wanted: 'a port from 1 to 65535' } : { value: Number(raw) };
     case 'duration':
-      return typeof raw === 'string' && /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(raw)
-        ? { value: raw }
-        : { wanted: 'a duration such as 15s' };
+      return typeof raw === 'string' && parseDuration(raw) !== undefined ? { value: raw } : { wanted: 'a duration such as 15s' };
     case 'cidr':
       return typeof raw === 'string' && raw.includes('/') && parseCidr(raw) ? { value: raw } : { wanted: 'a prefix such as 10.244.0.0/16' };
     case 'address:port':

@@ -106,8 +106,10 @@ async function answerTo(
     state.error = undefined;
     return { granted, at };
   } catch (error) {
-    if (!signal.aborted) state.error = messageOf(error);
-    return isStatus(error, 409) ? { granted: false, at } : undefined;
+    const faster = isStatus(error, 409); // somebody else was: an answer, and no error
+    if (faster) state.error = undefined;
+    else if (!signal.aborted) state.error = messageOf(error);
+    return faster ? { granted: false, at } : undefined;
   }
 }
 

@@ -2,15 +2,18 @@
 // The operator: what is done once for a whole cluster. Several may run; the one that holds the Lease does it (term.ts).
 
 import { systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
+import type { Log } from '../base/log.ts';
 import { metricsText } from '../base/metrics.ts';
 import type { Metric } from '../base/metrics.ts';
+import { servePages } from '../base/pages.ts';
+import type { Page, Refused } from '../base/pages.ts';
 import { kubeClient } from '../kube/client.ts';
 import { kubeAccess } from '../kube/config.ts';
 import { leaseHolder } from '../kube/lease.ts';
 import type { LeaseHolder } from '../kube/lease.ts';
 import type { OperatorOptions } from './options.ts';
-import { servePages } from './pages.ts';
 import { serveTerm } from './term.ts';
 import type { Counts } from './term.ts';
 
@@ -22,23 +25,14 @@ export async function main(options: OperatorOptions): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort());
   await using end = new AsyncDisposableStack();
-  const { kubeconfig, namespace, identity } = options;
+  const { kubeconfig, apiServers, namespace, identity } = options;
   const log = logTo((line) => process.stderr.write(line), { operator: identity });
-  const access = await kubeAccess(kubeconfig === undefined ? {} : { kubeconfig });
+  const access = await kubeAccess({ servers: apiServers, ...(kubeconfig !== undefined && { kubeconfig }) });
   const client = end.adopt(kubeClient({ access }), (one) => one.close());
   const times = { durationMs: options.leaseDuration, renewMs: options.leaseRenew, retryMs: options.leaseRetry };
   const lease = leaseHolder({ client, namespace, name: LEASE, identity, clock: systemClock, ...times });
   const counts: Counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
-  const metrics = metricsOf(lease, counts);
-  const health = () => {
-    const { error } = lease.status;
-    return error === undefined ? { status: 200, body: 'ok\n' } : { status: 503, body: `${error}\n` };
-  };
-  const pages = [
-    { host: '127.0.0.1', port: options.healthPort, path: '/healthz', answer: health },
-    { host: '::', port: options.metricsPort, path: '/metrics', answer: () => ({ status: 200, body: metricsText(metrics) }) },
-  ];
-  end.use(await servePages(pages, log));
+  end.use(await servePages({ pages: pagesOf(options, lease, metricsOf(lease, counts)), report: reporter(log) }));
   log.info('Operator started', { pid: process.pid, lease: `${namespace}/${LEASE}` });
   await lease.run(async (term) => {
     log.info('Operator leads');
@@ -46,6 +40,37 @@ export async function main(options: OperatorOptions): Promise<void> {
     log.info('Operator does not lead any more');
   }, stop.signal);
   log.info('Operator stopped');
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+function pagesOf({ healthPort, metricsPort }: OperatorOptions, lease: LeaseHolder, metrics: readonly Metric[]): readonly Page[] {
+  const health = () => {
+    const { error } = lease.status;
+    return error === undefined ? { status: 200, body: 'ok\n' } : { status: 503, body: `${error}\n` };
+  };
+  const only = (wanted: string, answer: Page['answer']) => (path: string) =>
+    path === wanted ? answer(path) : { status: 404, body: `${wanted} is what there is\n` };
+  const healthz = { host: '127.0.0.1', port: healthPort, contentType: TEXT, answer: only('/healthz', health) };
+  if (metricsPort === undefined) return [healthz];
+  const scrape = only('/metrics', () => ({ status: 200, body: metricsText(metrics) }));
+  return [healthz, { host: '::', port: metricsPort, contentType: 'text/plain; version=0.0.4; charset=utf-8', answer: scrape }];
+}
+
+/** A line for each page when it cannot be served and when it can again; the work goes on without it. */
+function reporter(log: Log): (refused: readonly Refused<Page>[]) => void {
+  const missing = new Set<Page>();
+  return (refused) => {
+    for (const { page, error } of refused) {
+      const { host, port } = page;
+      if (!missing.has(page)) log.error('Cannot serve a page', { host, port, error: messageOf(error) });
+      missing.add(page);
+    }
+    for (const page of missing) {
+      const { host, port } = page;
+      if (!refused.some((one) => one.page === page) && missing.delete(page)) log.info('Serves the page after all', { host, port });
+    }
+  };
 }
 
 function metricsOf(lease: LeaseHolder, counts: Counts): readonly Metric[] {

@@ -7,6 +7,7 @@ import { startTestServer, TOKEN } from '../../sandbox/api/server-fixture.ts';
 import type { Faults } from '../../sandbox/api/faults.ts';
 import { definitions } from '../../sandbox/manifests.ts';
 import { systemClock } from '../base/clock.ts';
+import { port as portOf } from '../base/ip.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from '../kube/client.ts';
 import { leaseHolder } from '../kube/lease.ts';
@@ -16,7 +17,7 @@ const IDENTITIES = 'ciliumidentities.cilium.io';
 const ENDPOINTS = 'ciliumendpoints.cilium.io';
 const times = { identityInterval: 100, identityGrace: 300, endpointInterval: 100, endpointGrace: 300 };
 
-test('one leads, what nobody uses goes, what is used stays; the other takes over', { timeout: 60_000 }, async (context) => {
+test('one leads, what nobody uses goes, what is used stays; the other takes over', { timeout: 180_000 }, async (context) => {
   const faults: Faults = {};
   const { api, port } = await startTestServer(context, { faults });
   const { store } = api;
@@ -41,9 +42,9 @@ test('one leads, what nobody uses goes, what is used stays; the other takes over
   const start = (name: string) => {
     const client = kubeClient({ access });
     const stop = new AbortController();
-    const lease = leaseHolder({ client, namespace: 'default', name: 'lock', identity: name, clock: systemClock, durationMs: 3000, renewMs: 2000, retryMs: 100 }); // prettier-ignore
+    const lease = leaseHolder({ client, namespace: 'default', name: 'lock', identity: name, clock: systemClock, durationMs: 600_000, renewMs: 500_000, retryMs: 100 }); // prettier-ignore
     const counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
-    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, healthPort: 1, metricsPort: 2, leaseDuration: 3000, leaseRenew: 2000, leaseRetry: 100 }; // prettier-ignore
+    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, apiServers: [], healthPort: portOf(1), metricsPort: portOf(2), leaseDuration: 600_000, leaseRenew: 500_000, leaseRetry: 100 }; // prettier-ignore
     const done = lease.run(async (term) => {
       working.add(name);
       assert.equal(working.size, 1);
@@ -64,10 +65,8 @@ test('one leads, what nobody uses goes, what is used stays; the other takes over
   await until(() => !has('301'));
   assert.deepEqual([has('300'), second.lease.status.leads], [true, false]);
   identity('302');
-  const ended = performance.now();
   await first.end();
-  await until(() => second.lease.status.leads);
-  assert.ok(performance.now() - ended < 2000, 'it was given back');
+  await until(() => second.lease.status.leads, 60_000); // it was given back: nobody else may take it for ten minutes
   await until(() => !has('302'));
   Object.assign(faults, { refuse: 0.5 });
   identity('303');

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the operator is told on its command line; names are those of Cilium's where it has them.
 
+import type { Port } from '../base/ip.ts';
+
 export type OperatorOptions = {
   /** Path of a kubeconfig file; undefined: the credentials of the pod. */
   readonly kubeconfig: string | undefined;
+  /** The API's addresses; empty: as the kubeconfig or the pod's environment says. */
+  readonly apiServers: readonly string[];
   /** Where the Lease is. */
   readonly namespace: string;
   /** Which of the operators this is. */
   readonly identity: string;
-  /** Ports of /healthz on 127.0.0.1, and of /metrics on every address. */
-  readonly healthPort: number;
-  readonly metricsPort: number;
-  /** Milliseconds, all of them. */
+  /** Ports of /healthz on 127.0.0.1, and of /metrics on every address; undefined: there are no metrics. */
+  readonly healthPort: Port;
+  readonly metricsPort: Port | undefined;
+  /** Milliseconds, all of them; an interval of 0 is never. */
   readonly identityInterval: number;
   readonly identityGrace: number;
   readonly endpointInterval: number;

@@ -73,7 +73,7 @@ type Passing = {
   readonly counts: Counts;
 };
 
-/** One loop for each subject. A pass waits until all watches are up to date: ages do not grow while we cannot see. */
+/** One loop for each subject that is looked at. A pass waits until all watches are up to date: ages do not grow while we cannot see. */
 function passes(
   { tables, sources, now, counts }: Passing,
   { options, changed }: { readonly options: OperatorOptions; readonly changed: () => void },
@@ -81,7 +81,10 @@ function passes(
 ): Promise<void>[] {
   const writer = tables.passes.writer('clock');
   const current = () => sources.every(({ status }) => status.synced && status.error === undefined);
-  const loop = async (subject: Subject, intervalMs: number) => {
+  const intervals = { [Subject.identities]: options.identityInterval, [Subject.endpoints]: options.endpointInterval };
+  const wanted = Object.values(Subject).filter((one) => intervals[one] > 0);
+  const loop = async (subject: Subject) => {
+    const intervalMs = intervals[subject];
     while (!signal.aborted) {
       let late = false;
       for (; !current() && !signal.aborted; await pause(Math.min(LOOK_MS, intervalMs), undefined, { signal }).catch(() => {})) {
@@ -90,13 +93,13 @@ function passes(
       }
       if (signal.aborted) return;
       writer.put(subject, { now: now() });
-      if (Object.values(Subject).every((one) => tables.passes.has(one))) writer.complete();
+      if (wanted.every((one) => tables.passes.has(one))) writer.complete();
       if (subject === Subject.identities) counts.passes++;
       changed();
       await pause(intervalMs, undefined, { signal }).catch(() => {});
     }
   };
-  return [loop(Subject.identities, options.identityInterval), loop(Subject.endpoints, options.endpointInterval)];
+  return wanted.map(loop);
 }
 
 /** The time of day that goes on from when we begin, whatever somebody does to the clock. */

@@ -9,7 +9,7 @@ import { LAN, layoutFor } from '../sandbox/layout.ts';
 import type { Layout } from '../sandbox/layout.ts';
 import { inNetns } from '../sandbox/network.ts';
 import { takeLock } from '../sandbox/lock.ts';
-import { createAll, manifest, valuesConfigMap } from '../sandbox/manifests.ts';
+import { createAll, manifest, valuesConfigMaps } from '../sandbox/manifests.ts';
 import { podsIn, servicesIn } from '../sandbox/objects.ts';
 import type { Pod } from '../sandbox/objects.ts';
 import { removeRemains } from '../sandbox/remains.ts';
@@ -69,7 +69,7 @@ const PODS = { client: 'node1', bypass: 'node1', near: 'node1', client2: 'node2'
 
 async function fill(cluster: Cluster, network: Network): Promise<void> {
   const { store } = cluster;
-  if (network === 'stentor') createAll(store, [await valuesConfigMap(VALUES), ...(await manifest('agent.yaml'))]);
+  if (network === 'stentor') createAll(store, [...(await valuesConfigMaps(VALUES)), ...(await manifest('agent.yaml'))]);
   else await installBridgeCni(cluster);
   const { signal } = new AbortController();
   await nodesReady(cluster, signal);

@@ -16,6 +16,8 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   Deployment: 'deployments.apps',
   DaemonSet: 'daemonsets.apps',
   CustomResourceDefinition: 'customresourcedefinitions.apiextensions.k8s.io',
+  CiliumIdentity: 'ciliumidentities.cilium.io',
+  CiliumEndpoint: 'ciliumendpoints.cilium.io',
 };
 
 /** The objects of a file in sandbox/manifests, in their order. */
@@ -43,12 +45,15 @@ export function createAll(store: Store, objects: readonly Json[]): void {
   }
 }
 
-/** The ConfigMap from which the agents read their values: the file as it is. */
-export async function valuesConfigMap(file: string): Promise<Json> {
-  return {
+/** The ConfigMaps from which agents and operators read their values: the file as it is, and with garbage collection that does not wait. */
+export async function valuesConfigMaps(file: string): Promise<readonly Json[]> {
+  const seed = await readFile(file, 'utf8');
+  const times = ['identityGCInterval: 1s', 'identityHeartbeatTimeout: 2s', 'endpointGCInterval: 1s'];
+  const hasty = seed.replace(/^operator:$/m, ['operator:', ...times].join('\n  '));
+  return Object.entries({ 'stentor-values': seed, 'stentor-operator-values': hasty }).map(([name, values]) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: { name: 'stentor-values', namespace: 'kube-system' },
-    data: { 'values.yaml': await readFile(file, 'utf8') },
-  };
+    metadata: { name, namespace: 'kube-system' },
+    data: { 'values.yaml': values },
+  }));
 }

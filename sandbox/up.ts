@@ -7,7 +7,7 @@ import { imageEnvironment, startCluster } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
 import { CLIENT, HOST_DNS, INTERNET, ROUTER } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { createAll, definitions, manifest, valuesConfigMap } from './manifests.ts';
+import { createAll, definitions, manifest, valuesConfigMaps } from './manifests.ts';
 import { inNetns } from './network.ts';
 import type { Progress } from './progress.ts';
 import { nodesReady, podsReady } from './readiness.ts';
@@ -34,15 +34,15 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
     if (cni === 'agent')
       createAll(store, [
         ...(await definitions()),
-        await valuesConfigMap(join(import.meta.dirname, 'seed', 'values.yaml')),
+        ...(await valuesConfigMaps(join(import.meta.dirname, 'seed', 'values.yaml'))),
         ...(await manifest('agent.yaml')),
       ]);
     else await installReferenceCni(cluster);
     await nodesReady(cluster, signal);
     await podsReady(cluster, signal);
   });
-  await progress.step('DNS, demo shop and check pods', async () => {
-    const files = cni === 'agent' ? ['dns.yaml', 'shop.yaml', 'checks.yaml'] : ['checks.yaml'];
+  await progress.step('Operators, DNS, demo shop and check pods', async () => {
+    const files = cni === 'agent' ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml'] : ['checks.yaml'];
     for (const file of files) createAll(store, await manifest(file));
     await podsReady(cluster, signal);
   });

@@ -8,6 +8,7 @@ import type { Cni } from '../up.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { identityChecks } from './identities.ts';
+import { operatorChecks } from './operators.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
@@ -32,6 +33,7 @@ const CHECKS: readonly Check[] = [
   ...stateChecks,
   ...identityChecks,
   ...commandChecks,
+  ...operatorChecks,
   ...restartChecks,
 ];
 

@@ -13,6 +13,7 @@ import { endpointOf } from '../endpoints/endpoint.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 
 const SUFFIX = '.json';
+const HALF_SUFFIX = '.new';
 
 export function endpointFileTarget(directory: string): Target<string, EndpointRow> {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -36,7 +37,7 @@ export function endpointFileTarget(directory: string): Target<string, EndpointRo
 /** The old file or the new one, never half; nothing is left of an attempt that fails. */
 function writeWhole(directory: string, key: string, text: string): void {
   const path = join(directory, `${key}${SUFFIX}`);
-  const hidden = join(directory, `.${key}.new`);
+  const hidden = join(directory, `.${key}${HALF_SUFFIX}`);
   try {
     writeFileSync(hidden, text, { mode: 0o600, flush: true });
     renameSync(hidden, path);
@@ -46,9 +47,11 @@ function writeWhole(directory: string, key: string, text: string): void {
   }
 }
 
-/** What the directory holds; a damaged file is a Problem and the others are read. */
+/** What the directory holds; a damaged file is a Problem and the others are read. What an agent that was killed had half written goes. */
 export function readEndpoints(directory: string): { readonly rows: readonly EndpointRow[]; readonly problems: readonly Problem[] } {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const name of readdirSync(directory))
+    if (name.startsWith('.') && name.endsWith(HALF_SUFFIX)) rmSync(join(directory, name), { force: true });
   const rows: EndpointRow[] = [];
   const problems: Problem[] = [];
   for (const path of filesIn(directory)) {

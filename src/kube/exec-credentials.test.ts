@@ -61,6 +61,10 @@ test('a token is asked for again before it ends, and when the server rejects it'
   assert.equal(kept.now().token, 'token-1');
   await Promise.all([kept.renew(false), kept.renew(false)]);
   assert.equal(kept.now().token, 'token-2', 'it ends within a minute: asked again, once for both');
+  for (let request = 0; request < 50; request++) await kept.renew(false);
+  assert.equal(kept.now().token, 'token-2', 'a clock that is wrong by days starts no program for each request');
+  await kept.renew(true);
+  assert.equal(kept.now().token, 'token-3', 'a server that says no is believed');
   const long = program(context, 3600);
   const calm = await keptCredentials(long.plugin, long.config);
   await calm.renew(false);

@@ -92,16 +92,22 @@ export type Kept = {
 };
 
 const EARLY_MS = 60_000;
+/** With a wrong clock, or credentials that never last for so long, every request finds them about to end: it must not start a program each. */
+const AGAIN_MS = 10_000;
 
 /** Asks once, at first. Throws StentorError. */
 export async function keptCredentials(plugin: ExecPlugin, kubeconfig: string): Promise<Kept> {
   const ask = () => execCredentials(plugin, dirname(kubeconfig));
   let found = await ask();
   let asking: Promise<void> | undefined;
+  let asked = -Infinity;
   return {
     now: () => found,
     async renew(rejected) {
-      if (!rejected && (found.expires === undefined || found.expires - EARLY_MS > Date.now())) return;
+      const ending = found.expires !== undefined && found.expires - EARLY_MS <= Date.now();
+      const calm = performance.now() - asked < AGAIN_MS;
+      if (!rejected && (!ending || (calm && asking === undefined))) return;
+      asked = performance.now();
       asking ??= ask()
         .then((fresh) => void (found = fresh))
         .finally(() => (asking = undefined));

@@ -195,7 +195,7 @@ function toBackend(walk: Walk, packet: Moving): End {
     return dropped(DropReason.fibLookupFailed, packet);
   }
   say(walk, 'host_from', lookedUp, [route.text, `sends it out of ${route.name} as ${own}`]);
-  return toWire(translatedSource(packet, own), { route, masqueraded: true }, tables);
+  return toWire(translatedSource(packet, own, tables), { route, masqueraded: true }, tables);
 }
 
 function fromStack(walk: Walk, packet: Moving): End {

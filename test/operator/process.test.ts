@@ -85,18 +85,19 @@ for (const stops of [true, false])
     { timeout: 120_000 },
     async (context) => {
       const deleted: string[] = [];
-      let first: Operator | undefined;
+      const started: { first?: Operator } = {};
       let stopped = false;
       const api = await operatorApi(context, ({ user, verb, resource, name }) => {
         if (verb === 'delete') deleted.push(`${user} ${resource} ${name}`);
         if (stops && user === 'first' && verb === 'get' && resource === 'pods' && !stopped) {
           stopped = true;
-          first?.signal('SIGSTOP'); // before it has the answer
+          started.first?.signal('SIGSTOP'); // before it has the answer
         }
       });
-      first = await api.start('first', [...SHORT, ...HASTY]);
+      const first = await api.start('first', [...SHORT, ...HASTY]);
+      started.first = first;
       const { log } = first;
-      await until(() => leads(first ?? assert.fail()), PATIENCE_MS);
+      await until(() => leads(first), PATIENCE_MS);
       api.endpoint('orphan');
       if (!stops) {
         await until(() => !api.hasEndpoint('orphan'), PATIENCE_MS);

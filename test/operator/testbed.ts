@@ -66,8 +66,7 @@ export async function operatorApi(context: TestContext, onRequest: (record: Requ
     hasIdentity: (name) => store.get(IDENTITIES, { name }) !== undefined,
     endpoint: (name) => store.create(ENDPOINTS, { metadata: { name, namespace: 'default' } }),
     hasEndpoint: (name) => store.get(ENDPOINTS, { namespace: 'default', name }) !== undefined,
-    holder: () =>
-      store.get('leases.coordination.k8s.io', { namespace: 'kube-system', name: 'cilium-operator-resource-lock' })?.['spec'].holderIdentity,
+    holder: () => leaseHolder(store),
     async start(name, args) {
       tokens.set(`token-of-${name}`, name);
       const kubeconfig = join(dir, `${name}.json`);
@@ -80,6 +79,13 @@ export async function operatorApi(context: TestContext, onRequest: (record: Requ
       return operator;
     },
   };
+}
+
+function leaseHolder(store: Store): string | undefined {
+  const lease = store.get('leases.coordination.k8s.io', { namespace: 'kube-system', name: 'cilium-operator-resource-lock' });
+  const spec: unknown = lease?.['spec'];
+  if (typeof spec !== 'object' || spec === null || !('holderIdentity' in spec)) return undefined;
+  return typeof spec.holderIdentity === 'string' ? spec.holderIdentity : undefined;
 }
 
 async function startOperator(name: string, args: readonly string[]): Promise<Operator> {

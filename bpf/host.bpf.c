@@ -16,23 +16,47 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* To the backend of another node under an address of this one, so that the answer comes back here; or to this node itself. */
-static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry)
+/* To the backend of another node, which answers the client itself if it can be told so (`direct`), or under an address of this node,
+ * so that the answer comes back here; or to this node itself. */
+static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry, bool direct)
 {
 	__u32 uplink;
 	long found;
 	struct device *device = find_uplink(ctx, packet, &entry->destination, &uplink, &found);
 
-	if (device) {
-		entry->flags |= CONNTRACK_FLAG_ROUTED;
-		entry->interface_index = uplink;
-		entry->source = packet->family == 4 ? device->ipv4 : device->ipv6;
-		if (address_is_zero(&entry->source))
-			return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
-	} else if (found != BPF_FIB_LKUP_RET_NOT_FWDED) {
-		return drop(ctx, packet, DROP_REASON_FIB_LOOKUP_FAILED);
+	if (!device)
+		return found == BPF_FIB_LKUP_RET_NOT_FWDED ? VERDICT_NEXT : drop(ctx, packet, DROP_REASON_FIB_LOOKUP_FAILED);
+	entry->interface_index = uplink;
+	if (direct && dsr_fits(ctx, packet, uplink)) {
+		entry->flags |= CONNTRACK_FLAG_ROUTED | CONNTRACK_FLAG_DIRECT;
+		if (!claim_as_it_is(packet, entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
+			return VERDICT_NEXT;
+		entry->flags &= ~CONNTRACK_FLAG_DIRECT;
 	}
+	entry->flags |= CONNTRACK_FLAG_ROUTED;
+	entry->source = packet->family == 4 ? device->ipv4 : device->ipv6;
+	if (address_is_zero(&entry->source))
+		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 	return VERDICT_NEXT;
+}
+
+/* Whether a service has `packet->frontend`, and its answers may be another node's: nobody else's word is taken. Node ports are at the
+ * addresses of all nodes. */
+__noinline int is_direct_frontend(struct packet *packet)
+{
+	struct ipcache_key key = {.prefix_length = 128};
+	struct ipcache_entry *known;
+	struct lb_service *service;
+	__u32 flags = 0;
+
+	if (!packet)
+		return 0;
+	key.address = packet->frontend;
+	known = bpf_map_lookup_elem(&ipcache, &key);
+	if (known && known->flags & IPCACHE_FLAG_NO_MASQUERADE)
+		flags = LB_ADDRESS_FLAG_NODE;
+	service = service_find(&packet->frontend, packet->frontend_port, packet->protocol, flags);
+	return service && service->flags & LB_SERVICE_FLAG_DSR;
 }
 
 /* Decides once for a flow from the wire: service, then the way there and back. VERDICT_NEXT: its conntrack entry says what to do. */
@@ -42,12 +66,15 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	const struct lb_service *service = NULL;
 	struct conntrack_entry entry;
 	struct endpoint *endpoint;
+	bool direct = false;
 	__u32 flags;
 
 	if (!packet)
 		return VERDICT_DROP;
 	conntrack_begin(&entry, packet);
-	flags = service_address(&flow->destination);
+	if (packet->frontend_port)
+		entry.flags |= CONNTRACK_FLAG_DIRECT;
+	flags = packet->frontend_port ? 0 : service_address(&flow->destination);
 	if (flags & (LB_ADDRESS_FLAG_OUTSIDE | LB_ADDRESS_FLAG_NODE))
 		service = service_find(&flow->destination, flow->destination_port, flow->protocol, flags);
 	if (service && service->outside) {
@@ -58,6 +85,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		backend = service_choose(&outside, flow_hash(flow), &flow->source, &entry.backend);
 		if (!backend)
 			return VERDICT_REFUSE;
+		direct = service->flags & LB_SERVICE_FLAG_DSR;
 		entry.service = outside.id;
 		entry.destination = backend->address;
 		entry.destination_port = backend->port;
@@ -71,13 +99,13 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	if (endpoint) {
 		entry.flags |= CONNTRACK_FLAG_LOCAL;
 		entry.interface_index = endpoint->interface_index;
-	} else if (!entry.backend) {
-		return VERDICT_STACK;
-	} else {
-		int verdict = open_remote(ctx, packet, &entry);
+	} else if (entry.backend) {
+		int verdict = open_remote(ctx, packet, &entry, direct);
 
-		if (verdict != VERDICT_NEXT)
-			return verdict;
+		if (verdict != VERDICT_NEXT || entry.flags & CONNTRACK_FLAG_DIRECT)
+			return verdict; /* what is direct has been claimed */
+	} else if (!packet->frontend_port) {
+		return VERDICT_STACK;
 	}
 	if (claim_source(packet, &entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
 		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
@@ -109,8 +137,12 @@ int host_from(struct __sk_buff *ctx)
 			return drop(ctx, &packet, DROP_REASON_FIRST_FRAGMENT_NOT_FOUND);
 		return VERDICT_STACK;
 	}
+	if (dsr_take(ctx, &packet))
+		return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
+	if (packet.frontend_port && !is_direct_frontend(&packet))
+		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	entry = conntrack_find(&packet);
-	if (entry) {
+	if (entry && (!packet.frontend_port || conntrack_answers_for(&packet, entry))) {
 		conntrack_count(entry, &packet);
 		return forward(ctx, &packet, entry);
 	}

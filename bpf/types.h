@@ -33,7 +33,7 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_LOCAL = 32,    /* goes to the pod behind interface_index */
 	CONNTRACK_FLAG_FINISHED = 64, /* a FIN was seen in this direction */
 	CONNTRACK_FLAG_ANSWERED = 128, /* a reply was seen; in both entries */
-	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself */
+	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself, in the frontend's name */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's

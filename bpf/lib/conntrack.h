@@ -67,6 +67,19 @@ static __always_inline bool conntrack_is_paired(const struct packet *packet, con
 	       address_equal(&reply->destination, &packet->flow.source);
 }
 
+/* Whether answers to this packet go out in the name of the frontend that it says it came for. */
+__noinline int conntrack_answers_for(struct packet *packet, struct conntrack_entry *entry)
+{
+	struct conntrack_entry *reply;
+	struct flow key;
+
+	if (!packet || !entry)
+		return 0;
+	opposite_key(&key, entry, packet->flow.protocol);
+	reply = bpf_map_lookup_elem(&conntrack, &key);
+	return reply && reply->source_port == packet->frontend_port && address_equal(&reply->source, &packet->frontend);
+}
+
 /* The living entry of this packet's flow. A SYN on a connection that its sender has ended, and a first packet whose backend
  * is gone or whose answer would not come back, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
@@ -111,6 +124,10 @@ __noinline int conntrack_note(struct packet *packet, struct conntrack_entry *ent
 		both |= CONNTRACK_FLAG_ANSWERED;
 	if (packet->tcp_flags & TCP_FIN)
 		__sync_fetch_and_or(&entry->flags, CONNTRACK_FLAG_FINISHED);
+	if (entry->flags & CONNTRACK_FLAG_DIRECT) /* the other side passes this node by: what the client says of it must do */
+		both |= packet->tcp_flags & TCP_FIN	? CONNTRACK_FLAG_ANSWERED | CONNTRACK_FLAG_CLOSING
+			: packet->tcp_flags & TCP_ACK ? CONNTRACK_FLAG_ANSWERED
+						      : 0;
 	finished = opposite && opposite->flags & CONNTRACK_FLAG_FINISHED;
 	if (packet->tcp_flags & TCP_RST || (packet->tcp_flags & TCP_FIN && finished))
 		both |= CONNTRACK_FLAG_CLOSING;
@@ -128,8 +145,10 @@ static __always_inline void conntrack_count(struct conntrack_entry *entry, struc
 {
 	if (packet->error_l3)
 		return; /* an error about a flow does not keep it alive */
-	if (entry->last_seen != packet->now || packet->tcp_flags & (TCP_FIN | TCP_RST) ||
-	    (entry->flags & (CONNTRACK_FLAG_REPLY | CONNTRACK_FLAG_ANSWERED)) == CONNTRACK_FLAG_REPLY)
+	__u32 silent = entry->flags & (CONNTRACK_FLAG_REPLY | CONNTRACK_FLAG_DIRECT | CONNTRACK_FLAG_ANSWERED);
+
+	if (entry->last_seen != packet->now || packet->tcp_flags & (TCP_FIN | TCP_RST) || silent == CONNTRACK_FLAG_REPLY ||
+	    silent == CONNTRACK_FLAG_DIRECT)
 		conntrack_note(packet, entry);
 	entry->packets++;
 	entry->bytes += packet->length;
@@ -139,12 +158,12 @@ static __always_inline void conntrack_count(struct conntrack_entry *entry, struc
 static __always_inline void conntrack_reply(struct conntrack_entry *reply, const struct packet *packet,
 					    const struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
-	reply->source = packet->flow.destination;
+	reply->source = packet->frontend_port ? packet->frontend : packet->flow.destination;
 	reply->destination = packet->flow.source;
-	reply->source_port = packet->flow.destination_port;
+	reply->source_port = packet->frontend_port ? packet->frontend_port : packet->flow.destination_port;
 	reply->destination_port = packet->flow.source_port;
 	reply->flags = CONNTRACK_FLAG_REPLY | flags;
-	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT)
+	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT || packet->frontend_port)
 		reply->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	if (entry->flags & CONNTRACK_FLAG_SOURCE_NAT)
 		reply->flags |= CONNTRACK_FLAG_DESTINATION_NAT;

@@ -5,6 +5,7 @@
 
 #include "conntrack.h"
 #include "drop.h"
+#include "dsr.h"
 
 /* Whoever delivers to a local pod does it here: bpf_redirect_peer skips the veth's own hooks. */
 static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct packet *packet,
@@ -34,6 +35,9 @@ static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet
 	if (hops && packet->ttl <= 1)
 		return VERDICT_STACK; /* which says "time exceeded" of the packet as it came */
 	if (conntrack_translate(ctx, packet, entry) || (hops && decrement_ttl(ctx, packet)))
+		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
+	if (flags & CONNTRACK_FLAG_DIRECT && flags & CONNTRACK_FLAG_ROUTED && dsr_tells(packet, entry) && dsr_fits(ctx, packet, interface_index) &&
+	    dsr_insert(ctx, packet))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	if (flags & CONNTRACK_FLAG_LOCAL)
 		return deliver_to_pod(ctx, packet, entry);

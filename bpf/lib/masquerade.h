@@ -59,6 +59,20 @@ static __always_inline int claim(const struct packet *packet, const struct connt
 	return bpf_map_update_elem(&conntrack, &key, reply, BPF_ANY);
 }
 
+/* Makes both entries of a flow that leaves with the source that it came with. 0, or negative when another flow is known by that. */
+__noinline int claim_as_it_is(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
+{
+	struct conntrack_entry reply;
+
+	if (!packet || !entry)
+		return -1;
+	entry->last_seen = now_seconds();
+	conntrack_reply(&reply, packet, entry, flags, interface_index);
+	if (claim(packet, entry, &reply))
+		return -1;
+	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
+}
+
 /* Makes both entries of a flow that leaves as `entry->source` with a port that nobody else has, which is written to `entry`.
  * The reply goes where `flags` and `interface_index` say. 0, or negative when no port is left. */
 __noinline int claim_source(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)

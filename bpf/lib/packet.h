@@ -57,6 +57,9 @@ struct packet {
 	__u8 protocol;	  /* of the packet itself, also of an ICMP error */
 	__u8 pad[3];
 	__u32 now;	  /* seconds of CLOCK_MONOTONIC, once conntrack_find() has looked */
+	struct address frontend; /* whose answer the client expects, as another node says: see dsr.h */
+	__be16 frontend_port;	 /* 0: none was said */
+	__u8 pad2[2];
 };
 
 /* The header of ICMP and ICMPv6 messages; id and sequence where the message is an echo. linux/icmp.h needs a C library. */
@@ -140,6 +143,16 @@ static __always_inline bool address_is_multicast(const struct address *a, __u8 f
 static __always_inline bool address_is_link_local(const struct address *a)
 {
 	return (a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000);
+}
+
+/* Ones' complement sum folded to 16 bits. */
+static __always_inline __u16 csum_fold(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
 }
 
 static __always_inline void flow_reverse(struct flow *to, const struct flow *from)

@@ -28,16 +28,6 @@ static __always_inline void copy_gateway_mac(__u8 *to)
 		to[i] = gateway_mac[i];
 }
 
-/* Ones' complement sum folded to 16 bits. */
-static __always_inline __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
 static __always_inline enum verdict answer(struct __sk_buff *ctx, struct packet *packet)
 {
 	__u8 macs[12], turned[12];
@@ -123,7 +113,7 @@ __noinline int answer_neighbour(struct __sk_buff *ctx, struct packet *packet)
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message.ip.saddr, 32, 0);
 	sum = bpf_csum_diff(NULL, 0, pseudo, sizeof(pseudo), sum);
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message.icmp, 32, sum);
-	message.icmp.checksum = ~fold(sum);
+	message.icmp.checksum = ~csum_fold(sum);
 	__builtin_memcpy(macs, macs + 6, 6);
 	copy_gateway_mac(macs + 6);
 	if (bpf_skb_change_tail(ctx, ETH_HLEN + sizeof(message), 0) ||
@@ -147,7 +137,7 @@ static __always_inline int write_ip_header(struct __sk_buff *ctx, struct packet 
 			.daddr = packet->flow.source.word[3],
 		};
 
-		ip.check = ~fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
+		ip.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&ip, sizeof(ip), 0));
 		return bpf_skb_store_bytes(ctx, ETH_HLEN, &ip, sizeof(ip), 0);
 	}
 	struct ipv6hdr ip = {
@@ -201,7 +191,7 @@ __noinline int refuse_tcp(struct __sk_buff *ctx, struct packet *packet)
 		reset.ack_seq = bpf_htonl(bpf_ntohl(asked.seq) + segment);
 		reset.ack = 1;
 	}
-	reset.check = ~fold(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset),
+	reset.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&reset, sizeof(reset),
 					  pseudo_header_sum(packet, sizeof(reset), IPPROTO_TCP)));
 	if (bpf_skb_change_tail(ctx, ETH_HLEN + header + sizeof(reset), 0) ||
 	    write_ip_header(ctx, packet, sizeof(reset), IPPROTO_TCP) ||
@@ -250,7 +240,7 @@ __noinline int refuse_datagram(struct __sk_buff *ctx, struct packet *packet)
 	payload = 8 + quote;
 	if (packet->family == 6)
 		sum = pseudo_header_sum(packet, payload, protocol);
-	error.check = ~fold(bpf_csum_diff(NULL, 0, (__be32 *)&error, sizeof(error), sum)); /* zeroes after the quote */
+	error.check = ~csum_fold(bpf_csum_diff(NULL, 0, (__be32 *)&error, sizeof(error), sum)); /* zeroes after the quote */
 	if (bpf_skb_change_tail(ctx, ETH_HLEN + header + sizeof(error), 0) ||
 	    write_ip_header(ctx, packet, payload, protocol) ||
 	    bpf_skb_store_bytes(ctx, ETH_HLEN + header, &error, sizeof(error), 0) ||

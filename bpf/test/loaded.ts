@@ -32,6 +32,7 @@ import type { NodeRow } from '../../src/nodes/node.ts';
 import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
 import { deviceEntries } from '../../src/nodes/uplinks.ts';
 import { servicesBefore } from '../../src/services/before.ts';
+import type { FrontendOptions } from '../../src/services/frontends.ts';
 import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
 import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
@@ -118,7 +119,8 @@ function setUpInterfaces(rows: readonly NodeRow[]): void {
   routeTarget(socket).put(routes);
 }
 
-export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode> {
+/** `mode`: as loadBalancer.mode. */
+export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptions['mode'] = 'snat'): Promise<LoadedNode> {
   const rows = nodes.flatMap((node) => [...nodeRows(node)]).flatMap((row) => ('kind' in row ? [] : [row[1]]));
   setUpInterfaces(rows);
   const pins = temporaryBpffs();
@@ -126,7 +128,7 @@ export async function loadNode(config: Partial<Config> = {}): Promise<LoadedNode
   const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256, lb_affinities: 256 };
   const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
   fillMaps(datapath, rows);
-  const serve = serviceMaps(datapath, rows);
+  const serve = serviceMaps(datapath, rows, mode);
   const ring = new RingBuffer(datapath.map('events'));
   const events = () => {
     const drained = Buffer.alloc(ring.sizeBytes);
@@ -196,13 +198,13 @@ function empty(map: BpfMap): void {
 }
 
 /** Services through tables, derivations, reconcilers; the function replaces the backends of one. */
-function serviceMaps(datapath: Datapath, rows: readonly NodeRow[]): LoadedNode['serve'] {
+function serviceMaps(datapath: Datapath, rows: readonly NodeRow[], mode: FrontendOptions['mode']): LoadedNode['serve'] {
   const tables = serviceTables({
     self: 'node1',
     before: servicesBefore({ services: [], slots: [], backends: [] }),
     problems: problemBook(),
     nodeAddresses: nodeAddresses(rows),
-    mode: 'snat',
+    mode,
     externalClusterIp: false,
     trustExternalIps: false,
   });

@@ -321,13 +321,10 @@ export const valueNotes: readonly ValueNote[] = [
  */
 export const plannedValues: readonly string[] = [
   'loadBalancer.algorithm',
-  'loadBalancer.mode',
   'loadBalancer.serviceTopology',
   'l2announcements.enabled',
   'localRedirectPolicy',
   'localRedirectPolicies.enabled',
-  'socketLB.hostNamespaceOnly',
   'directRoutingSkipUnreachable',
-  'prometheus.enabled',
   'hubble.metrics.enabled',
 ];

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Direct server return: a packet to a service goes on to the backend's node with the client's address, and that node answers the
+ * client itself, in the name of the frontend. Which one that is stands in the packet that opens the flow:
+ *
+ *   IPv4: an option behind the fixed header, type 0x9a (copied, number 26), length 8, port and address with their bytes reversed
+ *   IPv6: a Destination Options header (RFC 8200 section 4.6) with option 0x1b, address and port in network order
+ *
+ * as Cilium's nodes write and read it, so that nodes of both may serve one cluster while it changes over.
+ */
+#ifndef STENTOR_DSR_H
+#define STENTOR_DSR_H
+
+#include "conntrack.h"
+#include "drop.h"
+
+struct dsr_ipv4 {
+	__u8 type, length;
+	__u16 port;
+	__u32 address;
+};
+_Static_assert(sizeof(struct dsr_ipv4) == 8, "size");
+
+struct dsr_ipv6 {
+	__u8 next, length; /* of the header, in 8 bytes behind the first 8 */
+	__u8 type, option_length;
+	struct address address;
+	__be16 port;
+	__u16 pad;
+};
+_Static_assert(sizeof(struct dsr_ipv6) == 24, "size");
+
+#define DSR_IPV4_TYPE 0x9a
+#define DSR_IPV6_TYPE 0x1b
+#define IPV4_HEADER_MAX 60
+
+static __always_inline __u32 dsr_size(const struct packet *packet)
+{
+	return packet->family == 4 ? sizeof(struct dsr_ipv4) : sizeof(struct dsr_ipv6);
+}
+
+/* Whether this packet can carry the frontend out of `uplink`. */
+static __always_inline bool dsr_fits(struct __sk_buff *ctx, const struct packet *packet, __u32 uplink)
+{
+	__u32 mtu = 0;
+
+	if (!packet->l4 || packet->error_l3 || ctx->gso_segs > 1 || !has_ports(packet->protocol) || packet->protocol == IPPROTO_SCTP)
+		return false;
+	if (packet->family == 4 && packet->l4 - packet->l3 + sizeof(struct dsr_ipv4) > IPV4_HEADER_MAX)
+		return false;
+	return !bpf_check_mtu(ctx, uplink, &mtu, dsr_size(packet), 0);
+}
+
+/* Whether the backend's node must be told: the flow is new to this node or to its client, or of datagrams, every one of which may be
+ * the first that the other node sees. */
+static __always_inline bool dsr_tells(const struct packet *packet, const struct conntrack_entry *entry)
+{
+	return packet->protocol == IPPROTO_UDP || entry->packets <= 1 || packet->tcp_flags & TCP_SYN;
+}
+
+static __always_inline int dsr_insert_ipv4(struct __sk_buff *ctx, const struct packet *packet)
+{
+	struct {
+		__be32 first; /* version, header length, type of service, total length */
+		struct dsr_ipv4 option;
+	} to;
+	__u32 offset = packet->l3, first;
+	__be16 check;
+
+	if (bpf_skb_load_bytes(ctx, offset, &first, sizeof(first)) ||
+	    bpf_skb_load_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check)))
+		return -1;
+	to.first = bpf_htonl(bpf_ntohl(first) + (2 << 24) + sizeof(to.option));
+	to.option.type = DSR_IPV4_TYPE;
+	to.option.length = sizeof(to.option);
+	to.option.port = __builtin_bswap16(packet->flow.destination_port);
+	to.option.address = __builtin_bswap32(packet->flow.destination.word[3]);
+	check = ~csum_fold(bpf_csum_diff(&first, sizeof(first), (__be32 *)&to, sizeof(to), (__u16)~check));
+	if (bpf_skb_adjust_room(ctx, sizeof(to.option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) ||
+	    bpf_skb_store_bytes(ctx, offset, &to.first, sizeof(to.first), 0) ||
+	    bpf_skb_store_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check), 0))
+		return -1;
+	return bpf_skb_store_bytes(ctx, offset + sizeof(struct iphdr), &to.option, sizeof(to.option), 0);
+}
+
+static __always_inline int dsr_insert_ipv6(struct __sk_buff *ctx, const struct packet *packet)
+{
+	struct dsr_ipv6 header = {
+		.length = sizeof(header) / 8 - 1,
+		.type = DSR_IPV6_TYPE,
+		.option_length = sizeof(header) - 4,
+		.address = packet->flow.destination,
+		.port = packet->flow.destination_port,
+	};
+	struct {
+		__be16 payload;
+		__u8 next;
+	} ip;
+	__u32 offset = packet->l3 + offsetof(struct ipv6hdr, payload_len);
+
+	if (bpf_skb_load_bytes(ctx, offset, &ip, 3))
+		return -1;
+	header.next = ip.next;
+	ip.payload = bpf_htons(bpf_ntohs(ip.payload) + sizeof(header));
+	ip.next = IPPROTO_DSTOPTS;
+	if (bpf_skb_adjust_room(ctx, sizeof(header), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) ||
+	    bpf_skb_store_bytes(ctx, offset, &ip, 3, 0))
+		return -1;
+	return bpf_skb_store_bytes(ctx, packet->l3 + sizeof(struct ipv6hdr), &header, sizeof(header), 0);
+}
+
+/* Writes the frontend that the packet came for into it, after its translation. 0, or negative when it could not be written. */
+__noinline int dsr_insert(struct __sk_buff *ctx, struct packet *packet)
+{
+	if (!packet)
+		return -1;
+	return packet->family == 4 ? dsr_insert_ipv4(ctx, packet) : dsr_insert_ipv6(ctx, packet);
+}
+
+/* Reads the frontend into `packet->frontend` if the packet has one, and takes it out of the packet. 0, or negative when the packet
+ * could not be written. */
+static __always_inline int dsr_take_ipv4(struct __sk_buff *ctx, struct packet *packet)
+{
+	struct {
+		__be32 first;
+		struct dsr_ipv4 option;
+	} from;
+	__u32 offset = packet->l3, first;
+	__be16 check;
+
+	if (packet->l4 < offset + sizeof(struct iphdr) + sizeof(from.option) ||
+	    bpf_skb_load_bytes(ctx, offset + sizeof(struct iphdr), &from.option, sizeof(from.option)) ||
+	    from.option.type != DSR_IPV4_TYPE || from.option.length != sizeof(from.option))
+		return 0;
+	address_from_ipv4(&packet->frontend, __builtin_bswap32(from.option.address));
+	packet->frontend_port = __builtin_bswap16(from.option.port);
+	if (bpf_skb_load_bytes(ctx, offset, &from.first, sizeof(from.first)) ||
+	    bpf_skb_load_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check)))
+		return -1;
+	first = bpf_htonl(bpf_ntohl(from.first) - (2 << 24) - sizeof(from.option));
+	check = ~csum_fold(bpf_csum_diff((__be32 *)&from, sizeof(from), &first, sizeof(first), (__u16)~check));
+	if (bpf_skb_adjust_room(ctx, -(__s32)sizeof(from.option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) ||
+	    bpf_skb_store_bytes(ctx, offset, &first, sizeof(first), 0) ||
+	    bpf_skb_store_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check), 0))
+		return -1;
+	return 0;
+}
+
+static __always_inline int dsr_take_ipv6(struct __sk_buff *ctx, struct packet *packet)
+{
+	__u32 offset = packet->l3 + offsetof(struct ipv6hdr, payload_len);
+	struct dsr_ipv6 header;
+	struct {
+		__be16 payload;
+		__u8 next;
+	} ip;
+
+	if (packet->l4 < packet->l3 + sizeof(struct ipv6hdr) + sizeof(header) || bpf_skb_load_bytes(ctx, offset, &ip, 3) ||
+	    ip.next != IPPROTO_DSTOPTS ||
+	    bpf_skb_load_bytes(ctx, packet->l3 + sizeof(struct ipv6hdr), &header, sizeof(header)) ||
+	    header.length != sizeof(header) / 8 - 1 || header.type != DSR_IPV6_TYPE || header.option_length != sizeof(header) - 4)
+		return 0;
+	packet->frontend = header.address;
+	packet->frontend_port = header.port;
+	ip.payload = bpf_htons(bpf_ntohs(ip.payload) - sizeof(header));
+	ip.next = header.next;
+	if (bpf_skb_adjust_room(ctx, -(__s32)sizeof(header), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return -1;
+	return bpf_skb_store_bytes(ctx, offset, &ip, 3, 0);
+}
+
+__noinline int dsr_take(struct __sk_buff *ctx, struct packet *packet)
+{
+	__u32 size;
+
+	if (!packet)
+		return -1;
+	if (!packet->l4 || packet->error_l3)
+		return 0;
+	if (packet->family == 4 ? dsr_take_ipv4(ctx, packet) : dsr_take_ipv6(ctx, packet))
+		return -1;
+	if (!packet->frontend_port)
+		return 0;
+	size = dsr_size(packet);
+	packet->l4 -= size;
+	packet->length -= size;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+import { namespaceMissing } from './own-namespace.ts';
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, it, test } from 'node:test';
+import { ip, ipToWire } from '../../src/base/ip.ts';
+import { DropReason } from '../../src/datapath/schema.gen.ts';
+import { nodePortOf, vipOf } from './cluster.ts';
+import { link, loadNode, packetFrom } from './loaded.ts';
+import type { LoadedNode } from './loaded.ts';
+import { Protocol } from './packet.ts';
+import type { Packet } from './packet.ts';
+import { answerTo, cases, delivered, expectDrop, expectRun, fromPod, fromWire, routed, tcp, udp, withPorts } from './traffic.ts';
+
+/** What a packet carries beside itself to say which frontend it came for. */
+function saying(address: string, port: number, family: 4 | 6): Pick<Packet, 'options' | 'extensions'> {
+  const bytes = ipToWire(ip(address));
+  if (family === 4) return { options: Buffer.from([0x9a, 8, port & 0xff, port >> 8, ...bytes.toReversed()]) };
+  return {
+    extensions: [{ protocol: Protocol.destinationOptions, bytes: Buffer.from([0, 2, 0x1b, 20, ...bytes, port >> 8, port & 0xff, 0, 0]) }],
+  };
+}
+
+const dsrCases = cases
+  .filter(({ protocol }) => protocol !== 'ping')
+  .map((one) => ({ ...one, target: one.protocol === 'TCP' ? 8080 : 5353, port: one.protocol === 'TCP' ? 80 : 53 }));
+
+describe('direct server return', { skip: namespaceMissing }, () => {
+  let node: LoadedNode;
+  before(async () => {
+    node = await loadNode({}, 'dsr');
+  });
+  after(() => node[Symbol.dispose]());
+  afterEach(() => node.forget());
+
+  for (const { label, family, body, target, port, far, podB, world, other } of dsrCases) {
+    const vip = vipOf('away', family);
+    const said = saying(vip, port, family);
+
+    it(`sends ${label} on with the client's address, and says which VIP it came for`, () => {
+      const request = fromWire({ source: world, destination: vip }, body(1234));
+      const out = routed(request, { destination: far, body: withPorts(request.body, { destinationPort: target }) });
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out: { ...out, ...said } });
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out: { ...out, ...said } }); // again: a SYN may be lost
+      if (request.body.kind !== 'tcp') return;
+      const next = { ...request, body: { ...request.body, flags: 'PA', ack: 7, payload: 'GET /' } };
+      expectRun(node, 'host_from', next, { verdict: 'redirect', out: { ...out, body: withPorts(next.body, { destinationPort: target }) } });
+    });
+
+    it(`sends ${label} on by a node port, which is at this node's address`, () => {
+      const nodePort = (nodePortOf.away ?? 0) + (port === 80 ? 0 : 1);
+      const host = cases.find((one) => one.family === family)?.node ?? '';
+      const request = fromWire({ source: world, destination: host }, withPorts(body(1234), { destinationPort: nodePort }));
+      const out = routed(request, { destination: far, body: withPorts(request.body, { destinationPort: target }) });
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out: { ...out, ...saying(host, nodePort, family) } });
+    });
+
+    it(`delivers ${label} that says so, without what says so, and answers in the name of the VIP`, () => {
+      const request = fromWire({ source: world, destination: podB }, withPorts(body(1234), { destinationPort: target }));
+      const out = delivered('podB', request);
+      for (let i = 0; i < 2; i++) expectRun(node, 'host_from', { ...request, ...said }, { verdict: 'redirect', out });
+      const reply = fromPod('podB', answerTo(out), answerTo(out).body);
+      expectRun(node, 'pod_from', reply, {
+        verdict: 'redirect',
+        ifindex: link.podB,
+        out: routed(reply, { source: vip, body: withPorts(reply.body, { sourcePort: port }) }),
+      });
+      if (request.body.kind === 'tcp')
+        expectRun(
+          node,
+          'host_from',
+          { ...request, body: { ...request.body, flags: 'A', ack: 1 } },
+          {
+            verdict: 'redirect',
+            out: { ...out, body: { ...request.body, flags: 'A', ack: 1 } },
+          },
+        );
+    });
+
+    it(`delivers ${label} that says nothing as what it is, and answers as the pod (control)`, () => {
+      const request = fromWire({ source: world, destination: podB }, withPorts(body(1234), { destinationPort: target }));
+      const out = delivered('podB', request);
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out });
+      const reply = fromPod('podB', answerTo(out), answerTo(out).body);
+      expectRun(node, 'pod_from', reply, { verdict: 'redirect', ifindex: link.podB, out: routed(reply) });
+    });
+
+    it(`takes nobody's word that ${label} came for what is no frontend`, () => {
+      const request = fromWire({ source: world, destination: podB }, withPorts(body(1234), { destinationPort: target }));
+      for (const [address, wrong] of [
+        [other, port],
+        [vip, 9999],
+      ] as const)
+        expectDrop(node, 'host_from', { ...request, ...saying(address, wrong, family) }, { reason: DropReason.serviceBackendNotFound });
+    });
+
+    it(`gives ${label} an address of this node where a second VIP would give the backend the same flow`, () => {
+      const ask = (destination: string) =>
+        packetFrom(node.run('host_from', fromWire({ source: world, destination }, body(40_000)), { ifindex: link.uplink }));
+      node.serve('front', ['far']);
+      const [first, second] = [ask(vip), ask(vipOf('front', family))];
+      node.serve('front', ['podB']);
+      assert.equal(first.source, world);
+      assert.notEqual(second.source, world);
+      assert.deepEqual([first.destination, second.destination], [far, far]);
+    });
+  }
+
+  for (const { label, family, world } of dsrCases.filter(({ protocol }) => protocol === 'UDP'))
+    it(`gives an address of this node to a flow of ${label} whose first datagram has no room to say more`, () => {
+      const room = 1500 - (family === 4 ? 28 : 48);
+      const sourceOf = (sourcePort: number, bytes: number) =>
+        packetFrom(
+          node.run(
+            'host_from',
+            fromWire({ source: world, destination: vipOf('away', family) }, udp(sourcePort, 53, { payload: 'x'.repeat(bytes) })),
+            {
+              ifindex: link.uplink,
+            },
+          ),
+        );
+      assert.notEqual(sourceOf(40_001, room).source, world);
+      assert.equal(sourceOf(40_002, room - 24).source, world);
+      const late = sourceOf(40_002, room);
+      assert.deepEqual([late.source, late.options, late.extensions], [world, undefined, undefined]);
+    });
+});
+
+test('hybrid is direct for TCP alone', { skip: namespaceMissing }, async () => {
+  using node = await loadNode({}, 'hybrid');
+  for (const { family, world, node: host } of dsrCases.filter(({ protocol }) => protocol === 'TCP')) {
+    const destination = vipOf('away', family);
+    const sourceOf = (body: Packet['body']) =>
+      packetFrom(node.run('host_from', fromWire({ source: world, destination }, body), { ifindex: link.uplink })).source;
+    assert.deepEqual([sourceOf(tcp(40_000, 80)), sourceOf(udp(40_000, 53))], [world, host]);
+  }
+});

@@ -16,6 +16,22 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+#define IDENTITY_WORLD 2 /* reserved: src/identities/numbers.ts */
+
+/* A node or a pod. Answers to these may have to go through the node that they came through: the backend can be on their own node, or be
+ * themselves. */
+__noinline int is_inside(struct address *address)
+{
+	struct ipcache_key key = {.prefix_length = 128};
+	struct ipcache_entry *known;
+
+	if (!address)
+		return 0;
+	key.address = *address;
+	known = bpf_map_lookup_elem(&ipcache, &key);
+	return known && known->flags & IPCACHE_FLAG_NO_MASQUERADE && known->identity != IDENTITY_WORLD;
+}
+
 /* To the backend of another node, which answers the client itself if it can be told so (`direct`), or under an address of this node,
  * so that the answer comes back here; or to this node itself. */
 static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry, bool direct)
@@ -44,16 +60,12 @@ static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct pa
  * addresses of all nodes. */
 __noinline int is_direct_frontend(struct packet *packet)
 {
-	struct ipcache_key key = {.prefix_length = 128};
-	struct ipcache_entry *known;
 	struct lb_service *service;
 	__u32 flags = 0;
 
 	if (!packet)
 		return 0;
-	key.address = packet->frontend;
-	known = bpf_map_lookup_elem(&ipcache, &key);
-	if (known && known->flags & IPCACHE_FLAG_NO_MASQUERADE)
+	if (is_inside(&packet->frontend))
 		flags = LB_ADDRESS_FLAG_NODE;
 	service = service_find(&packet->frontend, packet->frontend_port, packet->protocol, flags);
 	return service && service->flags & LB_SERVICE_FLAG_DSR;
@@ -85,7 +97,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		backend = service_choose(&outside, flow_hash(flow), &flow->source, &entry.backend);
 		if (!backend)
 			return VERDICT_REFUSE;
-		direct = service->flags & LB_SERVICE_FLAG_DSR;
+		direct = service->flags & LB_SERVICE_FLAG_DSR && !is_inside(&packet->flow.source);
 		entry.service = outside.id;
 		entry.destination = backend->address;
 		entry.destination_port = backend->port;

@@ -20,6 +20,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   socat: 'socat',
   curl: 'curl',
   ping: 'iputils-ping',
+  tcpdump: 'tcpdump',
 };
 
 const FILE_SYSTEMS = ['overlay', 'tmpfs', 'sysfs', 'bpf'] as const;

@@ -42,7 +42,7 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
     await podsReady(cluster, signal);
   });
   await progress.step('Operators, DNS, demo shop and check pods', async () => {
-    const files = cni === 'agent' ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml'] : ['checks.yaml'];
+    const files = cni === 'agent' ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml', 'wire.yaml'] : ['checks.yaml'];
     for (const file of files) createAll(store, await manifest(file));
     await podsReady(cluster, signal);
   });

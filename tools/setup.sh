@@ -50,6 +50,7 @@ missing_packages() {
 		openssl          openssl
 		procps           sysctl
 		socat            socat
+		tcpdump          tcpdump
 		util-linux       nsenter
 	END
 }

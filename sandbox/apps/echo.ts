@@ -2,7 +2,7 @@
 // A server that says what it saw: who connected, how much arrived. HTTP and UDP on one port, IPv4 and IPv6.
 //   GET /            { pod, peer, port }    POST /            { ..., bytes, sha256 } of the body
 //   GET /bytes/N     N bytes of a pattern   UDP               the datagram back
-// HOSTS (separated by commas) and PORT say where; without HOSTS it listens on every address.
+// HOSTS (separated by commas) and PORT say where; without HOSTS it listens on every address. It goes LINGER_SECONDS after it is told to.
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:http';
@@ -41,4 +41,4 @@ for (const host of hosts) {
   });
   socket.bind(port, host);
 }
-process.on('SIGTERM', () => process.exit(0));
+process.on('SIGTERM', () => setTimeout(() => process.exit(0), Number(process.env['LINGER_SECONDS'] ?? 0) * 1_000));

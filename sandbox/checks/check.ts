@@ -40,3 +40,10 @@ export function ofFamily(addresses: readonly string[], family: Ipv): string {
   if (found === undefined) throw new CheckFailed(`There is no ${family} address among ${addresses.join(', ') || 'none'}`);
   return found;
 }
+
+/** The check in both families. */
+export const inBoth = (
+  name: string,
+  needs: Needs,
+  run: (context: CheckContext, family: Ipv) => Promise<string | undefined>,
+): readonly Check[] => IPV.map((family) => ({ name: `${name} (${family})`, needs, run: (context) => run(context, family) }));

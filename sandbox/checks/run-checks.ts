@@ -18,6 +18,8 @@ import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
 import { stateChecks } from './state.ts';
 import { vantageChecks } from './vantage.ts';
+import { wireModeChecks } from './wire-modes.ts';
+import { wireChecks } from './wire.ts';
 
 export type CheckOptions = { readonly cni: Cni; readonly progress: Progress; readonly signal: AbortSignal };
 
@@ -29,6 +31,8 @@ const CHECKS: readonly Check[] = [
   ...serviceChecks,
   ...serviceKindChecks,
   ...outsideChecks,
+  ...wireChecks,
+  ...wireModeChecks,
   ...sizeChecks,
   ...stateChecks,
   ...identityChecks,

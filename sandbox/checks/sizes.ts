@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Large things: bodies of many packets, datagrams of many fragments.
-import { expect, IPV, ofFamily } from './check.ts';
-import type { Check, CheckContext, Ipv } from './check.ts';
+import { expect, inBoth, ofFamily } from './check.ts';
+import type { Check } from './check.ts';
 import type { Place } from './places.ts';
 import { ping, udpEcho, url } from './traffic.ts';
 
@@ -31,32 +31,26 @@ async function fragments(from: Place, host: string, port: number): Promise<undef
   return undefined;
 }
 
-const each = (
-  name: string,
-  needs: Check['needs'],
-  run: (context: CheckContext, family: Ipv) => Promise<string | undefined>,
-): readonly Check[] => IPV.map((family) => ({ name: `${name} (${family})`, needs, run: (context) => run(context, family) }));
-
 export const sizeChecks: readonly Check[] = [
-  ...each('20 MB go to a pod on another node and back', 'pods', ({ places }, family) =>
+  ...inBoth('20 MB go to a pod on another node and back', 'pods', ({ places }, family) =>
     body(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
   ),
-  ...each('20 MB go through a ClusterIP and back', 'services', ({ places }, family) =>
+  ...inBoth('20 MB go through a ClusterIP and back', 'services', ({ places }, family) =>
     body(places.client, ofFamily(places.serviceIps('echo'), family), 80),
   ),
-  ...each('20 MB go through a ClusterIP and back, packet by packet', 'services', ({ places }, family) =>
+  ...inBoth('20 MB go through a ClusterIP and back, packet by packet', 'services', ({ places }, family) =>
     body(places.bypass, ofFamily(places.serviceIps('echo'), family), 80),
   ),
-  ...each('Datagrams in fragments reach a pod on another node', 'pods', ({ places }, family) =>
+  ...inBoth('Datagrams in fragments reach a pod on another node', 'pods', ({ places }, family) =>
     fragments(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
   ),
-  ...each('Datagrams in fragments reach a ClusterIP', 'services', ({ places }, family) =>
+  ...inBoth('Datagrams in fragments reach a ClusterIP', 'services', ({ places }, family) =>
     fragments(places.client, ofFamily(places.serviceIps('echo'), family), 80),
   ),
-  ...each('Datagrams in fragments reach a ClusterIP, packet by packet', 'services', ({ places }, family) =>
+  ...inBoth('Datagrams in fragments reach a ClusterIP, packet by packet', 'services', ({ places }, family) =>
     fragments(places.bypass, ofFamily(places.serviceIps('echo'), family), 80),
   ),
-  ...each('A ping of 3,000 bytes is answered by a pod on another node', 'pods', async ({ places }, family) => {
+  ...inBoth('A ping of 3,000 bytes is answered by a pod on another node', 'pods', async ({ places }, family) => {
     await ping(places.client, ofFamily(places.echoOn('node2').ips, family), 3_000);
     return undefined;
   }),

@@ -114,3 +114,23 @@ export async function unreachable(from: Place, host: string, port: number): Prom
   ]);
   expect(ran.code !== 0, `${from.name} reached ${host} port ${port}, which it must not`);
 }
+
+// $1 address, $2 port, $3 how many: one connection, a request every 50 ms, each answered before the next.
+const LONG_SCRIPT = `
+exec 3<>"/dev/tcp/$1/$2" || exit 3
+for number in $(seq "$3"); do
+  printf 'GET /bytes/8 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n' >&3
+  while IFS= read -r -t 2 -u 3 line; do [ "$line" = $'\\r' ] && break; done || exit 4
+  IFS= read -r -t 2 -N 8 -u 3 body && [ "$body" = 'stentor ' ] || exit 5
+  sleep 0.05
+done`;
+
+/** One connection that is used every 50 ms, `requests` times. Throws CheckFailed when it breaks. */
+export async function longConnection(from: Place, host: string, port: number, requests: number): Promise<void> {
+  const ran = await from.run(['bash', '-c', LONG_SCRIPT, 'tcp', host, `${port}`, `${requests}`], requests * 200 + 10_000);
+  const stage: Readonly<Record<number, string>> = { 3: 'did not come about', 4: 'broke before an answer', 5: 'broke in an answer' };
+  expect(
+    ran.code === 0,
+    `A connection of ${from.name} to ${host} port ${port} ${stage[ran.code] ?? `ended with ${ran.code}`} ${ran.stderr.trim()}`,
+  );
+}

@@ -113,9 +113,10 @@ export function nodeTables(options: NodeOptions): NodeTables {
     }),
     derive({
       name: 'node_addresses',
-      inputs: [from(uplinks), from(interfaces)],
+      inputs: [from(uplinks), from(interfaces, () => Array.from(uplinks.entries(), ([name]) => name))],
       out: addresses.writer('node_addresses'),
-      compute: (key: string) => nodeAddressesFor(uplinks.get(key), interfaces.get(key), options.nodePortPrefixes),
+      compute: (name: string) =>
+        nodeAddressesFor(uplinks.get(name), interfaces.get(`${uplinks.get(name)?.index}`), options.nodePortPrefixes),
     }),
     derive({
       name: 'ipcache',

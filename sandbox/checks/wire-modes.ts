@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whose address the pod sees, and which way its answers take, in each mode of the load balancer.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Json } from '../api/json.ts';
+import { isReady, podsIn } from '../objects.ts';
+import { until } from '../until.ts';
+import { expect, inBoth, ofFamily } from './check.ts';
+import type { Check, CheckContext, Ipv } from './check.ts';
+import type { Place } from './places.ts';
+import { httpGet, udpWho, url } from './traffic.ts';
+import { PORT } from './wire.ts';
+
+type Captured = { readonly requests: number; readonly replies: number };
+
+/** Packets between the client and a port of `owner` that pass the owner's uplink while `act` runs. */
+async function capture(owner: Place, client: string, port: number, act: () => Promise<void>): Promise<Captured> {
+  const recording = owner.run(['timeout', '--signal=INT', '2', 'tcpdump', '-i', 'eth0', '-nnq', '--immediate-mode', `host ${client}`]);
+  await delay(800); // until it listens
+  await act();
+  const lines = (await recording).stdout.split('\n');
+  const from = (address: string, suffix = '') => lines.filter((line) => line.includes(` ${address}.`) && line.includes(suffix)).length;
+  const replies = lines.filter((line) => line.includes(`.${port} > ${client}.`)).length;
+  return { requests: from(client, `.${port}:`), replies };
+}
+
+type Expected = { readonly peer: 'client' | 'owner'; readonly passesOwner: boolean };
+
+/** A client of node2, whose backend is on node1. */
+async function seen({ places }: CheckContext, family: Ipv, port: number, { peer, passesOwner }: Expected): Promise<string> {
+  const owner = places.node('node2');
+  const address = ofFamily(owner.ips, family);
+  const client = ofFamily(places.outsider.ips, family);
+  const wanted = peer === 'client' ? client : address;
+  const peers: string[] = [];
+  const { requests, replies } = await capture(owner, client, port, async () => {
+    peers.push((await httpGet(places.outsider, url(address, port))).peer);
+    peers.push((await udpWho(places.outsider, address, port)).peer);
+  });
+  expect(
+    peers.every((one) => one === wanted),
+    `The pod saw ${peers.join(' and ')}, wanted ${wanted}`,
+  );
+  expect(requests > 0, 'The capture on node2 saw no request, so it proves nothing');
+  expect(replies > 0 === passesOwner, `${replies} replies passed node2, wanted ${passesOwner ? 'all of them' : 'none'}`);
+  return `the pod on node1 saw ${wanted}; ${requests} requests and ${replies} replies passed node2`;
+}
+
+const VALUES = { namespace: 'kube-system', name: 'stentor-values' };
+
+/** A new agent on node2, with these values. */
+async function restarted({ cluster: { store }, signal }: CheckContext, values: string): Promise<void> {
+  store.patch('configmaps', VALUES, { data: { 'values.yaml': values } });
+  const agents = () => podsIn(store, { namespace: 'kube-system', labelSelector: 'k8s-app=cilium', fieldSelector: 'spec.nodeName=node2' });
+  const old = agents()[0]?.metadata;
+  if (old !== undefined) store.delete('pods', old);
+  await until('a new agent on node2', 30_000, () => agents().some((pod) => pod.metadata.uid !== old?.uid && isReady(pod)), signal);
+}
+
+async function hybrid(context: CheckContext): Promise<string> {
+  const { places, cluster } = context;
+  const data: Json = cluster.store.get('configmaps', VALUES)?.['data'];
+  const before = String(data['values.yaml']);
+  const address = ofFamily(places.node('node2').ips, 'IPv4');
+  try {
+    await restarted(context, before.replace('mode: dsr', 'mode: hybrid'));
+    const tcp = (await httpGet(places.outsider, url(address, PORT.wire))).peer;
+    const udp = (await udpWho(places.outsider, address, PORT.wire)).peer;
+    const client = ofFamily(places.outsider.ips, 'IPv4');
+    expect(tcp === client, `By TCP the pod saw ${tcp}, wanted the client's address ${client}`);
+    expect(udp === address, `By UDP the pod saw ${udp}, wanted the node's address ${address}`);
+    return `by TCP the pod saw ${tcp}, by UDP ${udp}`;
+  } finally {
+    await restarted(context, before);
+  }
+}
+
+export const wireModeChecks: readonly Check[] = [
+  ...inBoth(
+    "DSR: the pod on another node sees the client's address, and answers it without the node that was asked",
+    'agent',
+    (context, family) => seen(context, family, PORT.wire, { peer: 'client', passesOwner: false }),
+  ),
+  ...inBoth('SNAT, by annotation: the pod sees the node that was asked, and answers through it', 'agent', (context, family) =>
+    seen(context, family, PORT.snat, { peer: 'owner', passesOwner: true }),
+  ),
+  { name: 'Hybrid: TCP is answered directly, UDP through the node that was asked', needs: 'agent', run: hybrid },
+];

@@ -17,6 +17,12 @@ export const resources = {
   ciliumIdentities: { kind: 'CiliumIdentity', apiVersion: 'cilium.io/v2', plural: 'ciliumidentities', namespaced: false },
   ciliumEndpoints: { kind: 'CiliumEndpoint', apiVersion: 'cilium.io/v2', plural: 'ciliumendpoints', namespaced: true },
   ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2', plural: 'ciliumnodes', namespaced: false },
+  l2Policies: {
+    kind: 'CiliumL2AnnouncementPolicy',
+    apiVersion: 'cilium.io/v2alpha1',
+    plural: 'ciliuml2announcementpolicies',
+    namespaced: false,
+  },
   leases: { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases', namespaced: true },
   events: { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
 } as const satisfies Readonly<Record<string, Resource>>;

@@ -155,6 +155,24 @@ export type CiliumNode = KubeObject & {
   };
 };
 
+/** meta/v1. */
+export type LabelSelector = {
+  readonly matchLabels?: Labels;
+  readonly matchExpressions?: readonly { readonly key?: string; readonly operator?: string; readonly values?: readonly string[] }[];
+};
+
+/** cilium.io/v2alpha1. */
+export type CiliumL2AnnouncementPolicy = KubeObject & {
+  readonly spec?: {
+    readonly serviceSelector?: LabelSelector | null; // null: as the CRD allows
+    readonly nodeSelector?: LabelSelector | null; // null: as the CRD allows
+    readonly interfaces?: readonly string[];
+    readonly externalIPs?: boolean;
+    readonly loadBalancerIPs?: boolean;
+  };
+  readonly status?: { readonly conditions?: readonly Condition[] };
+};
+
 export type Lease = KubeObject & {
   readonly spec?: {
     readonly holderIdentity?: string;

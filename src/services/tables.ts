@@ -77,7 +77,13 @@ export type ServiceOptions = {
 } & Omit<FrontendOptions, 'isOwnAddress'>;
 
 export function serviceTables({ before, problems, nodeAddresses, ...given }: ServiceOptions): ServiceTables {
-  const services = table<string, ServiceRow>('services', { ...same, indexes: { external: ({ external }) => external?.externalIps ?? [] } });
+  const services = table<string, ServiceRow>('services', {
+    ...same,
+    indexes: {
+      external: ({ external }) => external?.externalIps ?? [],
+      vip: ({ external }) => [...(external?.ingressIps ?? []), ...(external?.externalIps ?? [])],
+    },
+  });
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
   const frontends = table<string, Frontend>('frontends', {
     ...same,

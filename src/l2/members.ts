@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who is there to announce: this node, and every other whose heartbeats are heard, each with what it says of itself.
+
+import { cidrContains, parseCidr } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
+
+export type MemberInterface = {
+  readonly name: string;
+  /** Connected prefixes, as text. */
+  readonly prefixes: readonly string[];
+  /** Why nobody is reached through it; undefined: it works. */
+  readonly fault: string | undefined;
+};
+
+/** An address that a node answers for. */
+export type Claim = {
+  readonly ip: Ip;
+  /** Grows with each change of owner: of two claims the higher one stands. */
+  readonly epoch: number;
+  /** How well it can, as the node itself sees it. */
+  readonly level: Level;
+};
+
+/** 0: cannot; 1: better than nobody; 2: can. */
+export type Level = 0 | 1 | 2;
+
+/** Key: name of the node. */
+export type MemberRow = {
+  readonly node: string;
+  readonly interfaces: readonly MemberInterface[];
+  readonly claims: readonly Claim[];
+};
+
+export function isConnected({ prefixes }: Pick<MemberInterface, 'prefixes'>, ip: Ip): boolean {
+  return prefixes.some((text) => {
+    const prefix = parseCidr(text);
+    return prefix !== undefined && cidrContains(prefix, ip);
+  });
+}

@@ -5,6 +5,7 @@
  *                                ──▶ the wire again: to the backend of another node, and its answer to the client
  *   wire ◀── host_to (egress)    ◀── what the host itself sends (what pods send was seen to by pod_from)
  */
+#include "lib/announce.h"
 #include "lib/conntrack.h"
 #include "lib/drop.h"
 #include "lib/forward.h"
@@ -139,9 +140,18 @@ int host_from(struct __sk_buff *ctx)
 	struct conntrack_entry *entry;
 	int result;
 
-	if (ctx->pkt_type != 0) /* PACKET_HOST: frames for others are flooded here too */
+	if (ctx->protocol == bpf_htons(ETH_P_ARP))
+		return announce_arp(ctx);
+	if (ctx->protocol == bpf_htons(ETH_P_STENTOR))
+		return hear_beat(ctx);
+	/* frames for others are flooded here too; of those for many, solicitations matter */
+	if (ctx->pkt_type != PACKET_HOST && !(ctx->pkt_type == PACKET_MULTICAST && ctx->protocol == bpf_htons(ETH_P_IPV6)))
 		return VERDICT_STACK;
 	result = parse(ctx, &packet);
+	if (result == PARSED && packet.protocol == IPPROTO_ICMPV6 && (packet.icmp_type == 135 || packet.icmp_type == 136))
+		return announce_neighbour(ctx, &packet);
+	if (ctx->pkt_type != PACKET_HOST)
+		return VERDICT_STACK;
 	if (result != PARSED && result != PARSED_FRAGMENT_UNKNOWN)
 		return VERDICT_STACK;
 	if (result == PARSED_FRAGMENT_UNKNOWN) {

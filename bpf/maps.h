@@ -121,6 +121,48 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } sock_exempt SEC(".maps");
 
+/* Addresses that this node answers ARP and neighbour solicitations for. Written by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct l2_key);
+	__type(value, struct l2_answer);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} l2_answers SEC(".maps");
+
+/* Until when it may. Written by the agent's own thread for this, many times a second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct l2_lease);
+	__uint(max_entries, 1);
+} l2_lease SEC(".maps");
+
+/* How often it did. Written by host. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct l2_key);
+	__type(value, struct l2_asked);
+	__uint(max_entries, 4096);
+} l2_asked SEC(".maps");
+
+/* When other nodes were heard. Entries are the agent's, times are host's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct l2_beat_key);
+	__type(value, struct l2_beat);
+	__uint(max_entries, 1024);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} l2_beats SEC(".maps");
+
+/* Who else says that he has our addresses. Written by host, read by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct l2_claim_key);
+	__type(value, struct l2_claim);
+	__uint(max_entries, 256);
+} l2_claims SEC(".maps");
+
 /* Events for the agent, which reads at its own pace. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

@@ -218,6 +218,61 @@ struct fragment_ports {
 	__be16 destination_port;
 };
 
+/* An address that this node answers for on the segment of an interface. */
+struct l2_key {
+	struct address address;
+	__u32 interface_index;
+};
+_Static_assert(sizeof(struct l2_key) == 20, "size");
+
+struct l2_answer {
+	__u64 epoch; /* of the claim: an agent that begins anew goes on with it */
+	__u8 mac[6]; /* who has the address */
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct l2_answer) == 16, "size");
+
+/* How long this node may answer: nobody does in the name of an agent that is dead or frozen. */
+struct l2_lease {
+	__u64 until; /* nanoseconds of CLOCK_MONOTONIC */
+	__u64 node;  /* as heartbeats name it */
+};
+_Static_assert(sizeof(struct l2_lease) == 16, "size");
+
+struct l2_asked {
+	__u64 answers;
+	__u64 last; /* nanoseconds of CLOCK_MONOTONIC */
+};
+_Static_assert(sizeof(struct l2_asked) == 16, "size");
+
+/* A node's interface, as its heartbeats name it. The agent makes the entry: nobody else's heartbeats are kept. */
+struct l2_beat_key {
+	__u64 node;
+	__u32 interface_index; /* the sender's */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct l2_beat_key) == 16, "size");
+
+struct l2_beat {
+	__u64 seen; /* nanoseconds of CLOCK_MONOTONIC; in the future while the sender asked to be waited for */
+};
+_Static_assert(sizeof(struct l2_beat) == 8, "size");
+
+/* Somebody says that an address which this node answers for is his. */
+struct l2_claim_key {
+	struct address address;
+	__u32 interface_index;
+	__u8 mac[6];
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct l2_claim_key) == 28, "size");
+
+struct l2_claim {
+	__u64 last; /* nanoseconds of CLOCK_MONOTONIC */
+	__u64 count;
+};
+_Static_assert(sizeof(struct l2_claim) == 16, "size");
+
 /* Numbers and meaning as Hubble clients know them; OTHER_ numbers are ours. */
 enum drop_reason {
 	DROP_REASON_INVALID_SOURCE_MAC = 130,

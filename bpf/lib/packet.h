@@ -23,6 +23,11 @@
 #include "../types.h"
 #include "../maps.h"
 
+/* skb->pkt_type; linux/if_packet.h has more than is needed here. */
+#define PACKET_HOST	 0
+#define PACKET_MULTICAST 2
+#define PACKET_OTHERHOST 3
+
 /* What a step decides. The three that end a program have the values of tc's actions. */
 enum verdict {
 	VERDICT_NEXT = -1,	/* the next step decides */

@@ -74,50 +74,78 @@ __noinline int answer_arp(struct __sk_buff *ctx, struct packet *packet)
 	return bpf_redirect_peer(ctx->ifindex, 0);
 }
 
-/* Neighbour solicitation for the gateway fe80::1 (RFC 4861 section 7.2): solicited, router, override. */
-__noinline int answer_neighbour(struct __sk_buff *ctx, struct packet *packet)
+struct neighbour_message {
+	struct ipv6hdr ip;
+	struct icmp_header icmp; /* flags of an advertisement are where an echo has its identifier */
+	struct in6_addr target;
+	__u8 option[8];
+} __attribute__((packed));
+
+#define NEIGHBOUR_ROUTER    0x8000
+#define NEIGHBOUR_SOLICITED 0x4000
+#define NEIGHBOUR_OVERRIDE  0x2000
+#define OPTION_SOURCE_MAC   1
+#define OPTION_TARGET_MAC   2
+
+/* Reads a message of neighbour discovery that has no extension headers. Its option may be missing: then it is zero. */
+static __always_inline bool neighbour_read(struct __sk_buff *ctx, const struct packet *packet, struct neighbour_message *message)
 {
-	struct {
-		struct ipv6hdr ip;
-		struct icmp_header icmp;
-		struct in6_addr target;
-		__u8 option[8];
-	} __attribute__((packed)) message;
-	const struct in6_addr gateway = {.s6_addr = {0xfe, 0x80, [15] = 1}};
-	struct in6_addr asker;
-	__u8 macs[12];
+	__builtin_memset(message->option, 0, sizeof(message->option));
+	if (packet->l4 != ETH_HLEN + sizeof(struct ipv6hdr) ||
+	    bpf_skb_load_bytes(ctx, ETH_HLEN, message, sizeof(*message) - sizeof(message->option)))
+		return false;
+	if (packet->length >= sizeof(*message))
+		return !bpf_skb_load_bytes(ctx, ETH_HLEN + offsetof(struct neighbour_message, option), message->option,
+					   sizeof(message->option));
+	return true;
+}
+
+/* Makes the packet an advertisement (RFC 4861 section 4.4) of message->target to message->ip.daddr. `macs`: the Ethernet header's; the
+ * second one is the target's. */
+static __always_inline int neighbour_advertise(struct __sk_buff *ctx, struct neighbour_message *message, __u16 flags,
+					       const __u8 *macs)
+{
 	__be32 pseudo[2] = {bpf_htonl(32), bpf_htonl(IPPROTO_ICMPV6)};
 	__s64 sum;
 
+	message->ip.payload_len = bpf_htons(32);
+	message->ip.hop_limit = 255;
+	message->ip.saddr = message->target;
+	__builtin_memset(&message->icmp, 0, sizeof(message->icmp));
+	message->icmp.type = 136;
+	message->icmp.id = bpf_htons(flags);
+	message->option[0] = OPTION_TARGET_MAC;
+	message->option[1] = 1;
+	__builtin_memcpy(message->option + 2, macs + 6, 6);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message->ip.saddr, 32, 0);
+	sum = bpf_csum_diff(NULL, 0, pseudo, sizeof(pseudo), sum);
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message->icmp, 32, sum);
+	message->icmp.checksum = ~csum_fold(sum);
+	return bpf_skb_change_tail(ctx, ETH_HLEN + sizeof(*message), 0) ||
+	       bpf_skb_store_bytes(ctx, ETH_HLEN, message, sizeof(*message), 0) || bpf_skb_store_bytes(ctx, 0, macs, 12, 0);
+}
+
+/* Neighbour solicitation for the gateway fe80::1 (RFC 4861 section 7.2): solicited, router, override. */
+__noinline int answer_neighbour(struct __sk_buff *ctx, struct packet *packet)
+{
+	const struct in6_addr gateway = {.s6_addr = {0xfe, 0x80, [15] = 1}};
+	struct neighbour_message message;
+	struct in6_addr asker;
+	__u8 macs[12];
+
 	if (!packet)
 		return VERDICT_DROP;
-	if (packet->l4 != ETH_HLEN + sizeof(struct ipv6hdr) ||
-	    bpf_skb_load_bytes(ctx, ETH_HLEN, &message, sizeof(message) - sizeof(message.option)) ||
-	    bpf_skb_load_bytes(ctx, 0, macs, sizeof(macs)))
+	if (!neighbour_read(ctx, packet, &message) || bpf_skb_load_bytes(ctx, 0, macs, sizeof(macs)))
 		return drop(ctx, packet, DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE);
 	if (__builtin_memcmp(&message.target, &gateway, sizeof(gateway)))
 		return drop(ctx, packet, DROP_REASON_UNKNOWN_L3_TARGET_ADDRESS);
 	asker = message.ip.saddr;
 	if (!(asker.s6_addr32[0] | asker.s6_addr32[1] | asker.s6_addr32[2] | asker.s6_addr32[3]))
 		return drop(ctx, packet, DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE); /* somebody wants to be the gateway */
-	message.ip.payload_len = bpf_htons(32);
-	message.ip.hop_limit = 255;
-	message.ip.saddr = gateway;
 	message.ip.daddr = asker;
-	__builtin_memset(&message.icmp, 0, sizeof(message.icmp));
-	message.icmp.type = 136;
-	message.icmp.id = bpf_htons(0xe000); /* flags, where an echo has its identifier */
-	message.option[0] = 2; /* target link-layer address */
-	message.option[1] = 1;
-	copy_gateway_mac(message.option + 2);
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message.ip.saddr, 32, 0);
-	sum = bpf_csum_diff(NULL, 0, pseudo, sizeof(pseudo), sum);
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)&message.icmp, 32, sum);
-	message.icmp.checksum = ~csum_fold(sum);
 	__builtin_memcpy(macs, macs + 6, 6);
 	copy_gateway_mac(macs + 6);
-	if (bpf_skb_change_tail(ctx, ETH_HLEN + sizeof(message), 0) ||
-	    bpf_skb_store_bytes(ctx, ETH_HLEN, &message, sizeof(message), 0) || bpf_skb_store_bytes(ctx, 0, macs, 12, 0))
+	if (neighbour_advertise(ctx, &message, NEIGHBOUR_SOLICITED | NEIGHBOUR_ROUTER | NEIGHBOUR_OVERRIDE, macs))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	return bpf_redirect_peer(ctx->ifindex, 0);
 }

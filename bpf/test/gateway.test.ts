@@ -2,42 +2,16 @@
 import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { ip, ipToWire, macToBytes, parseMac } from '../../src/base/ip.ts';
+import { ip, ipToWire } from '../../src/base/ip.ts';
 import { DropReason } from '../../src/datapath/schema.gen.ts';
 import { at } from './cluster.ts';
 import { link, loadNode, mac, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
+import { arpFrame, BROADCAST, macBytes, NOBODY } from './neighbours.ts';
+import type { Arp } from './neighbours.ts';
 import { ethernet, frame, Protocol } from './packet.ts';
 import type { Packet } from './packet.ts';
 import { expectDrop, expectRun, fromPod, udp } from './traffic.ts';
-
-type Arp = {
-  readonly operation: number;
-  readonly senderMac: string;
-  readonly sender: string;
-  readonly targetMac: string;
-  readonly target: string;
-};
-
-const NOBODY = '00:00:00:00:00:00';
-const BROADCAST = 'ff:ff:ff:ff:ff:ff';
-
-function macBytes(text: string): Buffer {
-  return macToBytes(parseMac(text) ?? assert.fail(`no MAC: ${text}`));
-}
-
-/** RFC 826. */
-function arpFrame(from: string, to: string, { operation, senderMac, sender, targetMac, target }: Arp): Buffer {
-  const fixed = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
-  return Buffer.concat([
-    ethernet(from, to, 0x0806),
-    fixed,
-    macBytes(senderMac),
-    ipToWire(ip(sender)),
-    macBytes(targetMac),
-    ipToWire(ip(target)),
-  ]);
-}
 
 const asking: Arp = { operation: 1, senderMac: mac.podA, sender: at[4].podA, targetMac: NOBODY, target: at[4].gateway };
 

@@ -17,6 +17,8 @@ import {
   endpointCodec,
   ipcacheEntryCodec,
   ipcacheKeyCodec,
+  l2AnswerCodec,
+  l2KeyCodec,
   lbAddressCodec,
   lbBackendCodec,
   lbBackendKeyCodec,
@@ -64,6 +66,12 @@ export const mapKinds = {
     text: ({ service, backend }: { service: number; backend: number }) => `${service}/${backend}`,
   },
   lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
+  l2Answers: {
+    name: 'l2_answers',
+    key: l2KeyCodec,
+    value: l2AnswerCodec,
+    text: ({ address, interfaceIndex }: { address: Ip; interfaceIndex: number }) => `${address}%${interfaceIndex}`,
+  },
   sockExempt: { name: 'sock_exempt', key: netnsCodec, value: u32Codec, text: ({ cookie }: { cookie: bigint }) => String(cookie) },
 } as const;
 

@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'e6ec265d4c48';
+export const schemaHash = 'd04afa05da1d';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -404,6 +404,157 @@ export const ipcacheKeyCodec: Codec<IpcacheKey> = {
   },
 };
 
+/** struct l2_answer, 16 bytes. */
+export type L2Answer = { readonly epoch: number; readonly mac: Mac };
+export const l2AnswerCodec: Codec<L2Answer> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    l2AnswerCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.epoch, buffer, offset);
+    writeMac(row.mac, buffer, offset + 8);
+    buffer.fill(0, offset + 14, offset + 16);
+  },
+  decode(buffer, offset = 0) {
+    return { epoch: readU64(buffer, offset), mac: macFromBytes(buffer, offset + 8) };
+  },
+};
+
+/** struct l2_asked, 16 bytes. */
+export type L2Asked = { readonly answers: number; readonly last: number };
+export const l2AskedCodec: Codec<L2Asked> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    l2AskedCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.answers, buffer, offset);
+    writeU64(row.last, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { answers: readU64(buffer, offset), last: readU64(buffer, offset + 8) };
+  },
+};
+
+/** struct l2_beat, 8 bytes. */
+export type L2Beat = { readonly seen: number };
+export const l2BeatCodec: Codec<L2Beat> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    l2BeatCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.seen, buffer, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { seen: readU64(buffer, offset) };
+  },
+};
+
+/** struct l2_beat_key, 16 bytes. */
+export type L2BeatKey = { readonly node: number; readonly interfaceIndex: number };
+export const l2BeatKeyCodec: Codec<L2BeatKey> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    l2BeatKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.node, buffer, offset);
+    buffer.writeUInt32LE(row.interfaceIndex, offset + 8);
+    buffer.fill(0, offset + 12, offset + 16);
+  },
+  decode(buffer, offset = 0) {
+    return { node: readU64(buffer, offset), interfaceIndex: buffer.readUInt32LE(offset + 8) };
+  },
+};
+
+/** struct l2_claim, 16 bytes. */
+export type L2Claim = { readonly last: number; readonly count: number };
+export const l2ClaimCodec: Codec<L2Claim> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    l2ClaimCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.last, buffer, offset);
+    writeU64(row.count, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { last: readU64(buffer, offset), count: readU64(buffer, offset + 8) };
+  },
+};
+
+/** struct l2_claim_key, 28 bytes. */
+export type L2ClaimKey = { readonly address: Ip; readonly interfaceIndex: number; readonly mac: Mac };
+export const l2ClaimKeyCodec: Codec<L2ClaimKey> = {
+  size: 28,
+  encode(row) {
+    const buffer = Buffer.alloc(28);
+    l2ClaimKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeIp(row.address, buffer, offset);
+    buffer.writeUInt32LE(row.interfaceIndex, offset + 16);
+    writeMac(row.mac, buffer, offset + 20);
+    buffer.fill(0, offset + 26, offset + 28);
+  },
+  decode(buffer, offset = 0) {
+    return {
+      address: ipFromBytes(buffer, offset),
+      interfaceIndex: buffer.readUInt32LE(offset + 16),
+      mac: macFromBytes(buffer, offset + 20),
+    };
+  },
+};
+
+/** struct l2_key, 20 bytes. */
+export type L2Key = { readonly address: Ip; readonly interfaceIndex: number };
+export const l2KeyCodec: Codec<L2Key> = {
+  size: 20,
+  encode(row) {
+    const buffer = Buffer.alloc(20);
+    l2KeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeIp(row.address, buffer, offset);
+    buffer.writeUInt32LE(row.interfaceIndex, offset + 16);
+  },
+  decode(buffer, offset = 0) {
+    return { address: ipFromBytes(buffer, offset), interfaceIndex: buffer.readUInt32LE(offset + 16) };
+  },
+};
+
+/** struct l2_lease, 16 bytes. */
+export type L2Lease = { readonly until: number; readonly node: number };
+export const l2LeaseCodec: Codec<L2Lease> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    l2LeaseCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.until, buffer, offset);
+    writeU64(row.node, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { until: readU64(buffer, offset), node: readU64(buffer, offset + 8) };
+  },
+};
+
 /** struct lb_address, 4 bytes. */
 export type LbAddress = { readonly flags: number };
 export const lbAddressCodec: Codec<LbAddress> = {
@@ -756,6 +907,61 @@ export const maps = {
     key: ipcacheKeyCodec,
     value: ipcacheEntryCodec,
   },
+  l2Answers: {
+    name: 'l2_answers',
+    type: 'hash',
+    keySize: 20,
+    valueSize: 16,
+    maxEntries: 4096,
+    flags: 1,
+    hash: 'f93e45075fd2',
+    key: l2KeyCodec,
+    value: l2AnswerCodec,
+  },
+  l2Asked: {
+    name: 'l2_asked',
+    type: 'lru_hash',
+    keySize: 20,
+    valueSize: 16,
+    maxEntries: 4096,
+    flags: 0,
+    hash: '83771e259100',
+    key: l2KeyCodec,
+    value: l2AskedCodec,
+  },
+  l2Beats: {
+    name: 'l2_beats',
+    type: 'hash',
+    keySize: 16,
+    valueSize: 8,
+    maxEntries: 1024,
+    flags: 1,
+    hash: '1525f6189e92',
+    key: l2BeatKeyCodec,
+    value: l2BeatCodec,
+  },
+  l2Claims: {
+    name: 'l2_claims',
+    type: 'lru_hash',
+    keySize: 28,
+    valueSize: 16,
+    maxEntries: 256,
+    flags: 0,
+    hash: '9988eed19e38',
+    key: l2ClaimKeyCodec,
+    value: l2ClaimCodec,
+  },
+  l2Lease: {
+    name: 'l2_lease',
+    type: 'array',
+    keySize: 4,
+    valueSize: 16,
+    maxEntries: 1,
+    flags: 0,
+    hash: 'f2ea5aa5df79',
+    key: u32Codec,
+    value: l2LeaseCodec,
+  },
   lbAddresses: {
     name: 'lb_addresses',
     type: 'hash',
@@ -963,21 +1169,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '0a0735d264c8',
+    btfHash: 'c8ea8e373c3c',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '0a0735d264c8',
+    btfHash: 'c8ea8e373c3c',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '0a0735d264c8',
+    btfHash: 'c8ea8e373c3c',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The chart's CustomResourceDefinitions against what users have: pools in both versions, L2 policies, and the seed as it is.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { hasKubectl, kubectlFor, ok, startTestServer } from './api/server-fixture.ts';
+import { definitions } from './manifests.ts';
+
+const needsKubectl = { skip: hasKubectl() ? false : 'kubectl 1.31 or later is missing' };
+
+test(
+  'the seed is applied as it is, pools are one object in two versions, and columns say what is in them',
+  needsKubectl,
+  async (context) => {
+    const server = await startTestServer(context);
+    const { store } = server.api;
+    for (const one of await definitions()) store.create('customresourcedefinitions.apiextensions.k8s.io', one);
+    const kubectl = await kubectlFor(server);
+    const seed = await readFile(join(import.meta.dirname, 'seed', 'cilium-l2.yaml'), 'utf8');
+    const applied = ok(await kubectl('apply -f -', seed));
+    assert.match(applied, /ciliuml2announcementpolicy\.cilium\.io\/policy created\nciliumloadbalancerippool\.cilium\.io\/pool created/);
+    assert.match(ok(await kubectl('apply -f -', seed)), /pool unchanged/);
+    for (const version of ['v2', 'v2alpha1']) {
+      const pool = JSON.parse(ok(await kubectl(`get ciliumloadbalancerippools.${version}.cilium.io pool -o json`)));
+      assert.equal(pool.apiVersion, `cilium.io/${version}`);
+      assert.deepEqual(pool.spec.blocks, [{ start: '192.168.0.220', stop: '192.168.0.239' }]);
+    }
+    const pools = ok(await kubectl('get ippools'));
+    assert.match(pools, /^NAME +DISABLED +CONFLICTING +IPS AVAILABLE +IPS USED +READY +RANGES +AGE\npool +false /);
+    assert.match(ok(await kubectl('get l2announcement')), /^NAME +LOADBALANCER IPS +EXTERNAL IPS +AGE\npolicy +true /);
+  },
+);
+
+const refused = [
+  ['allowFirstLastIPs: maybe', /spec\.allowFirstLastIPs: Unsupported value: "maybe": supported values: "Yes", "No"/],
+  ['blocks: [{cidr: 192.168.0.0/33}]', /spec\.blocks\[0\]\.cidr/],
+  ['blocks: [{begin: 192.168.0.1}]', /unknown field "spec\.blocks\[0\]\.begin"/],
+  ['serviceSelector: {matchExpressions: [{key: a, operator: Is}]}', /operator: Unsupported value: "Is"/],
+  ['serviceSelector: {matchLabels: {a: "no good"}}', /matchLabels\.a/],
+] as const;
+
+for (const [spec, why] of refused)
+  test(`a pool with ${spec} is refused by its field`, needsKubectl, async (context) => {
+    const server = await startTestServer(context);
+    for (const one of await definitions()) server.api.store.create('customresourcedefinitions.apiextensions.k8s.io', one);
+    const kubectl = await kubectlFor(server);
+    const pool = `apiVersion: cilium.io/v2\nkind: CiliumLoadBalancerIPPool\nmetadata: {name: pool}\nspec: {${spec}}\n`;
+    const ran = await kubectl('apply -f -', pool);
+    assert.equal(ran.code, 1);
+    assert.match(ran.err, why);
+  });

@@ -22,6 +22,7 @@ const volatile __u32 no_backend_reject
 	DESCRIPTION("1: a service without backends refuses; 0: its packets are dropped") = 1;
 const volatile __u32 socket_lb_host_only
 	DESCRIPTION("1: only the node's own sockets are translated; what pods send is, packet by packet") = 0;
+const volatile __u32 dsr_geneve DESCRIPTION("1: backends of other nodes are told their frontend by Geneve; 0: by IP option") = 0;
 const volatile __u64 host_netns_cookie DESCRIPTION("cookie of the node's network namespace; 0: not known") = 0;
 
 #endif

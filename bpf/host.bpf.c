@@ -17,22 +17,6 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-#define IDENTITY_WORLD 2 /* reserved: src/identities/numbers.ts */
-
-/* A node or a pod. Answers to these may have to go through the node that they came through: the backend can be on their own node, or be
- * themselves. */
-__noinline int is_inside(struct address *address)
-{
-	struct ipcache_key key = {.prefix_length = 128};
-	struct ipcache_entry *known;
-
-	if (!address)
-		return 0;
-	key.address = *address;
-	known = bpf_map_lookup_elem(&ipcache, &key);
-	return known && known->flags & IPCACHE_FLAG_NO_MASQUERADE && known->identity != IDENTITY_WORLD;
-}
-
 /* To the backend of another node, which answers the client itself if it can be told so (`direct`), or under an address of this node,
  * so that the answer comes back here; or to this node itself. */
 static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry, bool direct)
@@ -44,7 +28,7 @@ static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct pa
 	if (!device)
 		return found == BPF_FIB_LKUP_RET_NOT_FWDED ? VERDICT_NEXT : drop(ctx, packet, DROP_REASON_FIB_LOOKUP_FAILED);
 	entry->interface_index = uplink;
-	if (direct && dsr_fits(ctx, packet, uplink)) {
+	if (direct && dsr_room(ctx, packet, &entry->destination, uplink)) {
 		entry->flags |= CONNTRACK_FLAG_ROUTED | CONNTRACK_FLAG_DIRECT;
 		if (!claim_as_it_is(packet, entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
 			return VERDICT_NEXT;
@@ -159,14 +143,17 @@ int host_from(struct __sk_buff *ctx)
 			return drop(ctx, &packet, DROP_REASON_FIRST_FRAGMENT_NOT_FOUND);
 		return VERDICT_STACK;
 	}
-	if (dsr_take(ctx, &packet))
+	result = geneve_take(ctx, &packet);
+	if (result < 0 || (!result && dsr_take(ctx, &packet)))
 		return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
+	if (result && parse(ctx, &packet) != PARSED)
+		return drop(ctx, &packet, DROP_REASON_INVALID_PACKET);
 	if (packet.frontend_port && !is_direct_frontend(&packet))
 		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	entry = conntrack_find(&packet);
 	if (entry && (!packet.frontend_port || conntrack_answers_for(&packet, entry))) {
 		conntrack_count(entry, &packet);
-		return forward(ctx, &packet, entry);
+		return forward(ctx, &packet, entry, true);
 	}
 	if (packet.error_l3)
 		return service_address(&packet.flow.destination) & SERVICE_ADDRESS
@@ -180,7 +167,7 @@ int host_from(struct __sk_buff *ctx)
 	if (result != VERDICT_NEXT)
 		return result;
 	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
-	return entry ? forward(ctx, &packet, entry) : drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	return entry ? forward(ctx, &packet, entry, true) : drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
 }
 
 /* Whether the node's own packet could be mistaken for a masqueraded one. */

@@ -180,7 +180,7 @@ int pod_from(struct __sk_buff *ctx)
 	entry = conntrack_find(&packet);
 	if (entry) {
 		conntrack_count(entry, &packet);
-		return forward(ctx, &packet, entry);
+		return forward(ctx, &packet, entry, false);
 	}
 	if (packet.error_l3)
 		return drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP);
@@ -194,7 +194,7 @@ int pod_from(struct __sk_buff *ctx)
 	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
 	if (!entry)
 		return drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
-	return forward(ctx, &packet, entry);
+	return forward(ctx, &packet, entry, false);
 }
 
 SEC("tc")

@@ -83,8 +83,9 @@ enum ipcache_flag {
 struct ipcache_entry {
 	__u32 identity;
 	__u32 flags; /* enum ipcache_flag */
+	struct address node; /* the node that has it; zero: none */
 };
-_Static_assert(sizeof(struct ipcache_entry) == 8, "size");
+_Static_assert(sizeof(struct ipcache_entry) == 24, "size");
 
 struct lb_frontend {
 	struct address address;

@@ -5,13 +5,16 @@
  *   IPv4: an option behind the fixed header, type 0x9a (copied, number 26), length 8, port and address with their bytes reversed
  *   IPv6: a Destination Options header (RFC 8200 section 4.6) with option 0x1b, address and port in network order
  *
- * as Cilium's nodes write and read it, so that nodes of both may serve one cluster while it changes over.
+ * as Cilium's nodes write and read it, so that nodes of both may serve one cluster while it changes over. With `dsr_geneve` it stands in
+ * an envelope (geneve.h); nodes take both.
  */
 #ifndef STENTOR_DSR_H
 #define STENTOR_DSR_H
 
+#include "../config.h"
 #include "conntrack.h"
 #include "drop.h"
+#include "geneve.h"
 
 struct dsr_ipv4 {
 	__u8 type, length;
@@ -38,21 +41,9 @@ static __always_inline __u32 dsr_size(const struct packet *packet)
 	return packet->family == 4 ? sizeof(struct dsr_ipv4) : sizeof(struct dsr_ipv6);
 }
 
-/* Whether this packet can carry the frontend out of `uplink`. */
-static __always_inline bool dsr_fits(struct __sk_buff *ctx, const struct packet *packet, __u32 uplink)
-{
-	__u32 mtu = 0;
-
-	if (!packet->l4 || packet->error_l3 || ctx->gso_segs > 1 || !has_ports(packet->protocol) || packet->protocol == IPPROTO_SCTP)
-		return false;
-	if (packet->family == 4 && packet->l4 - packet->l3 + sizeof(struct dsr_ipv4) > IPV4_HEADER_MAX)
-		return false;
-	return !bpf_check_mtu(ctx, uplink, &mtu, dsr_size(packet), 0);
-}
-
 /* Whether the backend's node must be told: the flow is new to this node or to its client, or of datagrams, every one of which may be
  * the first that the other node sees. */
-static __always_inline bool dsr_tells(const struct packet *packet, const struct conntrack_entry *entry)
+static __always_inline bool dsr_says(const struct packet *packet, const struct conntrack_entry *entry)
 {
 	return packet->protocol == IPPROTO_UDP || entry->packets <= 1 || packet->tcp_flags & TCP_SYN;
 }
@@ -108,11 +99,59 @@ static __always_inline int dsr_insert_ipv6(struct __sk_buff *ctx, const struct p
 	return bpf_skb_store_bytes(ctx, packet->l3 + sizeof(struct ipv6hdr), &header, sizeof(header), 0);
 }
 
-/* Writes the frontend that the packet came for into it, after its translation. 0, or negative when it could not be written. */
-__noinline int dsr_insert(struct __sk_buff *ctx, struct packet *packet)
+/* The node that has a backend; zero where it is not known. */
+static __always_inline void dsr_node(const struct address *backend, struct address *node)
 {
-	if (!packet)
+	struct ipcache_key key = {.prefix_length = 128, .address = *backend};
+	struct ipcache_entry *known = bpf_map_lookup_elem(&ipcache, &key);
+
+	if (known)
+		*node = known->node;
+}
+
+/* Whether this packet can carry the frontend out of `uplink`. */
+__noinline int dsr_room(struct __sk_buff *ctx, struct packet *packet, struct address *backend, __u32 uplink)
+{
+	struct address node = {};
+	__u32 mtu = 0, size;
+
+	if (!packet || !backend || !packet->l4 || packet->error_l3 || ctx->gso_segs > 1 || !has_ports(packet->protocol) ||
+	    packet->protocol == IPPROTO_SCTP)
+		return false;
+	size = dsr_size(packet);
+	if (dsr_geneve) {
+		dsr_node(backend, &node);
+		if (address_is_zero(&node))
+			return false;
+		size = geneve_size(packet, address_is_ipv4(&node));
+	} else if (packet->family == 4 && packet->l4 - packet->l3 + sizeof(struct dsr_ipv4) > IPV4_HEADER_MAX) {
+		return false;
+	}
+	return !bpf_check_mtu(ctx, uplink, &mtu, size, 0);
+}
+
+static __always_inline int dsr_wrap(struct __sk_buff *ctx, struct packet *packet, const struct address *backend, __u32 uplink)
+{
+	struct device *device = bpf_map_lookup_elem(&devices, &uplink);
+	struct address from, to = {};
+
+	if (!device)
 		return -1;
+	dsr_node(backend, &to);
+	from = address_is_ipv4(&to) ? device->ipv4 : device->ipv6;
+	return geneve_insert(ctx, packet, &from, &to);
+}
+
+/* Tells the backend's node the frontend that the packet came for, after its translation; what has no room goes without. 0, or negative
+ * when it could not be written. */
+__noinline int dsr_tell(struct __sk_buff *ctx, struct packet *packet, struct address *backend, __u32 uplink)
+{
+	if (!packet || !backend)
+		return -1;
+	if (!dsr_room(ctx, packet, backend, uplink))
+		return 0;
+	if (dsr_geneve)
+		return dsr_wrap(ctx, packet, backend, uplink);
 	return packet->family == 4 ? dsr_insert_ipv4(ctx, packet) : dsr_insert_ipv6(ctx, packet);
 }
 

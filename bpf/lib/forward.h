@@ -26,8 +26,8 @@ static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct
 	return bpf_redirect_peer(endpoint->interface_index, 0);
 }
 
-static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet *packet,
-					    const struct conntrack_entry *entry)
+/* `tells`: nodes of other backends are told which frontend they answer for, where the flow is direct. */
+static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry, bool tells)
 {
 	__u32 flags = entry->flags, interface_index = entry->interface_index;
 	bool hops = flags & (CONNTRACK_FLAG_LOCAL | CONNTRACK_FLAG_ROUTED);
@@ -36,8 +36,8 @@ static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet
 		return VERDICT_STACK; /* which says "time exceeded" of the packet as it came */
 	if (conntrack_translate(ctx, packet, entry) || (hops && decrement_ttl(ctx, packet)))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
-	if (flags & CONNTRACK_FLAG_DIRECT && flags & CONNTRACK_FLAG_ROUTED && dsr_tells(packet, entry) && dsr_fits(ctx, packet, interface_index) &&
-	    dsr_insert(ctx, packet))
+	if (tells && flags & CONNTRACK_FLAG_DIRECT && flags & CONNTRACK_FLAG_ROUTED && dsr_says(packet, entry) &&
+	    dsr_tell(ctx, packet, &entry->destination, interface_index))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	if (flags & CONNTRACK_FLAG_LOCAL)
 		return deliver_to_pod(ctx, packet, entry);

@@ -36,4 +36,20 @@ static __always_inline struct device *find_uplink(struct __sk_buff *ctx, struct 
 	return bpf_map_lookup_elem(&devices, index);
 }
 
+#define IDENTITY_WORLD 2 /* reserved: src/identities/numbers.ts */
+
+/* A node or a pod. Answers to these may have to go through the node that they came through: the backend can be on their own node, or be
+ * themselves. */
+__noinline int is_inside(struct address *address)
+{
+	struct ipcache_key key = {.prefix_length = 128};
+	struct ipcache_entry *known;
+
+	if (!address)
+		return 0;
+	key.address = *address;
+	known = bpf_map_lookup_elem(&ipcache, &key);
+	return known && known->flags & IPCACHE_FLAG_NO_MASQUERADE && known->identity != IDENTITY_WORLD;
+}
+
 #endif

@@ -9,7 +9,7 @@ import { link, loadNode, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
 import { Protocol } from './packet.ts';
 import type { Packet } from './packet.ts';
-import { answerTo, cases, delivered, expectDrop, expectRun, fromPod, fromWire, routed, tcp, udp, withPorts } from './traffic.ts';
+import { answerTo, cases, delivered, dsrCases, expectDrop, expectRun, fromPod, fromWire, routed, tcp, udp, withPorts } from './traffic.ts';
 
 /** What a packet carries beside itself to say which frontend it came for. */
 function saying(address: string, port: number, family: 4 | 6): Pick<Packet, 'options' | 'extensions'> {
@@ -19,10 +19,6 @@ function saying(address: string, port: number, family: 4 | 6): Pick<Packet, 'opt
     extensions: [{ protocol: Protocol.destinationOptions, bytes: Buffer.from([0, 2, 0x1b, 20, ...bytes, port >> 8, port & 0xff, 0, 0]) }],
   };
 }
-
-const dsrCases = cases
-  .filter(({ protocol }) => protocol !== 'ping')
-  .map((one) => ({ ...one, target: one.protocol === 'TCP' ? 8080 : 5353, port: one.protocol === 'TCP' ? 80 : 53 }));
 
 describe('direct server return', { skip: namespaceMissing }, () => {
   let node: LoadedNode;

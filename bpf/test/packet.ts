@@ -48,7 +48,7 @@ export type Body =
       readonly ack: number;
       readonly payload: string;
     }
-  /** `unchecked`: checksum 0, which IPv4 allows. */
+  /** `unchecked`: checksum 0, which IPv4 allows, and Geneve. */
   | {
       readonly kind: 'udp';
       readonly sourcePort: number;
@@ -62,6 +62,7 @@ export type Body =
   | { readonly kind: 'raw'; readonly protocol: number; readonly bytes: Buffer };
 
 const ETHERNET = 14;
+export const GENEVE_PORT = 6081;
 const flagLetters = ['F', 'S', 'R', 'P', 'A', 'U'] as const;
 
 export function frame(packet: Packet): Buffer {
@@ -141,14 +142,14 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
         flagLetters.reduce((bits, letter, i) => bits | (body.flags.includes(letter) ? 1 << i : 0), 0),
         13,
       );
-      return Buffer.concat([header, Buffer.from(body.payload)]);
+      return Buffer.concat([header, Buffer.from(body.payload, 'latin1')]);
     }
     case 'udp': {
       const header = Buffer.alloc(8);
       header.writeUInt16BE(body.sourcePort, 0);
       header.writeUInt16BE(body.destinationPort, 2);
       header.writeUInt16BE(8 + body.payload.length, 4);
-      return Buffer.concat([header, Buffer.from(body.payload)]);
+      return Buffer.concat([header, Buffer.from(body.payload, 'latin1')]);
     }
     case 'echo': {
       const [request, reply] = family === 4 ? [8, 0] : [128, 129];
@@ -156,7 +157,7 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
         type: body.reply ? reply : request,
         code: 0,
         rest: body.id * 0x10000 + body.sequence,
-        data: Buffer.from(body.payload),
+        data: Buffer.from(body.payload, 'latin1'),
       });
     }
     case 'icmp':
@@ -233,9 +234,14 @@ function ipv6PacketOf(bytes: Buffer): Omit<Packet, 'from' | 'to'> {
   };
 }
 
+/** RFC 6935: tunnels over IPv6 may leave it out, too. */
+function mayBeUnchecked(source: string, destinationPort: number): boolean {
+  return familyOf(ip(source)) === 4 || destinationPort === GENEVE_PORT;
+}
+
 function bodyOf(ends: { readonly source: string; readonly destination: string }, protocol: number, bytes: Buffer): Body {
   const pseudo = protocol === Protocol.icmp ? [] : [pseudoHeader(ends, protocol, bytes.length)];
-  const unchecked = protocol === Protocol.udp && bytes.readUInt16BE(6) === 0 && familyOf(ip(ends.source)) === 4;
+  const unchecked = protocol === Protocol.udp && bytes.readUInt16BE(6) === 0 && mayBeUnchecked(ends.source, bytes.readUInt16BE(2));
   if (checksumAt[protocol] !== undefined && !unchecked) check(`the checksum of protocol ${protocol}`, checksum(...pseudo, bytes), 0);
   switch (protocol) {
     case Protocol.tcp: {

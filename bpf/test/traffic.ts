@@ -37,6 +37,11 @@ export const cases = families.flatMap((family) =>
   openings.map(({ protocol, body }) => ({ family, protocol, body, label: `${protocol} over IPv${family}`, ...at[family] })),
 );
 
+/** Those that can be answered by another node: `port` of the VIP is `target` of the backend. */
+export const dsrCases = cases
+  .filter(({ protocol }) => protocol !== 'ping')
+  .map((one) => ({ ...one, target: one.protocol === 'TCP' ? 8080 : 5353, port: one.protocol === 'TCP' ? 80 : 53 }));
+
 export function fromPod(pod: 'podA' | 'podB', ends: Ends, body: Body): Packet {
   return { from: mac[pod], to: mac.gateway, ...ends, ttl: 64, body };
 }

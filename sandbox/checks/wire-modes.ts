@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Json } from '../api/json.ts';
 import { isReady, podsIn } from '../objects.ts';
 import { until } from '../until.ts';
-import { expect, inBoth, ofFamily } from './check.ts';
+import { expect, inBoth, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
 import type { Place } from './places.ts';
 import { httpGet, udpWho, url } from './traffic.ts';
@@ -56,23 +56,41 @@ async function restarted({ cluster: { store }, signal }: CheckContext, values: s
   await until('a new agent on node2', 30_000, () => agents().some((pod) => pod.metadata.uid !== old?.uid && isReady(pod)), signal);
 }
 
-async function hybrid(context: CheckContext): Promise<string> {
-  const { places, cluster } = context;
-  const data: Json = cluster.store.get('configmaps', VALUES)?.['data'];
+/** `act` while node2 has other values for the load balancer. */
+async function withLoadBalancer(context: CheckContext, change: readonly [string, string], act: () => Promise<string>): Promise<string> {
+  const data: Json = context.cluster.store.get('configmaps', VALUES)?.['data'];
   const before = String(data['values.yaml']);
-  const address = ofFamily(places.node('node2').ips, 'IPv4');
+  expect(before.includes(change[0]), `The values do not have '${change[0]}'`);
   try {
-    await restarted(context, before.replace('mode: dsr', 'mode: hybrid'));
-    const tcp = (await httpGet(places.outsider, url(address, PORT.wire))).peer;
-    const udp = (await udpWho(places.outsider, address, PORT.wire)).peer;
-    const client = ofFamily(places.outsider.ips, 'IPv4');
-    expect(tcp === client, `By TCP the pod saw ${tcp}, wanted the client's address ${client}`);
-    expect(udp === address, `By UDP the pod saw ${udp}, wanted the node's address ${address}`);
-    return `by TCP the pod saw ${tcp}, by UDP ${udp}`;
+    await restarted(context, before.replace(...change));
+    return await act();
   } finally {
     await restarted(context, before);
   }
 }
+
+const hybrid = (context: CheckContext): Promise<string> =>
+  withLoadBalancer(context, ['mode: dsr', 'mode: hybrid'], async () => {
+    const { places } = context;
+    const address = ofFamily(places.node('node2').ips, 'IPv4');
+    const client = ofFamily(places.outsider.ips, 'IPv4');
+    const tcp = (await httpGet(places.outsider, url(address, PORT.wire))).peer;
+    const udp = (await udpWho(places.outsider, address, PORT.wire)).peer;
+    expect(tcp === client, `By TCP the pod saw ${tcp}, wanted the client's address ${client}`);
+    expect(udp === address, `By UDP the pod saw ${udp}, wanted the node's address ${address}`);
+    return `by TCP the pod saw ${tcp}, by UDP ${udp}`;
+  });
+
+/** Both families; the capture on the backend's node shows that the packets came in envelopes. */
+const geneve = (context: CheckContext): Promise<string> =>
+  withLoadBalancer(context, ['mode: dsr', 'mode: dsr\n  dsrDispatch: geneve'], async () => {
+    const filter = ['timeout', '--signal=INT', '7', 'tcpdump', '-i', 'eth0', '-nnq', '--immediate-mode', 'udp port 6081'];
+    const envelopes = context.places.node('node1').run(filter, 10_000);
+    for (const family of IPV) await seen(context, family, PORT.wire, { peer: 'client', passesOwner: false });
+    const count = (await envelopes).stdout.split('\n').filter((line) => line.includes('.6081: ')).length;
+    expect(count > 0, 'No envelope came to node1');
+    return `${count} envelopes came to node1`;
+  });
 
 export const wireModeChecks: readonly Check[] = [
   ...inBoth(
@@ -83,5 +101,10 @@ export const wireModeChecks: readonly Check[] = [
   ...inBoth('SNAT, by annotation: the pod sees the node that was asked, and answers through it', 'agent', (context, family) =>
     seen(context, family, PORT.snat, { peer: 'owner', passesOwner: true }),
   ),
+  {
+    name: "DSR by Geneve: the pod sees the client's address, and answers it without the node that was asked (IPv4 and IPv6)",
+    needs: 'agent',
+    run: geneve,
+  },
   { name: 'Hybrid: TCP is answered directly, UDP through the node that was asked', needs: 'agent', run: hybrid },
 ];

@@ -47,6 +47,7 @@ test("the seed's values are read unmodified, without a warning", () => {
     loadBalancer: {
       algorithm: 'maglev',
       mode: 'dsr',
+      dispatch: 'opt',
       serviceTopology: false,
       trustExternalIps: false,
       noBackendResponse: 'reject',

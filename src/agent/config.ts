@@ -44,6 +44,8 @@ export type Config = {
   readonly loadBalancer: {
     readonly algorithm: 'random' | 'maglev';
     readonly mode: 'snat' | 'dsr' | 'hybrid';
+    /** How the node of a backend is told the frontend. */
+    readonly dispatch: 'opt' | 'geneve';
     readonly serviceTopology: boolean;
     readonly noBackendResponse: 'reject' | 'drop';
     readonly externalClusterIp: boolean;
@@ -175,6 +177,7 @@ function loadBalancerFrom(values: Values): Config['loadBalancer'] {
   return {
     algorithm: oneOf(values.get('loadBalancer.algorithm'), ['random', 'maglev']),
     mode: oneOf(values.get('loadBalancer.mode'), ['snat', 'dsr', 'hybrid']),
+    dispatch: oneOf(values.get('loadBalancer.dsrDispatch'), ['opt', 'geneve']),
     serviceTopology: values.get('loadBalancer.serviceTopology') === true,
     noBackendResponse: oneOf(values.get('serviceNoBackendResponse'), ['reject', 'drop']),
     externalClusterIp: values.get('bpf.lbExternalClusterIP') === true,

@@ -70,6 +70,7 @@ function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {
     socketLbHostOnly: Number(config.socketLbHostOnly),
     hostNetnsCookie: netnsCookie,
     natPortFirst: config.nodePort.last + 1,
+    dsrGeneve: Number(config.loadBalancer.dispatch === 'geneve'),
     noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
   };
 }

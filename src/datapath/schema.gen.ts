@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'd04afa05da1d';
+export const schemaHash = 'ef12f189a471';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -368,21 +368,22 @@ export const fragmentPortsCodec: Codec<FragmentPorts> = {
   },
 };
 
-/** struct ipcache_entry, 8 bytes. */
-export type IpcacheEntry = { readonly identity: number; readonly flags: number };
+/** struct ipcache_entry, 24 bytes. */
+export type IpcacheEntry = { readonly identity: number; readonly flags: number; readonly node: Ip };
 export const ipcacheEntryCodec: Codec<IpcacheEntry> = {
-  size: 8,
+  size: 24,
   encode(row) {
-    const buffer = Buffer.alloc(8);
+    const buffer = Buffer.alloc(24);
     ipcacheEntryCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
   encodeInto(row, buffer, offset) {
     buffer.writeUInt32LE(row.identity, offset);
     buffer.writeUInt32LE(row.flags, offset + 4);
+    writeIp(row.node, buffer, offset + 8);
   },
   decode(buffer, offset = 0) {
-    return { identity: buffer.readUInt32LE(offset), flags: buffer.readUInt32LE(offset + 4) };
+    return { identity: buffer.readUInt32LE(offset), flags: buffer.readUInt32LE(offset + 4), node: ipFromBytes(buffer, offset + 8) };
   },
 };
 
@@ -900,10 +901,10 @@ export const maps = {
     name: 'ipcache',
     type: 'lpm_trie',
     keySize: 20,
-    valueSize: 8,
+    valueSize: 24,
     maxEntries: 131072,
     flags: 1,
-    hash: '07c3979cffa5',
+    hash: '8a7db77e55f0',
     key: ipcacheKeyCodec,
     value: ipcacheEntryCodec,
   },
@@ -1056,6 +1057,8 @@ export const maps = {
 export type ObjectName = 'host' | 'pod' | 'sock';
 /** What can be set before a program is loaded (bpf/config.h). */
 export type Config = {
+  /** 1: backends of other nodes are told their frontend by Geneve; 0: by IP option */
+  readonly dsrGeneve: number;
   /** MAC of the host side of every pod's veth pair */
   readonly gatewayMac: Mac;
   /** cookie of the node's network namespace; 0: not known */
@@ -1081,6 +1084,7 @@ export type Config = {
 };
 /** What the objects carry when nothing is set. */
 export const configDefaults: Config = {
+  dsrGeneve: u32Codec.decode(Buffer.from('00000000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
   masqueradeIpv4: u32Codec.decode(Buffer.from('01000000', 'hex')),
@@ -1094,6 +1098,12 @@ export const configDefaults: Config = {
   timeoutTcpClosing: u32Codec.decode(Buffer.from('0a000000', 'hex')),
 };
 export const configVariables = {
+  dsrGeneve: {
+    name: 'dsr_geneve',
+    description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
+    codec: u32Codec,
+    places: { host: { section: '.rodata', offset: 44 }, pod: { section: '.rodata', offset: 44 }, sock: { section: '.rodata', offset: 44 } },
+  },
   gatewayMac: {
     name: 'gateway_mac',
     description: "MAC of the host side of every pod's veth pair",
@@ -1169,21 +1179,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'c8ea8e373c3c',
+    btfHash: '4ca7183cc2f9',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'c8ea8e373c3c',
+    btfHash: '4ca7183cc2f9',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'c8ea8e373c3c',
+    btfHash: '4ca7183cc2f9',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -162,7 +162,7 @@ describe('objects', () => {
     assert.deepEqual(rows({ identity: { id: 300 } }), []);
     assert.deepEqual(rows({ networking: { addressing: [{ ipv4: '10.244.1.5' }] } }), []);
     assert.deepEqual(rows({ identity: { id: 300 }, networking: { addressing: [{ ipv4: '10.244.1.5', ipv6: 'x' }] } }), [
-      ['shop/cart', { identity: 300, addresses: ['10.244.1.5'] }],
+      ['shop/cart', { identity: 300, addresses: ['10.244.1.5'], node: undefined }],
     ]);
   });
 

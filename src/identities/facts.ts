@@ -34,6 +34,8 @@ export type IdentityRow = {
 export type RemotePod = {
   readonly identity: Identity;
   readonly addresses: readonly Ip[];
+  /** The address of its node. */
+  readonly node: Ip | undefined;
 };
 
 export function* podRows({ metadata, spec }: Pod): Iterable<readonly [string, PodRow]> {
@@ -68,5 +70,8 @@ export function* remotePodRows({ metadata, status }: CiliumEndpoint): Iterable<r
   const texts = (status?.networking?.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
   const addresses = texts.map((text) => parseIp(text ?? '')).filter((address) => address !== undefined);
   if (typeof id !== 'number' || addresses.length === 0) return;
-  yield [`${metadata.namespace ?? 'default'}/${metadata.name}`, { identity: identity(id), addresses }];
+  yield [
+    `${metadata.namespace ?? 'default'}/${metadata.name}`,
+    { identity: identity(id), addresses, node: parseIp(status?.networking?.node ?? '') },
+  ];
 }

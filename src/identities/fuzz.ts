@@ -199,7 +199,7 @@ function apply(
     else agent.identities.delete(key);
   } else {
     const id = api.endpoints.get(key)?.status?.identity?.id;
-    if (id !== undefined) agent.remotePods.put(key, { identity: identity(id), addresses: [] });
+    if (id !== undefined) agent.remotePods.put(key, { identity: identity(id), addresses: [], node: undefined });
     else agent.remotePods.delete(key);
   }
 }

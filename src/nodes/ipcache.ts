@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of remote addresses by prefix: nodes, their pods, and the prefixes that pods reach with their own address.
 
-import { familyOf } from '../base/ip.ts';
+import { familyOf, ip } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
@@ -17,23 +17,32 @@ export type IpcacheRow = MapEntry<IpcacheKey, IpcacheEntry>;
 export function* ipcacheFor(node: NodeRow | undefined, self: string): Iterable<readonly [string, IpcacheRow]> {
   if (!node) return;
   const identity = node.name === self ? Reserved.host : Reserved.remoteNode;
-  for (const address of node.addresses) yield entry(address, hostBits(address), identity);
-  for (const { ip, bits } of node.podCidrs) yield entry(ip, bits, Reserved.unknown);
+  for (const address of node.addresses) yield entry(address, hostBits(address), { identity, node: address });
+  for (const { ip: prefix, bits } of node.podCidrs) {
+    const alike = node.addresses.find((address) => familyOf(address) === familyOf(prefix));
+    yield entry(prefix, bits, { identity: Reserved.unknown, node: alike ?? node.addresses[0] });
+  }
 }
 
 /** The addresses of a pod on another node. What its node's range says of them is less. */
 export function* remotePodEntries(pod: RemotePod | undefined): Iterable<readonly [string, IpcacheRow]> {
-  for (const address of pod?.addresses ?? []) yield entry(address, hostBits(address), pod?.identity ?? Reserved.unknown);
+  if (!pod) return;
+  for (const address of pod.addresses) yield entry(address, hostBits(address), pod);
 }
 
 /** A prefix of ipv4NativeRoutingCIDR or ipv6NativeRoutingCIDR. */
-export function nativeEntry({ ip, bits }: Cidr): readonly [string, IpcacheRow] {
-  return entry(ip, bits, Reserved.world);
+export function nativeEntry({ ip: prefix, bits }: Cidr): readonly [string, IpcacheRow] {
+  return entry(prefix, bits, { identity: Reserved.world, node: undefined });
 }
 
-function entry(address: Ip, bits: number, identity: number): readonly [string, IpcacheRow] {
+/** As the programs write that there is none. */
+const NOWHERE = ip('::');
+
+type Known = { readonly identity: number; readonly node: Ip | undefined };
+
+function entry(address: Ip, bits: number, { identity, node = NOWHERE }: Known): readonly [string, IpcacheRow] {
   const prefixLength = familyOf(address) === 4 ? 96 + bits : bits;
-  return mapEntry(mapKinds.ipcache, { prefixLength, address }, { identity, flags: IpcacheFlag.noMasquerade });
+  return mapEntry(mapKinds.ipcache, { prefixLength, address }, { identity, flags: IpcacheFlag.noMasquerade, node });
 }
 
 function hostBits(address: Ip): number {

@@ -70,6 +70,10 @@ describe('routes and ipcache of nodes', () => {
       ['192.168.0.12/128', 'fd00:192:168::12/128', '10.244.2.0/120', 'fd00:10:244:2::/64', '10.0.0.0/104'],
     );
     assert.ok(rows.every(([, { value }]) => (value.flags & IpcacheFlag.noMasquerade) !== 0));
+    assert.deepEqual(
+      rows.map(([, { value }]) => value.node),
+      ['192.168.0.12', 'fd00:192:168::12', '192.168.0.12', 'fd00:192:168::12', '::'],
+    );
   });
 });
 

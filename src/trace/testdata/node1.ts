@@ -61,7 +61,7 @@ export function node1({
   const { remotePods, endpointIdentities } = identitySources();
   endpointIdentities.writer('test').complete();
   const addresses = families.map((family) => ip(at[family].far));
-  fill(remotePods.writer('test'), [['shop/far', { identity: identity(300), addresses }]]);
+  fill(remotePods.writer('test'), [['shop/far', { identity: identity(300), addresses, node: undefined }]]);
   const endpoints = endpointTables({ from: 1, to: 2 }, endpointIdentities);
   fill(
     endpoints.endpoints.writer('test'),

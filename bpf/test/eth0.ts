@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The uplink of node1, as netlink tells of it and as tables have it.
 
-import { ip, parseMac } from '../../src/base/ip.ts';
+import { cidrOf, ip, parseMac } from '../../src/base/ip.ts';
 import type { Mac } from '../../src/base/ip.ts';
 import { table } from '../../src/base/table.ts';
 import type { Table } from '../../src/base/table.ts';
@@ -37,7 +37,7 @@ export function nodeAddresses(nodeTable: readonly NodeRow[]): Table<string, Node
   return made;
 }
 
-const eth0: InterfaceRow = {
+export const eth0: InterfaceRow = {
   index: link.uplink,
   name: 'eth0',
   kind: undefined,
@@ -48,6 +48,7 @@ const eth0: InterfaceRow = {
   master: undefined,
   addresses: families.map((family) => ({ ip: ip(at[family].node), bits: 64 })),
   defaultRoute: true,
+  segments: families.map((family) => cidrOf(ip(at[family].node), family === 4 ? 24 : 64)),
 };
 
 export function uplinks(nodeTable: readonly NodeRow[]) {

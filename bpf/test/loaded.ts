@@ -37,7 +37,7 @@ import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
 import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
 import type { ServiceName, Serving } from './cluster.ts';
-import { knownMac, link, mac, nodeAddresses, uplinks } from './eth0.ts';
+import { eth0, knownMac, link, mac, nodeAddresses, uplinks } from './eth0.ts';
 import { frame, packetOf } from './packet.ts';
 import type { Packet } from './packet.ts';
 
@@ -114,7 +114,9 @@ function setUpInterfaces(rows: readonly NodeRow[]): void {
   const sources = families.map((family) => ip(at[family].node));
   const routes = [
     ...endpoints.flatMap((endpoint) => [...endpointRoutes(endpoint, sources)]),
-    ...rows.flatMap((row) => [...nodeRoutes(row, 'node1')]),
+    ...rows
+      .flatMap((row) => [...nodeRoutes(row, { self: 'node1', segments: eth0.segments, skip: false })])
+      .flatMap((row) => ('kind' in row ? [] : [row])),
   ];
   routeTarget(socket).put(routes);
 }

@@ -102,6 +102,8 @@ type Losers = Pick<Everything, 'endpoints' | 'nodes'> & {
 function doubtLost(loss: Loss, { endpoints, nodes, routes, podLinks, podFilters }: Losers): void {
   if (loss.kind === 'anything') {
     for (const one of [routes, podLinks, podFilters]) one.refresh();
+  } else if (loss.kind === 'routes') {
+    routes.refresh();
   } else if (loss.kind === 'route') {
     const key = cidrText(loss.destination);
     if (nodes.routes.has(key)) routes.doubt(key);

@@ -324,6 +324,5 @@ export const plannedValues: readonly string[] = [
   'l2announcements.enabled',
   'localRedirectPolicy',
   'localRedirectPolicies.enabled',
-  'directRoutingSkipUnreachable',
   'hubble.metrics.enabled',
 ];

@@ -3,7 +3,7 @@
 
 import { backoff } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import { familyOf } from '../base/ip.ts';
+import { cidr, cidrContains, cidrText, familyOf } from '../base/ip.ts';
 import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem, ProblemBook } from '../base/problem.ts';
@@ -38,6 +38,8 @@ export type InterfaceRow = {
   /** Of global scope, with the length of the connected prefix. */
   readonly addresses: readonly { readonly ip: Ip; readonly bits: number }[];
   readonly defaultRoute: boolean;
+  /** Whose machines it reaches without a gateway, by the main table: its segment, and what somebody routes there. Without link-local ones. */
+  readonly segments: readonly Cidr[];
 };
 
 export type NetworkSourceOptions = {
@@ -55,10 +57,14 @@ export type NetworkSourceOptions = {
   readonly signal: AbortSignal;
 };
 
-/** Of a route of ours by its destination, of a pod's interface, of a program on a pod's interface; 'anything': the kernel does not say what. */
+/**
+ * Of a route of ours by its destination, of a pod's interface, of a program on a pod's interface; 'routes': those of an interface that went
+ * down, which the kernel does not tell one by one; 'anything': the kernel does not say what.
+ */
 export type Loss =
   | { readonly kind: 'route'; readonly destination: Cidr }
   | { readonly kind: 'pod link' | 'pod filter'; readonly link: number }
+  | { readonly kind: 'routes' }
   | { readonly kind: 'anything' };
 
 /**
@@ -113,7 +119,7 @@ function concernsNode(change: NetworkChange): boolean {
     case 'address':
       return !isPodLink(change.address.link);
     case 'route':
-      return change.route.destination.bits === 0;
+      return change.route.destination.bits === 0 || leadsToSegment(change.route);
     case 'neighbour':
     case 'filter':
       return false;
@@ -124,6 +130,7 @@ function concernsNode(change: NetworkChange): boolean {
 
 function lossOf(change: NetworkChange): Loss | undefined {
   if (change.kind === 'resync') return { kind: 'anything' };
+  if (change.kind === 'link' && !isPodLink(change.link.index) && (change.gone || !change.link.up)) return { kind: 'routes' };
   if (!change.gone) return undefined;
   if (change.kind === 'route' && change.route.protocol === ROUTE_PROTOCOL) return { kind: 'route', destination: change.route.destination };
   if (change.kind === 'link' && isPodLink(change.link.index)) return { kind: 'pod link', link: change.link.index };
@@ -142,7 +149,7 @@ type NetworkDump = {
   readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'flags' | 'master'>[];
   readonly addresses: readonly Pick<InterfaceAddress, 'link' | 'ip' | 'bits' | 'scope'>[];
   /** Of the main table. */
-  readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link'>[];
+  readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link' | 'gateway' | 'protocol'>[];
 };
 
 /** Without pods' own interfaces. */
@@ -150,6 +157,7 @@ function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[
   const defaults = new Set(
     routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).map(({ link }) => link),
   );
+  const segments = segmentsByLink(routes);
   const byIndex = new Map(links.map((link) => [link.index, link]));
   const masterOf = (index: number | undefined) => {
     if (index === undefined || index === 0) return undefined;
@@ -168,7 +176,34 @@ function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[
         master: masterOf(master),
         addresses: own,
         defaultRoute: defaults.has(index),
+        segments: segments.get(index) ?? [],
       };
       return { index, name, kind, mac, mtu, up, ...facts };
     });
+}
+
+const LINK_LOCAL = cidr('fe80::/10');
+
+/** A route to neighbours: theirs are the addresses of a segment. Ours lead to pods. */
+function leadsToSegment({ destination, type, gateway, protocol }: NetworkDump['routes'][number]): boolean {
+  const unicast = type === RouteType.unicast && gateway === undefined && protocol !== ROUTE_PROTOCOL;
+  return unicast && destination.bits > 0 && !cidrContains(LINK_LOCAL, destination.ip);
+}
+
+/** Each once, in the order of their texts, so that the same routes make the same row. */
+function segmentsByLink(routes: NetworkDump['routes']): ReadonlyMap<number, readonly Cidr[]> {
+  const byLink = new Map<number, Map<string, Cidr>>();
+  for (const route of routes) {
+    if (route.link === undefined || !leadsToSegment(route)) continue;
+    const found = byLink.get(route.link) ?? new Map<string, Cidr>();
+    byLink.set(route.link, found.set(cidrText(route.destination), route.destination));
+  }
+  return new Map(
+    Array.from(byLink, ([link, found]) => [
+      link,
+      Array.from(found)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([, prefix]) => prefix),
+    ]),
+  );
 }

@@ -43,25 +43,45 @@ describe('facts of a Node', () => {
   }
 });
 
+const here = { self: 'node1', segments: [cidr('192.168.0.0/24'), cidr('fd00:192:168::/64')], skip: false };
+
+/** '10.244.2.0/24 via 192.168.0.12', and the messages of Problems. */
+function routeTexts(node: NodeRow, known: Partial<typeof here> = {}): readonly string[] {
+  return Array.from(nodeRoutes(node, { ...here, ...known }), (one) => {
+    if ('kind' in one) return `${one.object}: ${one.reason}: ${one.message}`;
+    const [key, row] = one;
+    return row.kind === 'via' ? `${key} via ${row.gateway}` : key;
+  });
+}
+
+const apart = 'node1 has no segment in common with it, so pods of node1 do not reach its pods';
+
 describe('routes and ipcache of nodes', () => {
-  it('each podCIDR of another node is reached through its address of the same family', () => {
-    assert.deepEqual(
-      [...nodeRoutes(node2, 'node1')].map(([key, row]) => [key, row.kind === 'via' && row.gateway]),
-      [
-        ['10.244.2.0/24', '192.168.0.12'],
-        ['fd00:10:244:2::/64', 'fd00:192:168::12'],
-      ],
-    );
-  });
-
-  it('this node has no route to itself', () => assert.deepEqual([...nodeRoutes(node2, 'node2')], []));
-
-  it('a family that the node has no address of has no route', () => {
-    assert.deepEqual(
-      [...nodeRoutes({ ...node2, addresses: [ip('192.168.0.12')] }, 'node1')].map(([key]) => key),
-      ['10.244.2.0/24'],
-    );
-  });
+  const cases: readonly [what: string, node: Partial<NodeRow>, known: Partial<typeof here>, wants: readonly string[]][] = [
+    ['another node: its address of the same family', {}, {}, ['10.244.2.0/24 via 192.168.0.12', 'fd00:10:244:2::/64 via fd00:192:168::12']],
+    ['this node: none', {}, { self: 'node2' }, []],
+    ['a family that the node has no address of: none', { addresses: [ip('192.168.0.12')] }, {}, ['10.244.2.0/24 via 192.168.0.12']],
+    [
+      'two addresses: the one on a segment of this node',
+      { addresses: [ip('10.9.0.12'), ip('192.168.0.12')], podCidrs: [cidr('10.244.2.0/24')] },
+      {},
+      ['10.244.2.0/24 via 192.168.0.12'],
+    ],
+    [
+      'no address on a segment: a Problem for both families',
+      {},
+      { segments: [cidr('192.168.1.0/24')] },
+      [`Node node2: NotOnSegment: ${apart}: 10.244.2.0/24 behind 192.168.0.12, fd00:10:244:2::/64 behind fd00:192:168::12`],
+    ],
+    [
+      'one family apart: a route for the other',
+      { addresses: [ip('192.168.0.12'), ip('fd00:9::12')] },
+      {},
+      ['10.244.2.0/24 via 192.168.0.12', `Node node2: NotOnSegment: ${apart}: fd00:10:244:2::/64 behind fd00:9::12`],
+    ],
+    ['no address on a segment, and directRoutingSkipUnreachable: silence', {}, { segments: [], skip: true }, []],
+  ];
+  for (const [what, node, known, wants] of cases) it(what, () => assert.deepEqual(routeTexts({ ...node2, ...node }, known), wants));
 
   it('pods keep their address towards nodes, pods and the native routing prefixes', () => {
     const rows = [...ipcacheFor(node2, 'node1'), nativeEntry(cidr('10.0.0.0/8'))];
@@ -92,6 +112,7 @@ describe('uplinks', () => {
       { ip: ip('192.168.0.12'), bits: 24 },
     ],
     defaultRoute: true,
+    segments: [],
   };
   const cases: readonly { name: string; row: Partial<InterfaceRow>; devices?: readonly string[]; chosen: boolean }[] = [
     { name: 'an interface with an address of the node', row: { defaultRoute: false }, chosen: true },

@@ -27,6 +27,8 @@ import type { IpcacheRow } from './ipcache.ts';
 import type { NodeRow } from './node.ts';
 import { nodeAddressesFor } from './node-ports.ts';
 import type { NodeAddress } from './node-ports.ts';
+import { overlapProblem, overlapsOf } from './overlaps.ts';
+import type { OverlapRow } from './overlaps.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
 import { deviceEntries, uplinkAttachments, uplinksFor } from './uplinks.ts';
 import type { UplinkRow } from './uplinks.ts';
@@ -40,6 +42,8 @@ export type NodeOptions = {
   /** Where node ports are; empty: chosen. */
   readonly nodePortPrefixes: readonly Cidr[];
   readonly autoDirectNodeRoutes: boolean;
+  /** directRoutingSkipUnreachable: a node on no segment of this one is none of its business. */
+  readonly skipUnreachableNodes: boolean;
   /** Ids of the loaded host_from and host_to. */
   readonly programs: { readonly from: number; readonly to: number };
   readonly endpoints: Table<string, EndpointRow>;
@@ -56,6 +60,7 @@ export type NodeTables = {
   readonly hooks: Writer<string, Attachment>;
   readonly ipcache: Table<string, IpcacheRow>;
   readonly routes: Table<string, RouteRow>;
+  readonly overlaps: Table<string, OverlapRow>;
   readonly deviceEntries: Table<string, MapEntry<number, Device>>;
   readonly attachments: Table<string, Attachment>;
   readonly derivations: readonly Derivation[];
@@ -74,6 +79,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
   const hooks = table<string, Attachment>('hooks', same);
   const ipcache = table<string, IpcacheRow>('ipcache', same);
   const routes = table<string, RouteRow>('routes', same);
+  const overlaps = table<string, OverlapRow>('pod_cidr_overlaps', same);
   const entries = table<string, MapEntry<number, Device>>('device_entries', same);
   const attachments = table<string, Attachment>('attachments', same);
 
@@ -96,7 +102,9 @@ export function nodeTables(options: NodeOptions): NodeTables {
   };
   const routesOf = (key: Key) => {
     if (key.startsWith('endpoint ')) return endpointRoutes(endpoints.get(nameOf(key)), nodes.get(self)?.addresses ?? []);
-    return options.autoDirectNodeRoutes ? nodeRoutes(nodes.get(nameOf(key)), self) : [];
+    if (!options.autoDirectNodeRoutes || !interfaces.complete) return [];
+    const segments = Array.from(interfaces.entries(), ([, row]) => row.segments).flat();
+    return nodeRoutes(nodes.get(nameOf(key)), { self, segments, skip: options.skipUnreachableNodes });
   };
   const attachmentsOf = (key: Key): Iterable<readonly [string, Attachment]> => {
     const hook = hooks.get(nameOf(key));
@@ -131,9 +139,23 @@ export function nodeTables(options: NodeOptions): NodeTables {
         from(nodes, prefixed('node')),
         from(endpoints, prefixed('endpoint')),
         selfChanged(() => Array.from(endpoints.entries(), ([key]): Key => `endpoint ${key}`)),
+        from(interfaces, (_, row, before): Key[] =>
+          sameRow(row?.segments, before?.segments) ? [] : Array.from(nodes.entries(), ([key]): Key => `node ${key}`),
+        ),
       ],
       out: routes.writer('routes'),
       compute: routesOf,
+      problems,
+    }),
+    derive({
+      name: 'pod_cidr_overlaps',
+      inputs: [from(nodes, (_, row, before): 'all'[] => (sameRow(row?.podCidrs, before?.podCidrs) ? [] : ['all']))],
+      out: overlaps.writer('pod_cidr_overlaps'),
+      *compute() {
+        const rows = overlapsOf(Array.from(nodes.entries(), ([, node]) => node));
+        for (const row of rows) yield* [[row.node, row] as const, overlapProblem(row)];
+      },
+      problems,
     }),
     derive({
       name: 'device_entries',
@@ -156,6 +178,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
     hooks: hooks.writer('agent'),
     ipcache,
     routes,
+    overlaps,
     deviceEntries: entries,
     attachments,
     derivations,

@@ -18,6 +18,7 @@ const plain: InterfaceRow = {
   master: undefined,
   addresses: [],
   defaultRoute: false,
+  segments: [],
 };
 const addresses = [{ ip: ip('192.168.0.11'), bits: 24 }];
 

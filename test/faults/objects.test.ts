@@ -45,10 +45,10 @@ const slice = (
   ports: [port],
   ...fields,
 });
-const node = (name: string, spec: object): Thing => ({
+const node = (name: string, spec: object, address = '192.168.0.77'): Thing => ({
   metadata: { name },
   spec,
-  status: { addresses: [{ type: 'InternalIP', address: '192.168.0.77' }] },
+  status: { addresses: [{ type: 'InternalIP', address }] },
 });
 
 const slices = 'endpointslices.discovery.k8s.io';
@@ -134,6 +134,24 @@ const objects: readonly Bad[] = [
     bad: node('node9', { podCIDR: '', podCIDRs: [] }),
     good: goodNode,
     wants: { object: 'Node node9', reason: 'NoPodCidr', message: /spec\.podCIDRs is empty/ },
+  },
+  {
+    what: 'a Node on another segment',
+    resource: 'nodes',
+    bad: node('node9', { podCIDR: '10.244.99.0/24', podCIDRs: ['10.244.99.0/24'] }, '198.51.100.9'),
+    good: goodNode,
+    wants: { object: 'Node node9', reason: 'NotOnSegment', message: /no segment in common.*10\.244\.99\.0\/24 behind 198\.51\.100\.9/ },
+  },
+  {
+    what: "a Node whose podCIDR holds the others'",
+    resource: 'nodes',
+    bad: node('node9', { podCIDR: '10.244.0.0/16', podCIDRs: ['10.244.0.0/16'] }),
+    good: goodNode,
+    wants: {
+      object: 'Node node9',
+      reason: 'PodCidrOverlaps',
+      message: /10\.244\.0\.0\/16, which overlaps 10\.244\.[123]\.0\/24 of Node node/,
+    },
   },
 ];
 

@@ -3,7 +3,7 @@
 
 import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObject } from '../../../bpf/test/cluster.ts';
 import type { ServiceName } from '../../../bpf/test/cluster.ts';
-import { ip, parseMac } from '../../base/ip.ts';
+import { cidr, ip, parseMac } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
 import type { Writer } from '../../base/table.ts';
 import { configDefaults } from '../../datapath/schema.gen.ts';
@@ -71,7 +71,8 @@ export function node1({
     endpoints.exemptPods.writer('test'),
     exempt.map((pod) => [pod, { because: 'the test says so' }]),
   );
-  const options = { devices: [], nativeRoutingCidrs: [], nodePortPrefixes: [], autoDirectNodeRoutes: true, programs: { from: 3, to: 4 } };
+  const values = { devices: [], nativeRoutingCidrs: [], nodePortPrefixes: [], autoDirectNodeRoutes: true, skipUnreachableNodes: false };
+  const options = { ...values, programs: { from: 3, to: 4 } };
   const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
   fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
   fill(nodes.interfaces.writer('test'), interfaces());
@@ -98,11 +99,12 @@ function interfaces() {
     { ip: ip(v4), bits: 24 },
     { ip: ip(v6), bits: 64 },
   ];
+  const segments = [cidr(`${at[4].node}/24`), cidr(`${at[6].node}/64`)];
   return [
-    [String(UPLINK), { ...common, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true }],
+    [String(UPLINK), { ...common, segments, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true }],
     [
       String(STRANGER),
-      { ...common, index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false },
+      { ...common, segments: [], index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false },
     ],
   ] as const;
 }

@@ -52,5 +52,7 @@ export const eth0: InterfaceRow = {
 };
 
 export function uplinks(nodeTable: readonly NodeRow[]) {
-  return [...uplinksFor(eth0, nodeTable[0], [])].map(([, uplink]) => uplink);
+  return [...uplinksFor(eth0, nodeTable[0], { devices: [], local: eth0.addresses.map((address) => address.ip) })].map(
+    ([, uplink]) => uplink,
+  );
 }

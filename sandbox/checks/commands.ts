@@ -9,7 +9,7 @@ import type { Place, Places } from './places.ts';
 import { httpGet, udpEcho, url } from './traffic.ts';
 
 /** The agent of a node, whose container has the commands. */
-function agentOn({ cluster }: CheckContext, node: string): Place {
+export function agentOn({ cluster }: CheckContext, node: string): Place {
   const [agent] = podsIn(cluster.store, {
     namespace: 'kube-system',
     labelSelector: 'k8s-app=cilium',
@@ -18,7 +18,7 @@ function agentOn({ cluster }: CheckContext, node: string): Place {
   return podPlace(cluster, agent, `cilium on ${node}`);
 }
 
-async function said(agent: Place, command: readonly string[]): Promise<string> {
+export async function said(agent: Place, command: readonly string[]): Promise<string> {
   const ran = await agent.run(command, 15_000);
   expect(ran.code === 0, `'${command.join(' ')}' in ${agent.name}: exit code ${ran.code}, ${(ran.stdout + ran.stderr).trim()}`);
   return ran.stdout;

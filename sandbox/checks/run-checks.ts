@@ -17,6 +17,7 @@ import { serviceKindChecks } from './service-kinds.ts';
 import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
 import { stateChecks } from './state.ts';
+import { uplinkChecks } from './uplinks.ts';
 import { vantageChecks } from './vantage.ts';
 import { wireModeChecks } from './wire-modes.ts';
 import { wireChecks } from './wire.ts';
@@ -37,6 +38,7 @@ const CHECKS: readonly Check[] = [
   ...stateChecks,
   ...identityChecks,
   ...commandChecks,
+  ...uplinkChecks,
   ...operatorChecks,
   ...restartChecks,
 ];

@@ -145,17 +145,17 @@ export function interfaces(socket: NetlinkAsked): InterfaceRow[] {
 }
 
 /** What the kernel tells of a node, as kernel/netlink-*.ts read it. */
-type NetworkDump = {
+export type NetworkDump = {
   readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'flags' | 'master'>[];
   readonly addresses: readonly Pick<InterfaceAddress, 'link' | 'ip' | 'bits' | 'scope'>[];
   /** Of the main table. */
-  readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link' | 'gateway' | 'protocol'>[];
+  readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link' | 'links' | 'gateway' | 'protocol'>[];
 };
 
 /** Without pods' own interfaces. */
-function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[] {
+export function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[] {
   const defaults = new Set(
-    routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).map(({ link }) => link),
+    routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).flatMap(({ links }) => links),
   );
   const segments = segmentsByLink(routes);
   const byIndex = new Map(links.map((link) => [link.index, link]));

@@ -124,4 +124,17 @@ describe('routes', { skip: netnsMissing }, () => {
         /RTM_NEWROUTE 10\.244\.1\.0\/24 via 203\.0\.113\.1.*Nexthop has invalid gateway/.test(error.message),
     );
   });
+
+  it('with several next hops are listed with all of their interfaces, in both families', () => {
+    const hops = (...gateways: readonly string[]) => gateways.flatMap((gateway) => ['nexthop', 'via', gateway, 'dev', 'a', 'onlink']);
+    host.run('ip', 'route', 'add', '10.9.0.0/16', ...hops('192.168.7.2'), 'nexthop', 'dev', 'b');
+    host.run('ip', '-6', 'route', 'add', 'fd09::/64', ...hops('fd07::2', 'fd07::3'));
+    const linksOf = (text: string) =>
+      listRoutes(host.socket)
+        .filter(({ destination }) => destination.ip === ip(text))
+        .map(({ link: one, links }) => [one, links]);
+    assert.deepEqual(linksOf('10.9.0.0'), [[undefined, [link, findLink(host.socket, 'b')?.index]]]);
+    assert.deepEqual(linksOf('fd09::'), [[undefined, [link, link]]]);
+    assert.deepEqual(linksOf('192.168.7.0'), [[link, [link]]]);
+  });
 });

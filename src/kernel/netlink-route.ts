@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Routes: list, put, delete, look up, for both families by the same calls. A route with several next hops is listed without any.
+// Routes: list, put, delete, look up, for both families by the same calls. A route with several next hops is listed with their interfaces alone.
 
 import { cidrOf, cidrText, familyOf, ipFromWire, ipToWire } from '../base/ip.ts';
 import type { Cidr, Family, Ip } from '../base/ip.ts';
@@ -19,6 +19,8 @@ export type Route = {
   readonly priority: number;
   /** Index of the interface that it leaves through. */
   readonly link: number | undefined;
+  /** Those of all its next hops. */
+  readonly links: readonly number[];
   /** May be IPv6 for an IPv4 destination. */
   readonly gateway: Ip | undefined;
   /** The gateway counts as reachable through `link` whatever the addresses there. */
@@ -52,7 +54,7 @@ export const RouteTable = { main: 254, local: 255 } as const;
 const protocolBoot = 3; // RTPROT_BOOT: routes that nobody in particular made
 
 /** A route that is to be. Unicast in the main table, of protocol "boot", unless it says otherwise; the scope follows from type and gateway. */
-export type NewRoute = Pick<Route, 'destination'> & { readonly [name in Exclude<keyof Route, 'destination'>]?: Route[name] };
+export type NewRoute = Pick<Route, 'destination'> & { readonly [name in Exclude<keyof Route, 'destination' | 'links'>]?: Route[name] };
 
 /** Undefined means any. */
 export type RouteFilter = { readonly table?: number; readonly protocol?: number; readonly link?: number; readonly family?: Family };
@@ -76,10 +78,12 @@ const RouteAttribute = {
   priority: 6,
   preferredSource: 7,
   metrics: 8,
+  multipath: 9,
   table: 15,
   mark: 16,
   via: 18,
 } as const;
+const rtnexthop = structOf({ length: 'u16', flags: 'u8', hops: 'u8', link: 'u32' });
 const metricMtu = 2; // RTAX_MTU
 const NextHopFlag = { onlink: 4 } as const;
 const cloned = 0x200; // RTM_F_CLONED: a cached exception, not a route
@@ -163,6 +167,7 @@ export function routeOf(body: Buffer): Route {
   };
   const any = ipFromWire(Buffer.alloc(header.family === AddressFamily.ipv4 ? 4 : 16));
   const via = attributes.get(RouteAttribute.via);
+  const link = take.u32(attributes, RouteAttribute.output);
   return {
     destination: cidrOf(address(RouteAttribute.destination) ?? any, header.destinationBits),
     type: header.type as RouteType, // RTN_* are all there are
@@ -170,12 +175,25 @@ export function routeOf(body: Buffer): Route {
     protocol: header.protocol,
     scope: header.scope as RouteScope, // administrators may choose others; they compare unequal to ours, which is right
     priority: take.u32(attributes, RouteAttribute.priority) ?? 0,
-    link: take.u32(attributes, RouteAttribute.output),
+    link,
+    links: link === undefined ? linksOf(attributes.get(RouteAttribute.multipath)) : [link],
     gateway: address(RouteAttribute.gateway) ?? (via && ipFromWire(via.subarray(2))),
     onlink: (header.flags & NextHopFlag.onlink) !== 0,
     source: address(RouteAttribute.preferredSource),
     mtu: take.u32(take.nested(attributes, RouteAttribute.metrics), metricMtu),
   };
+}
+
+/** Of RTA_MULTIPATH: one struct after the other, each with attributes of its own behind it. */
+function linksOf(hops: Buffer = Buffer.alloc(0)): readonly number[] {
+  const found: number[] = [];
+  for (let at = 0; at + rtnexthop.size <= hops.length;) {
+    const { length, link } = rtnexthop.decode(hops.subarray(at));
+    if (length < rtnexthop.size) throw new RangeError(`Cannot read a next hop of ${length} bytes, wanted at least ${rtnexthop.size}`);
+    found.push(link);
+    at += (length + 3) & ~3;
+  }
+  return found;
 }
 
 function routeBody(route: NewRoute): Buffer {

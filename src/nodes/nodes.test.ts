@@ -98,6 +98,7 @@ describe('routes and ipcache of nodes', () => {
 });
 
 describe('uplinks', () => {
+  const local = [ip('192.168.0.12')];
   const eth0: InterfaceRow = {
     index: 2,
     name: 'eth0',
@@ -125,11 +126,11 @@ describe('uplinks', () => {
   ];
   for (const { name, row, devices = [], chosen } of cases) {
     it(`${name} is ${chosen ? 'an' : 'no'} uplink`, () =>
-      assert.equal([...uplinksFor({ ...eth0, ...row }, node2, devices)].length, chosen ? 1 : 0));
+      assert.equal([...uplinksFor({ ...eth0, ...row }, node2, { devices, local })].length, chosen ? 1 : 0));
   }
 
   it('pods are masqueraded to the address that the Node object has, not to the first one', () => {
-    const [found] = uplinksFor(eth0, node2, []);
+    const [found] = uplinksFor(eth0, node2, { devices: [], local });
     assert.equal(found?.[1].ipv4, '192.168.0.12');
     assert.deepEqual(
       [...deviceEntries(found?.[1])].map(([, entry]) => entry),

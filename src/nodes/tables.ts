@@ -111,13 +111,19 @@ export function nodeTables(options: NodeOptions): NodeTables {
     return key.startsWith('hook ') ? (hook ? [[nameOf(key), hook]] : []) : uplinkAttachments(uplinks.get(nameOf(key)), programs);
   };
 
+  const allInterfaces = () => Array.from(interfaces.entries(), ([key]) => key);
+  const localAddresses = () => Array.from(interfaces.entries(), ([, { addresses: own }]) => own.map((one) => one.ip)).flat();
+
   const derivations = [
     derive({
       name: 'uplinks',
-      inputs: [from(interfaces), selfChanged(() => Array.from(interfaces.entries(), ([key]) => key))],
+      inputs: [
+        from(interfaces, (key, row, before) => (sameRow(row?.addresses, before?.addresses) ? [key] : [key, ...allInterfaces()])),
+        selfChanged(allInterfaces),
+      ],
       out: uplinks.writer('uplinks'),
       whole: true,
-      compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), devices),
+      compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), { devices, local: localAddresses() }),
     }),
     derive({
       name: 'node_addresses',

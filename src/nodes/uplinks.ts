@@ -15,7 +15,7 @@ export type UplinkRow = {
   readonly index: number;
   readonly name: string;
   readonly mtu: number;
-  /** What pods are masqueraded to: an address of the Node object where the interface has one. */
+  /** What pods are masqueraded to: an address of the Node object where the interface has one, or has none but the node has. */
   readonly ipv4: Ip | undefined;
   readonly ipv6: Ip | undefined;
   /** Carries an address of the Node object: other nodes are reached through it. */
@@ -25,16 +25,24 @@ export type UplinkRow = {
 /** All zeroes, as the data plane reads "not masqueraded". */
 const NONE = ip('::');
 
-/** `devices`: as in the values; empty: those with a node address or a default route. uplinkReason() decides. */
+export type UplinkOptions = {
+  /** As in the values; empty: those with a node address or a default route. uplinkReason() decides. */
+  readonly devices: readonly string[];
+  /** Addresses of all interfaces. */
+  readonly local: readonly Ip[];
+};
+
 export function* uplinksFor(
   row: InterfaceRow | undefined,
   self: NodeRow | undefined,
-  devices: readonly string[],
+  { devices, local }: UplinkOptions,
 ): Iterable<readonly [string, UplinkRow]> {
   if (!row || !uplinkReason(row, self, devices).uplink) return;
   const { index, name, mtu } = row;
-  const own = row.addresses.filter((address) => self?.addresses.includes(address.ip));
-  const first = (family: Family) => [...own, ...row.addresses].find((address) => familyOf(address.ip) === family)?.ip;
+  const addresses = row.addresses.map((address) => address.ip);
+  const ofNode = (self?.addresses ?? []).filter((address) => local.includes(address));
+  const own = addresses.filter((address) => ofNode.includes(address));
+  const first = (family: Family) => [...own, ...addresses, ...ofNode].find((address) => familyOf(address) === family);
   yield [name, { index, name, mtu, ipv4: first(4), ipv6: first(6), directRouting: own.length > 0 }];
 }
 

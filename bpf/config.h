@@ -16,6 +16,8 @@ const volatile __u32 masquerade_ipv6
 const volatile __u32 nat_port_first DESCRIPTION("first source port that translations to the node's address use") = 32768;
 const volatile __u32 nat_port_last DESCRIPTION("last source port that translations to the node's address use") = 65535;
 const volatile __u32 timeout_tcp DESCRIPTION("seconds after which an idle TCP connection is forgotten") = 8000;
+const volatile __u32 timeout_tcp_half_closed
+	DESCRIPTION("seconds after which an idle TCP connection that one side has ended gives its port to one that finds none") = 240;
 const volatile __u32 timeout_tcp_closing DESCRIPTION("seconds after which a closed TCP connection is forgotten") = 10;
 const volatile __u32 timeout_any DESCRIPTION("seconds after which an idle flow that is not TCP is forgotten") = 60;
 const volatile __u32 no_backend_reject

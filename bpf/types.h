@@ -34,6 +34,7 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_FINISHED = 64, /* a FIN was seen in this direction */
 	CONNTRACK_FLAG_ANSWERED = 128, /* a reply was seen; in both entries */
 	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself, in the frontend's name */
+	CONNTRACK_FLAG_HALF_CLOSED = 512, /* a FIN was seen, in whichever direction; in both entries */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's

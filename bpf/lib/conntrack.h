@@ -33,6 +33,19 @@ static __always_inline bool conntrack_expired(const struct conntrack_entry *entr
 	return idle > 0 && (__u32)idle > timeout;
 }
 
+/* Whether a flow lets another have what it leaves as. The side that has not ended a connection may never do so: its process forgot
+ * it, or the packet was lost. It goes on like that for as long as others find ports, and RFC 5382 (REQ-5) wants it to have four
+ * minutes in any case. */
+static __always_inline bool conntrack_yields(const struct conntrack_entry *entry, __u8 protocol, __u32 now)
+{
+	__s32 idle = now - entry->last_seen;
+
+	if (protocol == IPPROTO_TCP && entry->flags & CONNTRACK_FLAG_HALF_CLOSED && idle > 0 &&
+	    (__u32)idle > timeout_tcp_half_closed)
+		return true;
+	return conntrack_expired(entry, protocol, now);
+}
+
 /* Whether the backend that was chosen for a flow may go on with it. A datagram begins nothing, so what draws a flow away from a
  * backend is that its service has it no more; a connection ends with the backend itself. */
 static __always_inline bool conntrack_has_backend(const struct conntrack_entry *entry, __u8 protocol)
@@ -80,7 +93,7 @@ __noinline int conntrack_answers_for(struct packet *packet, struct conntrack_ent
 	return reply && reply->source_port == packet->frontend_port && address_equal(&reply->source, &packet->frontend);
 }
 
-/* The living entry of this packet's flow. A SYN on a connection that its sender has ended, and a first packet whose backend
+/* The living entry of this packet's flow. A SYN on a connection that one side has ended, and a first packet whose backend
  * is gone or whose answer would not come back, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
 {
@@ -98,7 +111,7 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 	opens = protocol != IPPROTO_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (!opens)
 		return entry;
-	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED))
+	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED | CONNTRACK_FLAG_HALF_CLOSED))
 		return NULL;
 	if (entry->backend && !conntrack_has_backend(entry, protocol))
 		return NULL;
@@ -122,8 +135,10 @@ __noinline int conntrack_note(struct packet *packet, struct conntrack_entry *ent
 	opposite = bpf_map_lookup_elem(&conntrack, &key);
 	if (entry->flags & CONNTRACK_FLAG_REPLY)
 		both |= CONNTRACK_FLAG_ANSWERED;
-	if (packet->tcp_flags & TCP_FIN)
+	if (packet->tcp_flags & TCP_FIN) {
+		both |= CONNTRACK_FLAG_HALF_CLOSED;
 		__sync_fetch_and_or(&entry->flags, CONNTRACK_FLAG_FINISHED);
+	}
 	if (entry->flags & CONNTRACK_FLAG_DIRECT) /* the other side passes this node by: what the client says of it must do */
 		both |= packet->tcp_flags & TCP_FIN	? CONNTRACK_FLAG_ANSWERED | CONNTRACK_FLAG_CLOSING
 			: packet->tcp_flags & TCP_ACK ? CONNTRACK_FLAG_ANSWERED

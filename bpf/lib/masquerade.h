@@ -38,11 +38,12 @@ static __always_inline __be16 nat_candidate(const struct packet *packet, bool ow
 	return bpf_htons(nat_port_first + bpf_get_prandom_u32() % (nat_port_last - nat_port_first + 1));
 }
 
-/* Puts the reply's entry under the key that `entry` gives it. 0, or negative when somebody else has that key. */
+/* Puts the reply's entry under the key that `entry` gives it. 0, or negative when a flow has that key which does not yield; one that
+ * does is forgotten as a whole. */
 static __always_inline int claim(const struct packet *packet, const struct conntrack_entry *entry,
 				 const struct conntrack_entry *reply)
 {
-	struct conntrack_entry *other;
+	struct conntrack_entry *other, *first;
 	struct flow key;
 
 	opposite_key(&key, entry, packet->flow.protocol);
@@ -53,9 +54,15 @@ static __always_inline int claim(const struct packet *packet, const struct connt
 		return -1;
 	if (!address_equal(&other->destination, &reply->destination) ||
 	    other->destination_port != reply->destination_port || !address_equal(&other->source, &reply->source) ||
-	    other->source_port != reply->source_port)
-		if (!conntrack_expired(other, packet->flow.protocol, reply->last_seen))
+	    other->source_port != reply->source_port) {
+		if (!conntrack_yields(other, packet->flow.protocol, reply->last_seen))
 			return -1;
+		opposite_key(&key, other, packet->flow.protocol); /* the stack has no room for a second key */
+		first = bpf_map_lookup_elem(&conntrack, &key);
+		if (first && first->source_port == entry->source_port && address_equal(&first->source, &entry->source))
+			bpf_map_delete_elem(&conntrack, &key); /* else it has begun anew, with another port */
+		opposite_key(&key, entry, packet->flow.protocol);
+	}
 	return bpf_map_update_elem(&conntrack, &key, reply, BPF_ANY);
 }
 
@@ -78,18 +85,17 @@ __noinline int claim_as_it_is(struct packet *packet, struct conntrack_entry *ent
 __noinline int claim_source(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
 	struct conntrack_entry reply;
-	bool movable, own_address;
+	bool own_address;
 
 	if (!packet || !entry)
 		return -1;
-	movable = has_movable_port(packet);
 	own_address = address_equal(&entry->source, &packet->flow.source);
 	entry->last_seen = now_seconds();
 	if (!own_address)
 		entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	conntrack_reply(&reply, packet, entry, flags, interface_index);
 	for (int attempt = 0; attempt < NAT_ATTEMPTS; attempt++) {
-		if (movable)
+		if (has_movable_port(packet))
 			entry->source_port = nat_candidate(packet, own_address, attempt);
 		if (entry->source_port != packet->flow.source_port) {
 			entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
@@ -97,7 +103,7 @@ __noinline int claim_source(struct packet *packet, struct conntrack_entry *entry
 		}
 		if (!claim(packet, entry, &reply))
 			return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
-		if (!movable)
+		if (!has_movable_port(packet))
 			return -1;
 	}
 	return -1;

@@ -2,7 +2,7 @@
 import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { DropReason } from '../../src/datapath/schema.gen.ts';
+import { configDefaults, conntrackEntryCodec, ConntrackFlag, DropReason, flowCodec } from '../../src/datapath/schema.gen.ts';
 import { at, families } from './cluster.ts';
 import { link, loadNode, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
@@ -24,6 +24,8 @@ import {
   udp,
   withPorts,
 } from './traffic.ts';
+
+const HALF_CLOSED = configDefaults.timeoutTcpHalfClosed;
 
 /** What the node itself sends by its uplink. */
 function fromNode(source: string, destination: string, body: Body): Packet {
@@ -122,6 +124,48 @@ describe('masquerade', { skip: namespaceMissing }, () => {
         narrow.run('pod_from', fromPod('podA', { source: podA, destination: world }, tcp(30_000, 443)), { ifindex: link.podA }).verdict,
         'redirect',
       );
+    });
+
+    for (const { who, ends } of [
+      { who: 'its client', ends: true },
+      { who: 'its server', ends: true },
+      { who: 'nobody', ends: false },
+    ])
+      it(`${ends ? 'takes' : 'leaves'} the only port over IPv${family} ${ends ? 'from' : 'to'} a connection that ${who} has ended, when four minutes are over`, async () => {
+        using narrow = await loadNode({ natPortFirst: 50_000, natPortLast: 50_000 });
+        const first = (flags: string) =>
+          narrow.run('pod_from', fromPod('podA', { source: podA, destination: world }, tcp(40_000, 443, flags)), { ifindex: link.podA });
+        const answer = (flags: string) =>
+          narrow.run('host_from', fromWire({ source: world, destination: host }, tcp(443, 50_000, flags)), { ifindex: link.uplink });
+        const second = () =>
+          narrow.run('pod_from', fromPod('podB', { source: podB, destination: world }, tcp(41_000, 443)), { ifindex: link.podB }).verdict;
+        first('S');
+        answer('SA');
+        first('A');
+        if (ends) (who === 'its client' ? first : answer)('FA');
+        narrow.age(HALF_CLOSED - 5);
+        assert.equal(second(), 'drop');
+        assert.equal(answer('PA').verdict, 'redirect', 'meanwhile the other side goes on');
+        narrow.age(HALF_CLOSED + 2);
+        assert.equal(second(), ends ? 'redirect' : 'drop');
+        checkPairs(narrow);
+        assert.equal(first('A').verdict, ends ? 'drop' : 'redirect', 'one port has one owner');
+      });
+
+    it(`takes a port over IPv${family} from a connection that began anew with another one, and leaves it that`, () => {
+      const send = (flags: string) =>
+        node.run('pod_from', fromPod('podA', { source: podA, destination: world }, tcp(40_000, 443, flags)), { ifindex: link.podA });
+      send('S');
+      node.run('host_from', fromWire({ source: world, destination: host }, tcp(443, 40_000, 'FA')), { ifindex: link.uplink });
+      const [before] = node.conntrack().filter(({ value }) => (value.flags & ConntrackFlag.reply) !== 0);
+      assert.ok(before);
+      const map = node.datapath.map('conntrack');
+      const { key, value } = entryFrom(node, podA);
+      map.update(flowCodec.encode(key), conntrackEntryCodec.encode({ ...value, sourcePort: 45_678 }));
+      node.age(HALF_CLOSED + 2);
+      expectRun(node, 'host_to', fromNode(host, world, tcp(40_000, 443)), { verdict: 'stack' });
+      assert.equal(entryFrom(node, podA).value.sourcePort, 45_678);
+      node.forget(); // the reply of the other port is not there
     });
 
     it(`is not for pods and nodes over IPv${family}`, () => {

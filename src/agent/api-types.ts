@@ -41,6 +41,15 @@ export type FlowsReport = {
   readonly entries: number;
   /** Who has opened most of them: 'namespace/name', or an address. */
   readonly talkers: readonly { readonly name: string; readonly flows: number }[];
+  /** How many ports each address has for each destination. */
+  readonly portsEach: number;
+  /** Where most of them are in use: which address has how many towards '203.0.113.10:80/TCP', and who holds most. */
+  readonly ports: readonly {
+    readonly address: string;
+    readonly destination: string;
+    readonly ports: number;
+    readonly most: { readonly name: string; readonly ports: number };
+  }[];
 };
 
 export type StatusReport = {

@@ -4,6 +4,7 @@ import { describe, it } from 'node:test';
 import { systemClock } from '../base/clock.ts';
 import { ip } from '../base/ip.ts';
 import { table } from '../base/table.ts';
+import type { Writer } from '../base/table.ts';
 import { configDefaults, conntrackEntryCodec, ConntrackFlag, flowCodec } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { BpfMap, MapType } from '../kernel/map.ts';
@@ -35,18 +36,51 @@ const cases: readonly [what: string, row: Omit<Row, 'port'>, expired: boolean][]
 for (const [what, row, expired] of cases)
   it(`${what} is ${expired ? 'over' : 'alive'}`, () => assert.equal(isExpired(...bytesOf({ ...row, port: 1 }), NOW), expired));
 
+type Pod = { readonly name: string; readonly address: string; readonly interfaceIndex: number };
+
+function endpointsOf(...pods: readonly Pod[]): Writer<string, EndpointRow> {
+  const indexes = {
+    address: ({ addresses }: EndpointRow) => addresses,
+    interface: ({ interfaceIndex }: EndpointRow) => [`${interfaceIndex}`],
+  };
+  const writer = table<string, EndpointRow>('endpoints', { indexes }).writer('test');
+  for (const { name, address, interfaceIndex } of pods)
+    writer.put(name, { namespace: 'shop', pod: name, addresses: [ip(address)], interfaceIndex } as unknown as EndpointRow); // no more is read
+  return writer;
+}
+
+/** Both entries of a connection that a pod has to 203.0.113.9, under a port of the node. */
+function masqueraded(map: BpfMap, { address, interfaceIndex }: Pod, port: number): void {
+  const rest = { interfaceIndex, lastSeen: NOW - 300, service: 0, backend: 0, packets: 1, bytes: 60 };
+  const out = { source: ip(address), destination: ip('203.0.113.9'), sourcePort: port, destinationPort: 443 };
+  const as = { ...out, source: ip('192.168.0.11') };
+  const reversed = (ends: typeof out) => ({
+    source: ends.destination,
+    destination: ends.source,
+    sourcePort: ends.destinationPort,
+    destinationPort: ends.sourcePort,
+  });
+  const { answered, sourceNat, destinationNat, routed, local, reply } = ConntrackFlag;
+  const forth = { ...as, ...rest, interfaceIndex: 2, flags: answered | sourceNat | routed };
+  const back = { ...reversed(out), ...rest, flags: answered | destinationNat | local | reply };
+  map.update(flowCodec.encode({ ...out, protocol: TCP }), conntrackEntryCodec.encode(forth));
+  map.update(flowCodec.encode({ ...reversed(as), protocol: TCP }), conntrackEntryCodec.encode(back));
+}
+
+function conntrack(): BpfMap {
+  const sizes = { keySize: flowCodec.size, valueSize: conntrackEntryCodec.size };
+  return BpfMap.create({ name: 'conntrack', type: MapType.lruHash, ...sizes, maxEntries: 8192, flags: 0 });
+}
+
 describe('a sweep of conntrack', { skip: bpfMissing }, () => {
   it('removes what is over, keeps what lives, and says whose flows those are', () => {
-    const sizes = { keySize: flowCodec.size, valueSize: conntrackEntryCodec.size };
-    using map = BpfMap.create({ name: 'conntrack', type: MapType.lruHash, ...sizes, maxEntries: 8192, flags: 0 });
+    using map = conntrack();
     const put = (row: Row) => map.update(...bytesOf(row));
     for (let port = 1; port <= 1500; port++) put({ port, idle: 100 });
     for (let port = 2001; port <= 2300; port++) put({ port, idle: 1 });
     for (let port = 3001; port <= 3010; port++) put({ port, idle: 1, source: '10.244.1.6' });
     for (let port = 4001; port <= 4500; port++) put({ port, idle: 1, source: '203.0.113.9', flags: ConntrackFlag.reply });
-    const endpoints = table<string, EndpointRow>('endpoints', { indexes: { address: ({ addresses }) => addresses } });
-    const pod = { namespace: 'shop', pod: 'cart', addresses: [ip('10.244.1.5')] };
-    endpoints.writer('test').put('lxc1', pod as unknown as EndpointRow); // the sweep reads no more of it
+    const { table: endpoints } = endpointsOf({ name: 'cart', address: '10.244.1.5', interfaceIndex: 0x100001 });
     const sweep = conntrackSweep({ map, endpoints, clock: systemClock });
     let turns = 0;
     while (!sweep.look(() => true)) turns++;
@@ -59,5 +93,51 @@ describe('a sweep of conntrack', { skip: bpfMissing }, () => {
     assert.equal(map.count(), 810);
     while (!sweep.look(() => false));
     assert.deepEqual([sweep.last?.entries, sweep.last?.removed], [810, 0]);
+  });
+
+  it('removes the flows of a pod that is gone, and says who holds most ports of those that live', () => {
+    using map = conntrack();
+    const [cart, gone] = [
+      { name: 'cart', address: '10.244.1.5', interfaceIndex: 0x100001 },
+      { name: 'gone', address: '10.244.1.6', interfaceIndex: 0x100002 },
+    ];
+    const endpoints = endpointsOf(cart, gone);
+    for (let port = 40_000; port < 40_030; port++) masqueraded(map, cart, port);
+    for (let port = 50_000; port < 50_050; port++) masqueraded(map, gone, port);
+    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock });
+    const swept = () => {
+      while (!sweep.look(() => false));
+      return sweep.last;
+    };
+    const use = { address: '192.168.0.11', destination: '203.0.113.9:443/TCP' };
+    assert.equal(swept()?.removed, 0);
+    assert.deepEqual(sweep.last?.ports, [{ ...use, ports: 80, most: { name: 'shop/gone', ports: 50 } }]);
+    endpoints.delete('gone');
+    assert.equal(swept()?.removed, 0, 'an agent that does not know every pod yet');
+    endpoints.complete();
+    assert.equal(swept()?.removed, 100);
+    assert.equal(map.count(), 60);
+    assert.equal(swept()?.removed, 0);
+    assert.deepEqual(sweep.last?.ports, [{ ...use, ports: 30, most: { name: 'shop/cart', ports: 30 } }]);
+  });
+
+  it('leaves what a new pod with the address of one that is gone has opened from the same port', () => {
+    using map = conntrack();
+    const [old, young] = [
+      { name: 'old', address: '10.244.1.5', interfaceIndex: 0x100001 },
+      { name: 'young', address: '10.244.1.5', interfaceIndex: 0x100002 },
+    ];
+    masqueraded(map, old, 40_000);
+    const [reply] = [...map.entries()].filter(([, value]) => value.readUInt32LE(36) & ConntrackFlag.reply);
+    masqueraded(map, young, 40_000);
+    assert.ok(reply);
+    const [key, value] = reply;
+    key.writeUInt16BE(45_000, 34); // the old one left with another port
+    map.update(key, value);
+    const endpoints = endpointsOf(young);
+    endpoints.complete();
+    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock });
+    while (!sweep.look(() => false));
+    assert.deepEqual([sweep.last?.removed, map.count()], [1, 2]);
   });
 });

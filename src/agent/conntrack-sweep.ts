@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks through conntrack: removes what has expired, so that the map holds flows that live, and counts those by pod.
+// Looks through conntrack: removes what has expired, so that the map holds flows that live, and what leads to a pod that is gone, which
+// would keep its masquerade ports for hours, as such a pod ends no connection. Counts the flows that live by pod, and the ports that
+// they hold by address and destination.
 //
 // Without it the map fills with what is over, and then the least recently used entry makes room, which may be a connection that only
 // pauses. An entry is taken out and looked at once more: one that came back to life meanwhile is put back. In between, some microseconds,
@@ -7,15 +9,27 @@
 
 import type { Clock } from '../base/clock.ts';
 import { ipFromBytes } from '../base/ip.ts';
+import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
 import { ConntrackFlag } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { entryAt, flowAt, isExpired } from '../flows/conntrack.ts';
+import { isPodLink } from '../datapath/pod-links.ts';
+import { entryAt, flowAt, isExpired, oppositeKey } from '../flows/conntrack.ts';
+import { destinationText, portCount } from '../flows/port-use.ts';
+import type { PortCount } from '../flows/port-use.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { UpdateFlag } from '../kernel/map.ts';
 
 export type Talker = { /** 'namespace/name', or an address that is no pod's. */ readonly name: string; readonly flows: number };
+
+/** Ports of `address` that are in use towards '203.0.113.10:80/TCP', and who has most of them. */
+export type PortTalker = {
+  readonly address: Ip;
+  readonly destination: string;
+  readonly ports: number;
+  readonly most: { readonly name: string; readonly ports: number };
+};
 
 export type SweepResult = {
   /** Milliseconds since the Unix epoch. */
@@ -26,6 +40,8 @@ export type SweepResult = {
   readonly seconds: number;
   /** Who has opened most of the flows that live, most first. */
   readonly talkers: readonly Talker[];
+  /** Where most masquerade ports are in use, most first. */
+  readonly ports: readonly PortTalker[];
 };
 
 export type Sweep = {
@@ -50,7 +66,10 @@ const GRACE_SECONDS = 5;
 const TALKERS = 10;
 const ENTRIES_PER_LOOK = 256;
 
-type Counts = { entries: number; removed: number; spent: number; readonly opened: Map<string, number> };
+/** Pairs of address and destination of which ports are counted at once. */
+const PAIRS = 4096;
+
+type Counts = { entries: number; removed: number; spent: number; readonly opened: Map<string, number>; readonly ports: PortCount };
 
 export function conntrackSweep({ map, endpoints, clock }: SweepOptions): Sweep {
   let walk: Iterator<readonly [Buffer, Buffer]> | undefined;
@@ -63,12 +82,13 @@ export function conntrackSweep({ map, endpoints, clock }: SweepOptions): Sweep {
       if (!walk) [walk, counts] = [map.entries(), nothing()];
       const started = clock.monotonic();
       let more: boolean;
-      do more = sweepPart(walk, map, counts);
+      do more = sweepPart(walk, { map, endpoints, clock }, counts);
       while (more && !enough());
       counts.spent += clock.monotonic() - started;
       if (more) return false;
       const { entries, removed, spent } = counts;
-      last = { at: clock.now(), entries, removed, seconds: spent / 1000, talkers: talkersIn(counts, endpoints) };
+      const most = { talkers: talkersIn(counts, endpoints), ports: portTalkersIn(counts, endpoints) };
+      last = { at: clock.now(), entries, removed, seconds: spent / 1000, ...most };
       walk = undefined;
       runs++;
       return true;
@@ -83,11 +103,11 @@ export function conntrackSweep({ map, endpoints, clock }: SweepOptions): Sweep {
 }
 
 function nothing(): Counts {
-  return { entries: 0, removed: 0, spent: 0, opened: new Map() };
+  return { entries: 0, removed: 0, spent: 0, opened: new Map(), ports: portCount(monotonicSeconds(), { pairs: PAIRS }) };
 }
 
 /** The next entries; false at the end. */
-function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, map: BpfMap, counts: Counts): boolean {
+function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints }: SweepOptions, counts: Counts): boolean {
   const now = monotonicSeconds() - GRACE_SECONDS;
   for (let i = 0; i < ENTRIES_PER_LOOK; i++) {
     const next = walk.next();
@@ -97,7 +117,12 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, map: BpfMap, count
       counts.removed++;
       continue;
     }
+    if (leadsNowhere(value, endpoints)) {
+      counts.removed += removePair(map, key, value);
+      continue;
+    }
     counts.entries++;
+    counts.ports.add(key, value);
     if (value.readUInt32LE(entryAt.flags) & ConntrackFlag.reply) continue;
     const source = key.toString('latin1', flowAt.source, flowAt.destination);
     counts.opened.set(source, (counts.opened.get(source) ?? 0) + 1);
@@ -105,9 +130,32 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, map: BpfMap, count
   return true;
 }
 
+/** To the interface of a pod that is gone. A flow to a pod is no older than its endpoint. */
+function leadsNowhere(value: Buffer, endpoints: SweepOptions['endpoints']): boolean {
+  if (!(value.readUInt32LE(entryAt.flags) & ConntrackFlag.local) || !endpoints.complete) return false;
+  const index = value.readUInt32LE(entryAt.interfaceIndex);
+  return isPodLink(index) && endpoints.by('interface', `${index}`)[Symbol.iterator]().next().done === true;
+}
+
+/** Removes both entries of a flow; how many there were. The other one may have begun anew, as another pair. */
+function removePair(map: BpfMap, key: Buffer, value: Buffer): number {
+  const opposite = oppositeKey(key, value);
+  const other = map.lookup(opposite);
+  const paired = other !== undefined && oppositeKey(opposite, other).equals(key);
+  return Number(map.delete(key)) + Number(paired && map.delete(opposite));
+}
+
 function talkersIn({ opened }: Counts, endpoints: SweepOptions['endpoints']): readonly Talker[] {
   const most = Array.from(opened, ([bytes, flows]) => ({ bytes, flows })).sort((a, b) => b.flows - a.flows);
-  return most.slice(0, TALKERS).map(({ bytes, flows }) => ({ name: nameOf(Buffer.from(bytes, 'latin1'), endpoints), flows }));
+  return most.slice(0, TALKERS).map(({ bytes, flows }) => ({ name: nameOf(ipFromBytes(Buffer.from(bytes, 'latin1')), endpoints), flows }));
+}
+
+function portTalkersIn({ ports: counted }: Counts, endpoints: SweepOptions['endpoints']): readonly PortTalker[] {
+  const uses = counted.uses().slice(0, TALKERS);
+  return uses.flatMap(({ address, to, ports, holders: [first] }) => {
+    const most = first && { name: nameOf(first.source, endpoints), ports: first.ports };
+    return most ? [{ address, destination: destinationText(to), ports, most }] : [];
+  });
 }
 
 /** As the programs count: CLOCK_MONOTONIC. */
@@ -127,8 +175,7 @@ function isRemoved(map: BpfMap, key: Buffer, now: number): boolean {
   return false;
 }
 
-function nameOf(bytes: Buffer, endpoints: Table<string, EndpointRow>): string {
-  const address = ipFromBytes(bytes);
+function nameOf(address: Ip, endpoints: Table<string, EndpointRow>): string {
   const [pod] = endpoints.by('address', address);
   return pod ? `${pod.namespace}/${pod.pod}` : address;
 }

@@ -13,7 +13,7 @@ import type { Sweep } from './conntrack-sweep.ts';
 import type { MapUsage } from './map-usage.ts';
 import { openFiles, residentBytes } from './process-facts.ts';
 import type { Insides } from './providers.ts';
-import { controllersOf } from './providers.ts';
+import { controllersOf, natPorts } from './providers.ts';
 import { version } from './version.ts';
 
 export type Measured = Insides & {
@@ -24,7 +24,7 @@ export type Measured = Insides & {
 };
 
 export function agentMetrics(measured: Measured): readonly Metric[] {
-  return [...aboutNetwork(measured), ...aboutMaps(measured), ...aboutAgent(measured), ...aboutProcess()];
+  return [...aboutNetwork(measured), ...aboutMaps(measured), ...aboutPorts(measured), ...aboutAgent(measured), ...aboutProcess()];
 }
 
 function gauge(name: string, help: string, samples: () => Iterable<Sample>): Metric {
@@ -89,6 +89,20 @@ function dropCounts(maps: readonly BpfMap[]): readonly DropCount[] {
     if (packets > 0) counts.push({ reason: name, packets, bytes });
   }
   return counts;
+}
+
+function aboutPorts({ sweep, config }: Measured): readonly Metric[] {
+  const found = () => sweep.last?.ports ?? [];
+  return [
+    gauge('stentor_masquerade_ports', 'Masquerade ports in use, of the addresses and destinations with most of them', () =>
+      found().map(({ address, destination, ports }) => ({ labels: { address, destination }, value: ports })),
+    ),
+    gauge(
+      'stentor_masquerade_port_pressure',
+      'The most ports that one address has in use towards one destination, over those that it has',
+      () => (sweep.last ? [{ value: (found()[0]?.ports ?? 0) / natPorts(config) }] : []),
+    ),
+  ];
 }
 
 function aboutMaps({ usage, maps, sweep }: Measured): readonly Metric[] {

@@ -65,10 +65,7 @@ export async function watchPortExhaustion(options: PortExhaustionOptions, signal
 }
 
 async function usesOf(current: readonly Shortage[], { map, clock }: PortExhaustionOptions, signal: AbortSignal) {
-  const count = portCount(
-    monotonicSeconds(),
-    current.map(({ to }) => to),
-  );
+  const count = portCount(monotonicSeconds(), { only: current.map(({ to }) => to) });
   let [left, end] = [ENTRIES_PER_LOOK, clock.monotonic() + SHARE_MS];
   for (const [key, value] of map.entries()) {
     count.add(key, value);

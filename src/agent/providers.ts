@@ -7,6 +7,7 @@ import type { ProblemBook } from '../base/problem.ts';
 import type { ReconcilerStatus } from '../base/ledger.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
+import { configDefaults } from '../datapath/schema.gen.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
 import { labelList } from '../identities/labels.ts';
 import type { IdentityTables } from '../identities/tables.ts';
@@ -172,9 +173,18 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
     },
     controllers: controllersOf(insides),
     maps: [...insides.usage.uses()],
-    flows: insides.sweep.last && { time: insides.sweep.last.at, entries: insides.sweep.last.entries, talkers: insides.sweep.last.talkers },
+    flows: flowsOf(insides),
     problems: problems.table.size,
   };
+}
+
+function flowsOf({ sweep: { last }, config }: Insides): StatusReport['flows'] {
+  return last && { time: last.at, entries: last.entries, talkers: last.talkers, portsEach: natPorts(config), ports: last.ports };
+}
+
+/** How many ports masquerade has for each destination. */
+export function natPorts({ nodePort }: Config): number {
+  return configDefaults.natPortLast - nodePort.last;
 }
 
 export function controllersOf({ sources, reconcilers, slow }: Pick<Insides, 'sources' | 'reconcilers' | 'slow'>): ControllerRow[] {

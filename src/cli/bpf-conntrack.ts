@@ -3,8 +3,9 @@
 // the data plane and here.
 
 import { addressPort } from '../base/ip.ts';
-import { configDefaults, ConntrackFlag, conntrackFlagNames } from '../datapath/schema.gen.ts';
+import { ConntrackFlag, conntrackFlagNames } from '../datapath/schema.gen.ts';
 import type { ConntrackEntry, Flow } from '../datapath/schema.gen.ts';
+import { timeoutOf } from '../flows/conntrack.ts';
 
 export type ConntrackPair = { readonly key: Flow; readonly value: ConntrackEntry };
 
@@ -36,7 +37,7 @@ const protocols: Readonly<Record<number, string>> = { 1: 'ICMP', 6: 'TCP', 17: '
 /** The living entries. `now`: seconds of CLOCK_MONOTONIC. */
 export function* conntrackRows(pairs: Iterable<ConntrackPair>, now: number): Iterable<ConntrackRow> {
   for (const { key, value } of pairs) {
-    const expires = value.lastSeen + timeoutOf(value, key.protocol);
+    const expires = value.lastSeen + timeoutOf(value.flags, key.protocol);
     if (expires < now) continue;
     const has = (flag: ConntrackFlag) => (value.flags & flag) !== 0;
     yield {
@@ -56,13 +57,6 @@ export function* conntrackRows(pairs: Iterable<ConntrackPair>, now: number): Ite
       backend: value.backend,
     };
   }
-}
-
-/** bpf/lib/conntrack.h conntrack_expired(). */
-function timeoutOf({ flags }: ConntrackEntry, protocol: number): number {
-  if (protocol !== 6) return configDefaults.timeoutAny;
-  if (flags & ConntrackFlag.closing) return configDefaults.timeoutTcpClosing;
-  return flags & ConntrackFlag.answered ? configDefaults.timeoutTcp : configDefaults.timeoutAny;
 }
 
 function pascalCase(name: string): string {

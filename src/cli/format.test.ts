@@ -45,7 +45,13 @@ const report: StatusReport = {
     { name: 'conntrack', entries: 92_000, capacity: 131_072, fullIn: 7300 },
     { name: 'fragments', entries: undefined, capacity: 8192, fullIn: undefined },
   ],
-  flows: { time: 970_000, entries: 92_000, talkers: [{ name: 'shop/cart', flows: 40_000 }] },
+  flows: {
+    time: 970_000,
+    entries: 92_000,
+    talkers: [{ name: 'shop/cart', flows: 40_000 }],
+    portsEach: 32_768,
+    ports: [{ address: '192.168.0.11', destination: '203.0.113.10:80/TCP', ports: 8192, most: { name: 'shop/cart', ports: 8000 } }],
+  },
   problems: 2,
 };
 
@@ -88,6 +94,8 @@ test('status --verbose has addresses, every interface with its reason, the MTU, 
     '  fragments     -         8192     -',
     'Flows:          92000 entries of conntrack live, 30s ago',
     '  shop/cart     40000',
+    'Masquerade ports (each address has 32768 for each destination):',
+    '  192.168.0.11   203.0.113.10:80/TCP   8192    25.0 %   shop/cart (8000)',
 
     'Problems:            0',
   ])

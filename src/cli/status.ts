@@ -97,6 +97,7 @@ export function statusText(report: StatusReport, verbose: boolean): string {
     verbose ? replacement(report) : [],
     verbose ? maps(report) : [],
     verbose ? flows(report) : [],
+    verbose ? ports(report) : [],
   ];
   return columns(parts.flat(), statusLayout);
 }
@@ -187,6 +188,23 @@ function flows({ flows: found, time }: StatusReport): Line[] {
   if (!found) return [];
   const rows = found.talkers.map(({ name, flows: count }) => [`  ${name}`, String(count)]);
   return [['Flows:', `${found.entries} entries of conntrack live, ${duration(time - found.time)} ago`], ['  Opened by', 'Flows'], ...rows];
+}
+
+/** Who fills the ports of masquerade. */
+function ports({ flows: found }: StatusReport): Line[] {
+  if (!found) return [];
+  const rows = found.ports.map(({ address, destination, ports: count, most }) => [
+    `  ${address}`,
+    destination,
+    String(count),
+    `${((100 * count) / found.portsEach).toFixed(1)} %`,
+    `${most.name} (${most.ports})`,
+  ]);
+  return [
+    [`Masquerade ports (each address has ${found.portsEach} for each destination):`],
+    ['  Address', 'Destination', 'Ports', 'Use', 'Most of them'],
+    ...rows,
+  ];
 }
 
 function problems({ problems: count }: StatusReport): Line {

@@ -32,6 +32,7 @@ export const ConntrackFlag = {
   finished: 64,
   answered: 128,
   direct: 256,
+  halfClosed: 512,
 } as const;
 export type ConntrackFlag = (typeof ConntrackFlag)[keyof typeof ConntrackFlag];
 /** Names of the values, for display. */
@@ -45,6 +46,7 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
   64: 'FINISHED',
   128: 'ANSWERED',
   256: 'DIRECT',
+  512: 'HALF_CLOSED',
 };
 
 /** enum drop_reason. */
@@ -1081,6 +1083,8 @@ export type Config = {
   readonly timeoutTcp: number;
   /** seconds after which a closed TCP connection is forgotten */
   readonly timeoutTcpClosing: number;
+  /** seconds after which an idle TCP connection that one side has ended gives its port to one that finds none */
+  readonly timeoutTcpHalfClosed: number;
 };
 /** What the objects carry when nothing is set. */
 export const configDefaults: Config = {
@@ -1096,13 +1100,14 @@ export const configDefaults: Config = {
   timeoutAny: u32Codec.decode(Buffer.from('3c000000', 'hex')),
   timeoutTcp: u32Codec.decode(Buffer.from('401f0000', 'hex')),
   timeoutTcpClosing: u32Codec.decode(Buffer.from('0a000000', 'hex')),
+  timeoutTcpHalfClosed: u32Codec.decode(Buffer.from('f0000000', 'hex')),
 };
 export const configVariables = {
   dsrGeneve: {
     name: 'dsr_geneve',
     description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 44 }, pod: { section: '.rodata', offset: 44 }, sock: { section: '.rodata', offset: 44 } },
+    places: { host: { section: '.rodata', offset: 48 }, pod: { section: '.rodata', offset: 48 }, sock: { section: '.rodata', offset: 48 } },
   },
   gatewayMac: {
     name: 'gateway_mac',
@@ -1114,7 +1119,7 @@ export const configVariables = {
     name: 'host_netns_cookie',
     description: "cookie of the node's network namespace; 0: not known",
     codec: id64Codec,
-    places: { host: { section: '.rodata', offset: 48 }, pod: { section: '.rodata', offset: 48 }, sock: { section: '.rodata', offset: 48 } },
+    places: { host: { section: '.rodata', offset: 56 }, pod: { section: '.rodata', offset: 56 }, sock: { section: '.rodata', offset: 56 } },
   },
   masqueradeIpv4: {
     name: 'masquerade_ipv4',
@@ -1144,19 +1149,19 @@ export const configVariables = {
     name: 'no_backend_reject',
     description: '1: a service without backends refuses; 0: its packets are dropped',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 36 }, pod: { section: '.rodata', offset: 36 }, sock: { section: '.rodata', offset: 36 } },
+    places: { host: { section: '.rodata', offset: 40 }, pod: { section: '.rodata', offset: 40 }, sock: { section: '.rodata', offset: 40 } },
   },
   socketLbHostOnly: {
     name: 'socket_lb_host_only',
     description: "1: only the node's own sockets are translated; what pods send is, packet by packet",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 40 }, pod: { section: '.rodata', offset: 40 }, sock: { section: '.rodata', offset: 40 } },
+    places: { host: { section: '.rodata', offset: 44 }, pod: { section: '.rodata', offset: 44 }, sock: { section: '.rodata', offset: 44 } },
   },
   timeoutAny: {
     name: 'timeout_any',
     description: 'seconds after which an idle flow that is not TCP is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 32 }, pod: { section: '.rodata', offset: 32 }, sock: { section: '.rodata', offset: 32 } },
+    places: { host: { section: '.rodata', offset: 36 }, pod: { section: '.rodata', offset: 36 }, sock: { section: '.rodata', offset: 36 } },
   },
   timeoutTcp: {
     name: 'timeout_tcp',
@@ -1167,6 +1172,12 @@ export const configVariables = {
   timeoutTcpClosing: {
     name: 'timeout_tcp_closing',
     description: 'seconds after which a closed TCP connection is forgotten',
+    codec: u32Codec,
+    places: { host: { section: '.rodata', offset: 32 }, pod: { section: '.rodata', offset: 32 }, sock: { section: '.rodata', offset: 32 } },
+  },
+  timeoutTcpHalfClosed: {
+    name: 'timeout_tcp_half_closed',
+    description: 'seconds after which an idle TCP connection that one side has ended gives its port to one that finds none',
     codec: u32Codec,
     places: { host: { section: '.rodata', offset: 28 }, pod: { section: '.rodata', offset: 28 }, sock: { section: '.rodata', offset: 28 } },
   },
@@ -1179,21 +1190,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '4ca7183cc2f9',
+    btfHash: '4fc13f83dec6',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '4ca7183cc2f9',
+    btfHash: '4fc13f83dec6',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '4ca7183cc2f9',
+    btfHash: '4fc13f83dec6',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -43,6 +43,7 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
     same: sameRow,
     indexes: {
       address: ({ addresses }) => addresses,
+      interface: ({ interfaceIndex }) => [`${interfaceIndex}`],
       pod: ({ namespace, pod }) => [`${namespace}/${pod}`],
     },
   });

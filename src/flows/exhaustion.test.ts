@@ -7,6 +7,7 @@ import { conntrackEntryCodec, ConntrackFlag, DropReason, EventKind, flowCodec, H
 import type { Event } from '../datapath/schema.gen.ts';
 import { exhaustionProblems, shortages } from './exhaustion.ts';
 import { destinationText, portCount } from './port-use.ts';
+import type { Destination } from './port-use.ts';
 
 const NOW = 100_000;
 const TCP = 6;
@@ -34,8 +35,8 @@ function entry({ from = cart, port, as = node, to = world, by = to, flags = Conn
   ];
 }
 
-function usesIn(rows: readonly Row[], only?: Parameters<typeof portCount>[1]) {
-  const count = portCount(NOW, only);
+function usesIn(rows: readonly Row[], only?: readonly Destination[], pairs?: number) {
+  const count = portCount(NOW, { ...(only && { only }), ...(pairs !== undefined && { pairs }) });
   for (const row of rows) count.add(...entry(row));
   return count.uses();
 }
@@ -82,6 +83,11 @@ describe('ports that are held', () => {
     ['are none of replies', [{ port: 1, flags: ConntrackFlag.sourceNat | ConntrackFlag.reply }], []],
     ['are free when their flow has expired', [{ port: 1, idle: 61 }], []],
     [
+      'are free when one side has ended their connection and nothing came for four minutes',
+      [241, 240].map((idle) => ({ port: idle, idle, flags: ConntrackFlag.sourceNat | ConntrackFlag.answered | ConntrackFlag.halfClosed })),
+      [[node, '203.0.113.10:80/TCP', { [cart]: 1 }]],
+    ],
+    [
       'have no port in a ping',
       [{ port: 1, to: { ...world, destinationPort: 0, protocol: 1 } }],
       [[node, '203.0.113.10/ICMPv4', { [cart]: 1 }]],
@@ -98,6 +104,17 @@ describe('ports that are held', () => {
         wanted,
       ),
     );
+
+  it('are found where most are, however many destinations there are', () => {
+    const few = Array.from({ length: 20_000 }, (_, i) => ({ port: 1, to: { ...world, destinationPort: 1000 + i } }));
+    const many = Array.from({ length: 2000 }, (_, i) => ({ port: 2000 + i }));
+    const mixed = few.flatMap((row, i) => (i % 10 === 0 ? [row, ...many.slice(i / 10, i / 10 + 1)] : [row]));
+    const [first, ...rest] = usesIn(mixed, undefined, 128);
+    assert.equal(first && destinationText(first.to), '203.0.113.10:80/TCP');
+    assert.ok((first?.ports ?? 0) > 1980, `${first?.ports} of 2000`);
+    assert.ok(rest.length < 128, `${rest.length} others are remembered`);
+    assert.equal(usesIn(mixed).length, 20_001, 'all of them without a limit');
+  });
 
   it('are looked for at one destination, named or reached', () => {
     const other = { ...world, destinationPort: 81 };

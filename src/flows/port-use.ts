@@ -9,7 +9,7 @@ import { addressPort, ipFromBytes, writeIp } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
 import { ConntrackFlag } from '../datapath/schema.gen.ts';
 import type { Flow } from '../datapath/schema.gen.ts';
-import { entryAt, flowAt, isExpired } from './conntrack.ts';
+import { entryAt, flowAt, yieldsPort } from './conntrack.ts';
 import { protocolNames } from './drop-event.ts';
 
 export type Destination = Pick<Flow, 'destination' | 'destinationPort' | 'protocol'>;
@@ -31,15 +31,23 @@ export type PortCount = {
   uses(): readonly PortUse[];
 };
 
-/** `only`: of flows to these, be it that they name them or that a service leads there. `now`: seconds of CLOCK_MONOTONIC. */
-export function portCount(now: number, only?: readonly Destination[]): PortCount {
+export type PortCountOptions = {
+  /** Of flows to these, be it that they name them or that a service leads there. */
+  readonly only?: readonly Destination[];
+  /** How many pairs of address and destination are counted at once. Of more, those with few ports are forgotten again and again, so
+   * that of the others a few may be missing. */
+  readonly pairs?: number;
+};
+
+/** `now`: seconds of CLOCK_MONOTONIC. */
+export function portCount(now: number, { only, pairs = Infinity }: PortCountOptions = {}): PortCount {
   const wanted = only && new Set(only.map(bytesOf));
   const counts = new Map<string, Map<string, number>>();
   return {
     add(key, value) {
       const flags = value.readUInt32LE(entryAt.flags);
       const opens = (flags & ConntrackFlag.reply) === 0;
-      if (!opens || !(flags & ConntrackFlag.sourceNat || isOwn(key, value)) || isExpired(key, value, now)) return;
+      if (!opens || !(flags & ConntrackFlag.sourceNat || isOwn(key, value)) || yieldsPort(key, value, now)) return;
       const protocol = key.toString('latin1', flowAt.protocol, flowAt.protocol + 1);
       const to = `${partOf(value)}${protocol}`;
       if (wanted && !wanted.has(to) && !wanted.has(`${partOf(key)}${protocol}`)) return;
@@ -48,12 +56,20 @@ export function portCount(now: number, only?: readonly Destination[]): PortCount
       const holders = counts.get(pair) ?? new Map<string, number>();
       holders.set(holder, (holders.get(holder) ?? 0) + 1);
       counts.set(pair, holders);
+      if (counts.size > pairs) forgetFew(counts, pairs / 2);
     },
     uses: () =>
       Array.from(counts, ([pair, holders]) => useOf(pair, holders))
         .filter(({ address, holders }) => holders.some(({ source }) => source !== address))
         .sort((a, b) => b.ports - a.ports),
   };
+}
+
+/** Leaves at most `size` pairs, those with most ports. */
+function forgetFew(counts: Map<string, ReadonlyMap<string, number>>, size: number): void {
+  const portsOf = (holders: ReadonlyMap<string, number>) => holders.values().reduce((sum, ports) => sum + ports, 0);
+  const sorted = Array.from(counts, ([pair, holders]) => ({ pair, ports: portsOf(holders) })).sort((a, b) => a.ports - b.ports);
+  for (const { pair } of sorted.slice(0, Math.ceil(sorted.length - size))) counts.delete(pair);
 }
 
 /** The node's own flow, which has its port of the range as the flows of pods have theirs: it stays as it is, and nothing forwards it. */

@@ -25,6 +25,8 @@ const volatile __u32 no_backend_reject
 const volatile __u32 socket_lb_host_only
 	DESCRIPTION("1: only the node's own sockets are translated; what pods send is, packet by packet") = 0;
 const volatile __u32 dsr_geneve DESCRIPTION("1: backends of other nodes are told their frontend by Geneve; 0: by IP option") = 0;
+const volatile __u32 option_probe_port
+	DESCRIPTION("UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port") = 4241;
 const volatile __u64 host_netns_cookie DESCRIPTION("cookie of the node's network namespace; 0: not known") = 0;
 
 #endif

@@ -148,6 +148,8 @@ int host_from(struct __sk_buff *ctx)
 		return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	if (result && parse(ctx, &packet) != PARSED)
 		return drop(ctx, &packet, DROP_REASON_INVALID_PACKET);
+	if (packet.frontend_port && is_option_probe(&packet) && address_equal(&packet.frontend, &packet.flow.destination))
+		return option_probe_arrived(ctx, &packet) ? drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET) : VERDICT_STACK;
 	if (packet.frontend_port && !is_direct_frontend(&packet))
 		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	entry = conntrack_find(&packet);
@@ -215,6 +217,8 @@ int host_to(struct __sk_buff *ctx)
 	device = bpf_map_lookup_elem(&devices, &uplink);
 	if (!device || parse(ctx, &packet) != PARSED)
 		return VERDICT_STACK;
+	if (is_option_probe(&packet) && packet.flow.source_port == packet.flow.destination_port)
+		return option_probe_send(ctx, &packet) ? drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET) : VERDICT_STACK;
 	if (!packet.error_l3 && service_address(&packet.flow.destination) & LB_ADDRESS_FLAG_INSIDE)
 		return answer_node(ctx, &packet);
 	entry = conntrack_find(&packet);

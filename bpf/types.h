@@ -79,6 +79,8 @@ _Static_assert(sizeof(struct ipcache_key) == 20, "size");
 
 enum ipcache_flag {
 	IPCACHE_FLAG_NO_MASQUERADE = 1, /* pods keep their address towards it: pods, nodes, the native routing prefixes */
+	IPCACHE_FLAG_NO_OPTION_IPV4 = 2, /* of a node: IPv4 packets with options do not come there */
+	IPCACHE_FLAG_NO_OPTION_IPV6 = 4, /* the same of IPv6 packets with a Destination Options header */
 };
 
 struct ipcache_entry {

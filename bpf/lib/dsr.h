@@ -99,14 +99,24 @@ static __always_inline int dsr_insert_ipv6(struct __sk_buff *ctx, const struct p
 	return bpf_skb_store_bytes(ctx, packet->l3 + sizeof(struct ipv6hdr), &header, sizeof(header), 0);
 }
 
-/* The node that has a backend; zero where it is not known. */
-static __always_inline void dsr_node(const struct address *backend, struct address *node)
+static __always_inline struct ipcache_entry *dsr_known(const struct address *address)
 {
-	struct ipcache_key key = {.prefix_length = 128, .address = *backend};
-	struct ipcache_entry *known = bpf_map_lookup_elem(&ipcache, &key);
+	struct ipcache_key key = {.prefix_length = 128, .address = *address};
+
+	return bpf_map_lookup_elem(&ipcache, &key);
+}
+
+/* Whether the backend's node is told by an envelope; its address in `*node`, zero where that is not known. */
+static __always_inline bool dsr_wraps(const struct packet *packet, const struct address *backend, struct address *node)
+{
+	struct ipcache_entry *known = dsr_known(backend);
 
 	if (known)
 		*node = known->node;
+	if (dsr_geneve)
+		return true;
+	known = dsr_known(node);
+	return known && known->flags & (packet->family == 4 ? IPCACHE_FLAG_NO_OPTION_IPV4 : IPCACHE_FLAG_NO_OPTION_IPV6);
 }
 
 /* Whether this packet can carry the frontend out of `uplink`. */
@@ -119,8 +129,7 @@ __noinline int dsr_room(struct __sk_buff *ctx, struct packet *packet, struct add
 	    packet->protocol == IPPROTO_SCTP)
 		return false;
 	size = dsr_size(packet);
-	if (dsr_geneve) {
-		dsr_node(backend, &node);
+	if (dsr_wraps(packet, backend, &node)) {
 		if (address_is_zero(&node))
 			return false;
 		size = geneve_size(packet, address_is_ipv4(&node));
@@ -130,29 +139,29 @@ __noinline int dsr_room(struct __sk_buff *ctx, struct packet *packet, struct add
 	return !bpf_check_mtu(ctx, uplink, &mtu, size, 0);
 }
 
-static __always_inline int dsr_wrap(struct __sk_buff *ctx, struct packet *packet, const struct address *backend, __u32 uplink)
+static __always_inline int dsr_insert(struct __sk_buff *ctx, const struct packet *packet)
 {
-	struct device *device = bpf_map_lookup_elem(&devices, &uplink);
-	struct address from, to = {};
-
-	if (!device)
-		return -1;
-	dsr_node(backend, &to);
-	from = address_is_ipv4(&to) ? device->ipv4 : device->ipv6;
-	return geneve_insert(ctx, packet, &from, &to);
+	return packet->family == 4 ? dsr_insert_ipv4(ctx, packet) : dsr_insert_ipv6(ctx, packet);
 }
 
 /* Tells the backend's node the frontend that the packet came for, after its translation; what has no room goes without. 0, or negative
  * when it could not be written. */
 __noinline int dsr_tell(struct __sk_buff *ctx, struct packet *packet, struct address *backend, __u32 uplink)
 {
+	struct address from, to = {};
+	struct device *device;
+
 	if (!packet || !backend)
 		return -1;
 	if (!dsr_room(ctx, packet, backend, uplink))
 		return 0;
-	if (dsr_geneve)
-		return dsr_wrap(ctx, packet, backend, uplink);
-	return packet->family == 4 ? dsr_insert_ipv4(ctx, packet) : dsr_insert_ipv6(ctx, packet);
+	if (!dsr_wraps(packet, backend, &to))
+		return dsr_insert(ctx, packet);
+	device = bpf_map_lookup_elem(&devices, &uplink);
+	if (!device)
+		return -1;
+	from = address_is_ipv4(&to) ? device->ipv4 : device->ipv6;
+	return geneve_insert(ctx, packet, &from, &to);
 }
 
 /* Reads the frontend into `packet->frontend` if the packet has one, and takes it out of the packet. 0, or negative when the packet
@@ -223,6 +232,26 @@ __noinline int dsr_take(struct __sk_buff *ctx, struct packet *packet)
 	packet->l4 -= size;
 	packet->length -= size;
 	return 0;
+}
+
+/* The nodes' question to one another: does this option arrive? It says of itself that it came for where it goes. */
+static __always_inline bool is_option_probe(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_UDP && packet->l4 && packet->flow.destination_port == bpf_htons(option_probe_port);
+}
+
+/* The node's own question, which its socket could not put an option into. */
+__noinline int option_probe_send(struct __sk_buff *ctx, struct packet *packet)
+{
+	return packet && dsr_insert(ctx, packet) ? -1 : 0;
+}
+
+/* What has come with its option goes to the next port, so that whoever answers knows. */
+__noinline int option_probe_arrived(struct __sk_buff *ctx, struct packet *packet)
+{
+	if (!packet)
+		return -1;
+	return write_port(ctx, packet, bpf_htons(option_probe_port), bpf_htons(option_probe_port + 1), false);
 }
 
 #endif

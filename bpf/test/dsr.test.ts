@@ -3,11 +3,11 @@ import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it, test } from 'node:test';
 import { ip, ipToWire } from '../../src/base/ip.ts';
-import { DropReason } from '../../src/datapath/schema.gen.ts';
-import { nodePortOf, vipOf } from './cluster.ts';
-import { link, loadNode, packetFrom } from './loaded.ts';
+import { configDefaults, DropReason } from '../../src/datapath/schema.gen.ts';
+import { at, families, nodePortOf, vipOf } from './cluster.ts';
+import { link, loadNode, mac, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
-import { Protocol } from './packet.ts';
+import { GENEVE_PORT, Protocol } from './packet.ts';
 import type { Packet } from './packet.ts';
 import { answerTo, cases, delivered, dsrCases, expectDrop, expectRun, fromPod, fromWire, routed, tcp, udp, withPorts } from './traffic.ts';
 
@@ -128,5 +128,62 @@ test('hybrid is direct for TCP alone', { skip: namespaceMissing }, async () => {
     const sourceOf = (body: Packet['body']) =>
       packetFrom(node.run('host_from', fromWire({ source: world, destination }, body), { ifindex: link.uplink })).source;
     assert.deepEqual([sourceOf(tcp(40_000, 80)), sourceOf(udp(40_000, 53))], [world, host]);
+  }
+});
+
+describe('the question whether IP options arrive', { skip: namespaceMissing }, () => {
+  let node: LoadedNode;
+  before(async () => {
+    node = await loadNode({}, 'dsr');
+  });
+  after(() => node[Symbol.dispose]());
+  afterEach(() => node.forget());
+  const [port, told] = [configDefaults.optionProbePort, configDefaults.optionProbePort + 1];
+
+  for (const family of families) {
+    const { node: own, node2 } = at[family];
+    const ask = (sourcePort: number, destinationPort = port) => udp(sourcePort, destinationPort, { payload: 'stentor option?' });
+    const toNode2 = (body: Packet['body']): Packet => ({
+      from: mac.uplink,
+      to: mac.router,
+      source: own,
+      destination: node2,
+      ttl: 64,
+      body,
+    });
+
+    it(`leaves with an option over IPv${family} from its own port alone`, () => {
+      const optional = toNode2(ask(port));
+      expectRun(node, 'host_to', optional, { verdict: 'stack', out: { ...optional, ...saying(node2, port, family) } });
+      for (const plain of [toNode2(ask(45_000)), toNode2(ask(told))]) expectRun(node, 'host_to', plain, { verdict: 'stack' });
+    });
+
+    it(`comes to the next port over IPv${family} with its option, and to its own without`, () => {
+      const plain = fromWire({ source: node2, destination: own }, ask(port));
+      expectRun(
+        node,
+        'host_from',
+        { ...plain, ...saying(own, port, family) },
+        { verdict: 'stack', out: { ...plain, body: ask(port, told) } },
+      );
+      expectRun(node, 'host_from', plain, { verdict: 'stack' });
+      expectDrop(node, 'host_from', { ...plain, ...saying(node2, port, family) }, { reason: DropReason.serviceBackendNotFound });
+    });
+
+    it(`makes nodes to which no option comes get envelopes over IPv${family}`, () => {
+      const vip = vipOf('away', family);
+      const request = fromWire({ source: at[family].world, destination: vip }, tcp(40_000, 80));
+      const isWrapped = () => {
+        node.forget();
+        const { body } = packetFrom(node.run('host_from', request, { ifindex: link.uplink }));
+        return body.kind === 'udp' && body.destinationPort === GENEVE_PORT;
+      };
+      node.loseOptions([family === 4 ? 6 : 4]);
+      assert.equal(isWrapped(), false);
+      node.loseOptions([family]);
+      assert.equal(isWrapped(), true);
+      node.loseOptions([]);
+      assert.equal(isWrapped(), false);
+    });
   }
 });

@@ -8,6 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ip } from '../../src/base/ip.ts';
+import type { Family } from '../../src/base/ip.ts';
 import { problemBook } from '../../src/base/problem.ts';
 import { reconciler, walk } from '../../src/base/reconcile.ts';
 import type { Reconciler } from '../../src/base/reconcile.ts';
@@ -100,6 +101,8 @@ export type LoadedNode = {
   forget(): void;
   /** Replaces who serves a service, through the tables. */
   serve(name: ServiceName, backends: Serving['ready'], draining?: Serving['ready']): void;
+  /** Says of which families packets with options do not come to node2. */
+  loseOptions(families: readonly Family[]): void;
   [Symbol.dispose](): void;
 };
 
@@ -151,6 +154,10 @@ export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptio
       events();
     },
     serve,
+    loseOptions: (lossy) => {
+      const entries = rows.filter(({ name }) => name === 'node2').flatMap((row) => [...ipcacheFor(row, 'node1', lossy)]);
+      mapTarget(mapKinds.ipcache, datapath.map('ipcache')).put(entries);
+    },
     [Symbol.dispose]() {
       ring[Symbol.dispose]();
       datapath[Symbol.dispose]();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where checks send traffic from, and where to.
 import type { Cluster } from '../cluster.ts';
-import { CLIENT, NODES, ROUTER } from '../layout.ts';
+import { CLIENT, LAN, NODES, ROUTER } from '../layout.ts';
 import type { Host } from '../layout.ts';
 import { inNetns } from '../network.ts';
 import type { Pod, Service } from '../objects.ts';
@@ -30,6 +30,8 @@ export type Places = {
   /** A machine on the LAN that is no node. */
   readonly outsider: Place;
   readonly router: Place;
+  /** The switch: its ports are named after the machines that they lead to. */
+  readonly lan: Place;
   /** The addresses of a service in the namespace of the checks. */
   serviceIps(name: string): readonly string[];
 };
@@ -62,6 +64,7 @@ export function placesOf(cluster: Cluster): Places {
     },
     outsider: machine(CLIENT),
     router: machine(ROUTER),
+    lan: { name: LAN, ips: [], run: (command, timeoutMs = 5_000) => run([...inNetns(layout, LAN), ...command], { timeoutMs }) },
     serviceIps: (name) => {
       const service: Service | undefined = servicesIn(store, { namespace: NAMESPACE }).find(({ metadata }) => metadata.name === name);
       return service?.spec.clusterIPs ?? [];
@@ -86,5 +89,9 @@ export function podPlace({ kubelets }: Cluster, pod: Pod | undefined, what: stri
     },
   };
 }
+
+/** The agent's pod on a node. */
+export const agentOn = ({ store }: Cluster, node: string): Pod | undefined =>
+  podsIn(store, { namespace: 'kube-system', labelSelector: 'k8s-app=cilium', fieldSelector: `spec.nodeName=${node}` })[0];
 
 export const NODE_NAMES = NODES.map(({ name }) => name);

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An agent dies without warning. Traffic does not care, and the new agent finds the kernel as it should be.
-import { podsIn } from '../objects.ts';
 import { until } from '../until.ts';
 import { CheckFailed, expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { podPlace } from './places.ts';
+import { agentOn, podPlace } from './places.ts';
 import { httpGet, longConnection, url } from './traffic.ts';
-
-const agentOn = ({ cluster }: CheckContext, node: string) =>
-  podsIn(cluster.store, { namespace: 'kube-system', labelSelector: 'k8s-app=cilium', fieldSelector: `spec.nodeName=${node}` })[0];
 
 const REQUESTS = 40;
 
@@ -16,8 +12,8 @@ const REQUESTS = 40;
 async function survives(context: CheckContext): Promise<string> {
   const { places, cluster, signal } = context;
   const [address = ''] = places.serviceIps('echo');
-  const agent = agentOn(context, 'node1');
-  const container = () => agentOn(context, 'node1')?.status?.containerStatuses?.[0];
+  const agent = agentOn(cluster, 'node1');
+  const container = () => agentOn(cluster, 'node1')?.status?.containerStatuses?.[0];
   const restarts = container()?.restartCount ?? 0;
   const process = cluster.kubelets
     .find(({ node }) => node.name === 'node1')
@@ -39,7 +35,7 @@ async function survives(context: CheckContext): Promise<string> {
   const back = performance.now() - killed;
   await Promise.all(long);
 
-  const difference = await podPlace(cluster, agentOn(context, 'node1'), 'cilium on node1').run(['stentor', 'maps', '--diff'], 10_000);
+  const difference = await podPlace(cluster, agentOn(cluster, 'node1'), 'cilium on node1').run(['stentor', 'maps', '--diff'], 10_000);
   expect(
     difference.code === 0 && difference.stdout.trim() === '',
     `The new agent left a difference: ${(difference.stdout + difference.stderr).trim()}`,

@@ -6,8 +6,9 @@ import { isReady, podsIn } from '../objects.ts';
 import { until } from '../until.ts';
 import { expect, inBoth, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
+import { agentOn, podPlace } from './places.ts';
 import type { Place } from './places.ts';
-import { httpGet, udpWho, url } from './traffic.ts';
+import { httpGet, udpWho, unreachable, url } from './traffic.ts';
 import { PORT } from './wire.ts';
 
 type Captured = { readonly requests: number; readonly replies: number };
@@ -92,6 +93,36 @@ const geneve = (context: CheckContext): Promise<string> =>
     return `${count} envelopes came to node1`;
   });
 
+// $1 the port of the LAN's bridge that leads to node2
+const DROP_OPTIONS = `nft -f - <<END
+table netdev sandbox-options {
+  chain lossy { type filter hook ingress device "$1" priority 0; ip hdrlength != 5 drop; ip6 nexthdr 60 drop; }
+}
+END`;
+
+/** The LAN takes packets with options from node2 no further. */
+async function optionsLost(context: CheckContext): Promise<string> {
+  const { places, signal } = context;
+  const owner = places.node('node2');
+  const agent = agentOn(context.cluster, 'node2');
+  const lossesOf = async () =>
+    (await podPlace(context.cluster, agent, 'cilium on node2').run(['stentor', 'problems'])).stdout.includes('OptionsLost');
+  expect(!(await lossesOf()), 'node2 says that options are lost before they are');
+  const dropping = await places.lan.run(['sh', '-c', DROP_OPTIONS, 'sh', 'node2']);
+  expect(dropping.code === 0, `Cannot make the LAN drop options: ${dropping.stderr.trim()}`);
+  const began = performance.now();
+  try {
+    await unreachable(places.outsider, ofFamily(owner.ips, 'IPv4'), PORT.wire); // control
+    await until('node2 to notice', 30_000, lossesOf, signal);
+    const noticed = (performance.now() - began) / 1_000;
+    for (const family of IPV) await seen(context, family, PORT.wire, { peer: 'client', passesOwner: false });
+    return `noticed after ${noticed.toFixed(0)} s`;
+  } finally {
+    await places.lan.run(['nft', 'delete', 'table', 'netdev', 'sandbox-options']);
+    await until('node2 to believe in options again', 30_000, async () => !(await lossesOf()), signal);
+  }
+}
+
 export const wireModeChecks: readonly Check[] = [
   ...inBoth(
     "DSR: the pod on another node sees the client's address, and answers it without the node that was asked",
@@ -105,6 +136,11 @@ export const wireModeChecks: readonly Check[] = [
     name: "DSR by Geneve: the pod sees the client's address, and answers it without the node that was asked (IPv4 and IPv6)",
     needs: 'agent',
     run: geneve,
+  },
+  {
+    name: 'Where the LAN drops packets with IP options the nodes notice, say so, and DSR goes on in envelopes',
+    needs: 'agent',
+    run: optionsLost,
   },
   { name: 'Hybrid: TCP is answered directly, UDP through the node that was asked', needs: 'agent', run: hybrid },
 ];

@@ -10,12 +10,15 @@
 
 import { systemClock as clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
+import type { Problem } from '../base/problem.ts';
+import { configDefaults } from '../datapath/schema.gen.ts';
 import { deadServers } from './api-servers.ts';
 import { readDrops } from './drops.ts';
 import type { Drops } from './drops.ts';
 import { groundOf } from './ground.ts';
 import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
+import { optionProbe } from './option-probe.ts';
 import { mtuTroubles } from './pod-network.ts';
 import { watchPortExhaustion } from './port-exhaustion.ts';
 import { rounds, watched } from './rounds.ts';
@@ -72,7 +75,8 @@ export async function main(args: readonly string[]): Promise<Ending> {
   const rest = succession({ datapath: ground.datapath, unready, log }, stop.signal);
   const looks = rounds({ ground, tables, targets, sources, watched: watches, renew }, stop.signal);
   const exhaustion = exhaustionWatch(ground, tables, { drops, changed: machine.schedule });
-  await Promise.all([looks, rest, exhaustion, ...loops]).catch((error: unknown) => {
+  const optionPaths = optionWatch(ground, tables, machine.schedule);
+  await Promise.all([looks, rest, exhaustion, optionPaths, ...loops]).catch((error: unknown) => {
     log.error('Agent ends', { error: messageOf(error) });
     throw error;
   });
@@ -93,6 +97,20 @@ function exhaustionWatch(
   const natPortFirst = config.nodePort.last + 1;
   const map = datapath.map('conntrack');
   return watchPortExhaustion({ drops, map, endpoints, self, natPortFirst, report, clock, quietMs: options.refreshMs }, signal);
+}
+
+/** Finds out which nodes would not hear of a frontend by IP option. */
+function optionWatch(
+  { problems, self, log, signal }: Ground,
+  { nodes: { nodes, optionLosses } }: AgentTables,
+  changed: () => void,
+): Promise<void> {
+  const report = (rows: readonly Problem[]) => {
+    problems.report('option paths', rows);
+    changed();
+  };
+  const losses = optionLosses.writer('option probe');
+  return optionProbe({ self, nodes, losses, port: configDefaults.optionProbePort, report, log }, signal);
 }
 
 /** Learns where else the API is, and says which address does not answer. */

@@ -100,10 +100,10 @@ export type Hook = (typeof Hook)[keyof typeof Hook];
 export const hookNames: { readonly [value: number]: string } = { 1: 'POD_FROM', 2: 'POD_TO', 3: 'HOST_FROM', 4: 'HOST_TO' };
 
 /** enum ipcache_flag. */
-export const IpcacheFlag = { noMasquerade: 1 } as const;
+export const IpcacheFlag = { noMasquerade: 1, noOptionIpv4: 2, noOptionIpv6: 4 } as const;
 export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 /** Names of the values, for display. */
-export const ipcacheFlagNames: { readonly [value: number]: string } = { 1: 'NO_MASQUERADE' };
+export const ipcacheFlagNames: { readonly [value: number]: string } = { 1: 'NO_MASQUERADE', 2: 'NO_OPTION_IPV4', 4: 'NO_OPTION_IPV6' };
 
 /** enum lb_address_flag. */
 export const LbAddressFlag = { inside: 1, outside: 2, node: 4 } as const;
@@ -1075,6 +1075,8 @@ export type Config = {
   readonly natPortLast: number;
   /** 1: a service without backends refuses; 0: its packets are dropped */
   readonly noBackendReject: number;
+  /** UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port */
+  readonly optionProbePort: number;
   /** 1: only the node's own sockets are translated; what pods send is, packet by packet */
   readonly socketLbHostOnly: number;
   /** seconds after which an idle flow that is not TCP is forgotten */
@@ -1096,6 +1098,7 @@ export const configDefaults: Config = {
   natPortFirst: u32Codec.decode(Buffer.from('00800000', 'hex')),
   natPortLast: u32Codec.decode(Buffer.from('ffff0000', 'hex')),
   noBackendReject: u32Codec.decode(Buffer.from('01000000', 'hex')),
+  optionProbePort: u32Codec.decode(Buffer.from('91100000', 'hex')),
   socketLbHostOnly: u32Codec.decode(Buffer.from('00000000', 'hex')),
   timeoutAny: u32Codec.decode(Buffer.from('3c000000', 'hex')),
   timeoutTcp: u32Codec.decode(Buffer.from('401f0000', 'hex')),
@@ -1151,6 +1154,12 @@ export const configVariables = {
     codec: u32Codec,
     places: { host: { section: '.rodata', offset: 40 }, pod: { section: '.rodata', offset: 40 }, sock: { section: '.rodata', offset: 40 } },
   },
+  optionProbePort: {
+    name: 'option_probe_port',
+    description: 'UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port',
+    codec: u32Codec,
+    places: { host: { section: '.rodata', offset: 52 }, pod: { section: '.rodata', offset: 52 }, sock: { section: '.rodata', offset: 52 } },
+  },
   socketLbHostOnly: {
     name: 'socket_lb_host_only',
     description: "1: only the node's own sockets are translated; what pods send is, packet by packet",
@@ -1190,21 +1199,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '4fc13f83dec6',
+    btfHash: '08afd4796929',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '4fc13f83dec6',
+    btfHash: '08afd4796929',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '4fc13f83dec6',
+    btfHash: '08afd4796929',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -2,7 +2,7 @@
 // What is known of remote addresses by prefix: nodes, their pods, and the prefixes that pods reach with their own address.
 
 import { familyOf, ip } from '../base/ip.ts';
-import type { Cidr, Ip } from '../base/ip.ts';
+import type { Cidr, Family, Ip } from '../base/ip.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import { IpcacheFlag } from '../datapath/schema.gen.ts';
@@ -14,10 +14,16 @@ import type { NodeRow } from './node.ts';
 /** A row of the ipcache table: an entry, or what a derivation that uses it looks for. */
 export type IpcacheRow = MapEntry<IpcacheKey, IpcacheEntry>;
 
-export function* ipcacheFor(node: NodeRow | undefined, self: string): Iterable<readonly [string, IpcacheRow]> {
+/** `lossy`: the families of which packets with options do not come to that node. */
+export function* ipcacheFor(
+  node: NodeRow | undefined,
+  self: string,
+  lossy: readonly Family[] = [],
+): Iterable<readonly [string, IpcacheRow]> {
   if (!node) return;
   const identity = node.name === self ? Reserved.host : Reserved.remoteNode;
-  for (const address of node.addresses) yield entry(address, hostBits(address), { identity, node: address });
+  const more = lossy.reduce((flags, family) => flags | NO_OPTION[family], 0);
+  for (const address of node.addresses) yield entry(address, hostBits(address), { identity, node: address, more });
   for (const { ip: prefix, bits } of node.podCidrs) {
     const alike = node.addresses.find((address) => familyOf(address) === familyOf(prefix));
     yield entry(prefix, bits, { identity: Reserved.unknown, node: alike ?? node.addresses[0] });
@@ -38,11 +44,13 @@ export function nativeEntry({ ip: prefix, bits }: Cidr): readonly [string, Ipcac
 /** As the programs write that there is none. */
 const NOWHERE = ip('::');
 
-type Known = { readonly identity: number; readonly node: Ip | undefined };
+const NO_OPTION = { 4: IpcacheFlag.noOptionIpv4, 6: IpcacheFlag.noOptionIpv6 } as const;
 
-function entry(address: Ip, bits: number, { identity, node = NOWHERE }: Known): readonly [string, IpcacheRow] {
+type Known = { readonly identity: number; readonly node: Ip | undefined; readonly more?: number };
+
+function entry(address: Ip, bits: number, { identity, node = NOWHERE, more = 0 }: Known): readonly [string, IpcacheRow] {
   const prefixLength = familyOf(address) === 4 ? 96 + bits : bits;
-  return mapEntry(mapKinds.ipcache, { prefixLength, address }, { identity, flags: IpcacheFlag.noMasquerade, node });
+  return mapEntry(mapKinds.ipcache, { prefixLength, address }, { identity, flags: IpcacheFlag.noMasquerade | more, node });
 }
 
 function hostBits(address: Ip): number {

@@ -27,6 +27,7 @@ import type { IpcacheRow } from './ipcache.ts';
 import type { NodeRow } from './node.ts';
 import { nodeAddressesFor } from './node-ports.ts';
 import type { NodeAddress } from './node-ports.ts';
+import type { OptionLoss } from './option-paths.ts';
 import { overlapProblem, overlapsOf } from './overlaps.ts';
 import type { OverlapRow } from './overlaps.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
@@ -58,6 +59,8 @@ export type NodeTables = {
   readonly addresses: Table<string, NodeAddress>;
   /** What is attached whatever the uplinks are: by name of the program. */
   readonly hooks: Writer<string, Attachment>;
+  /** By node: where DSR by IP option would be lost. */
+  readonly optionLosses: Table<string, OptionLoss>;
   readonly ipcache: Table<string, IpcacheRow>;
   readonly routes: Table<string, RouteRow>;
   readonly overlaps: Table<string, OverlapRow>;
@@ -77,6 +80,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
   const uplinks = table<string, UplinkRow>('uplinks', same);
   const addresses = table<string, NodeAddress>('node_addresses', same);
   const hooks = table<string, Attachment>('hooks', same);
+  const optionLosses = table<string, OptionLoss>('option_losses', same);
   const ipcache = table<string, IpcacheRow>('ipcache', same);
   const routes = table<string, RouteRow>('routes', same);
   const overlaps = table<string, OverlapRow>('pod_cidr_overlaps', same);
@@ -98,7 +102,11 @@ export function nodeTables(options: NodeOptions): NodeTables {
   const ipcacheOf = (key: Key) => {
     if (key.startsWith('pod ')) return remotePodEntries(remotePods.get(nameOf(key)));
     const prefix = native.get(nameOf(key));
-    return key.startsWith('native ') ? (prefix ? [nativeEntry(prefix)] : []) : ipcacheFor(nodes.get(nameOf(key)), self);
+    return key.startsWith('native ')
+      ? prefix
+        ? [nativeEntry(prefix)]
+        : []
+      : ipcacheFor(nodes.get(nameOf(key)), self, optionLosses.get(nameOf(key))?.families);
   };
   const routesOf = (key: Key) => {
     if (key.startsWith('endpoint ')) return endpointRoutes(endpoints.get(nameOf(key)), nodes.get(self)?.addresses ?? []);
@@ -134,7 +142,12 @@ export function nodeTables(options: NodeOptions): NodeTables {
     }),
     derive({
       name: 'ipcache',
-      inputs: [from(nodes, prefixed('node')), from(native, prefixed('native')), from(remotePods, prefixed('pod'))],
+      inputs: [
+        from(nodes, prefixed('node')),
+        from(native, prefixed('native')),
+        from(remotePods, prefixed('pod')),
+        from(optionLosses, prefixed('node')),
+      ],
       out: ipcache.writer('ipcache'),
       compute: ipcacheOf,
       problems,
@@ -179,6 +192,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
   return {
     nodes,
     interfaces,
+    optionLosses,
     uplinks,
     addresses,
     hooks: hooks.writer('agent'),

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The interfaces that lead out of a node: which they are, and what follows when they change.
-import { expect } from './check.ts';
+import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
 import { agentOn, said } from './commands.ts';
 import { NODE_NAMES } from './places.ts';
+import { url } from './traffic.ts';
+import { until } from '../until.ts';
 
 async function reasonsAreTold(context: CheckContext): Promise<string> {
   for (const node of NODE_NAMES) {
@@ -19,6 +21,44 @@ async function reasonsAreTold(context: CheckContext): Promise<string> {
   return 'eth0 and its MTU';
 }
 
+const SMALLER = 1_400; // bytes
+
+/** The MTU of node3's uplink goes down and up again; a pod of node3 that runs all the time follows, and is reached. */
+async function podsFollow({ places, signal }: CheckContext): Promise<string> {
+  const [node, pod] = [places.node('node3'), places.echoOn('node3')];
+  const mtu = async () => /mtu (\d+)/.exec((await pod.run(['ip', 'link', 'show', 'eth0'])).stdout)?.[1];
+  const change = async (to: number) => {
+    await node.run(['ip', 'link', 'set', 'eth0', 'mtu', String(to)]);
+    const started = performance.now();
+    await until(`the pod on node3 to have an MTU of ${to}`, 3_000, async () => (await mtu()) === String(to), signal);
+    return `${(performance.now() - started).toFixed(0)} ms`;
+  };
+  expect((await mtu()) === '1500', `The pod on node3 begins with an MTU of ${await mtu()}, wanted 1500`);
+  try {
+    const took = await change(SMALLER);
+    for (const family of IPV) {
+      const target = url(ofFamily(pod.ips, family), 8080, '/bytes/100000');
+      const ran = await places.client.run([
+        'curl',
+        '--silent',
+        '--globoff',
+        '--max-time',
+        '4',
+        '--output',
+        '/dev/null',
+        '--write-out',
+        '%{size_download}',
+        target,
+      ]);
+      expect(ran.stdout === '100000', `${ran.stdout || 'No'} bytes came from ${target} with an MTU of ${SMALLER}, wanted 100000`);
+    }
+    return `${SMALLER} after ${took}, 1500 again after ${await change(1_500)}`;
+  } finally {
+    await node.run(['ip', 'link', 'set', 'eth0', 'mtu', '1500']);
+  }
+}
+
 export const uplinkChecks: readonly Check[] = [
   { name: 'cilium status --verbose says which interfaces lead out, and why', needs: 'agent', run: reasonsAreTold },
+  { name: 'Pods follow when the MTU of their uplink changes', needs: 'agent', run: podsFollow },
 ];

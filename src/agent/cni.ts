@@ -12,7 +12,7 @@ import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Writer } from '../base/table.ts';
 import { ANYWHERE, GATEWAY, GATEWAY_MAC, interfaceIndexOf, podLinkFault } from '../datapath/pod-links.ts';
-import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID } from '../endpoints/endpoint.ts';
+import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID, usableMtu } from '../endpoints/endpoint.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { AddRequest, AttachmentName, CheckRequest, CniCall, DelRequest, GcRequest } from '../endpoints/cni-protocol.ts';
 import { CniCode, failed } from '../endpoints/cni-reply.ts';
@@ -160,7 +160,7 @@ function newEndpoint(
     uid: uid ?? '',
     addresses,
     mac: randomMac(),
-    mtu: mtu(),
+    mtu: usableMtu(mtu(), addresses),
   };
 }
 

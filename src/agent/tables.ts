@@ -2,6 +2,8 @@
 // All tables of the agent with their derivations, begun from what is durable: endpoint files and the kernel's maps.
 
 import type { Derivation } from '../base/derive.ts';
+import { sameRow } from '../base/same.ts';
+import { table } from '../base/table.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import { podLinkTarget } from '../datapath/pod-links.ts';
 import type { Datapath } from '../datapath/programs.ts';
@@ -12,6 +14,7 @@ import type { EndpointTables } from '../endpoints/tables.ts';
 import { rangeOf } from '../identities/numbers.ts';
 import { identitySources, identityTables } from '../identities/tables.ts';
 import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
+import type { PodMtu } from '../nodes/mtu.ts';
 import { nodeTables } from '../nodes/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { servicesBefore } from '../services/before.ts';
@@ -40,10 +43,15 @@ export function agentTables(ground: Ground): AgentTables {
   const { config, self, problems, datapath } = ground;
   const idOf = (name: string) => datapath.program(name).id;
   const known = identitySources();
-  const endpoints = endpointTables({ from: idOf('pod_from'), to: idOf('pod_to') }, known.endpointIdentities);
+  const podMtu = table<'now', PodMtu>('pod_mtu', { same: sameRow });
+  const endpoints = endpointTables({
+    programs: { from: idOf('pod_from'), to: idOf('pod_to') },
+    identities: known.endpointIdentities,
+    podMtu,
+  });
   const nativeRoutingCidrs = [...config.nativeRoutingCidrs, ...config.masquerade.except];
   const nodePortPrefixes = config.nodePort.addresses;
-  const common = { ...config, nativeRoutingCidrs, nodePortPrefixes, self, problems, endpoints: endpoints.endpoints };
+  const common = { ...config, nativeRoutingCidrs, nodePortPrefixes, podMtu, self, problems, endpoints: endpoints.endpoints };
   const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
@@ -51,7 +59,7 @@ export function agentTables(ground: Ground): AgentTables {
   const { mode, externalClusterIp, trustExternalIps } = config.loadBalancer;
   const serving = { mode, externalClusterIp, trustExternalIps, nodeAddresses: nodes.addresses };
   const services = serviceTables({ ...serving, self, before: before(datapath), problems });
-  const derivations = [identities, endpoints, nodes, services].flatMap((group) => group.derivations);
+  const derivations = [identities, nodes, endpoints, services].flatMap((group) => group.derivations);
   return { known, endpoints, nodes, identities, services, derivations, found };
 }
 

@@ -24,6 +24,8 @@ export type PodLink = {
   /** Of the host side; the row's key. */
   readonly name: string;
   readonly index: number;
+  /** Of both sides. Undefined: as it is. */
+  readonly mtu?: number;
   /** Undefined in what the kernel lists: the pod's side is in its own namespace. */
   readonly peer?: PodEnd;
 };
@@ -33,6 +35,7 @@ export type PodEnd = {
   /** Path of the pod's network namespace. */
   readonly netns: string;
   readonly mac: Mac;
+  /** At birth, when nothing else says. */
   readonly mtu: number;
   readonly addresses: readonly Ip[];
 };
@@ -58,14 +61,15 @@ export function isPodLink(index: number): boolean {
 }
 
 export function samePodLink(a: PodLink, b: PodLink): boolean {
-  return a.name === b.name && a.index === b.index;
+  return a.name === b.name && a.index === b.index && (a.mtu === b.mtu || a.mtu === undefined || b.mtu === undefined);
 }
 
 export function podLinkTarget(socket: NetlinkSocket): Target<string, PodLink> {
   return {
     name: 'pod_links',
     *list() {
-      for (const { name, index, kind } of listLinks(socket)) if (kind === 'veth' && isPodLink(index)) yield [name, { name, index }];
+      for (const { name, index, kind, mtu } of listLinks(socket))
+        if (kind === 'veth' && isPodLink(index)) yield [name, { name, index, mtu }];
     },
     put(entries) {
       forEachEntry(entries, (_, link) => putPodLink(socket, link));
@@ -103,16 +107,27 @@ export function podLinkFault(
   return unrouted === undefined ? undefined : `${name} has no default route by ${GATEWAY[unrouted]}`;
 }
 
-function putPodLink(socket: NetlinkSocket, { name, index, peer }: PodLink): void {
+function putPodLink(socket: NetlinkSocket, { name, index, mtu, peer }: PodLink): void {
   if (!peer || peer.netns === '') throw new TypeError(`Cannot make pod link ${name}: nothing says in which namespace its pod is`);
   using pod = NetlinkSocket.open({ netns: peer.netns });
   const found = findLink(socket, name);
   if (found && found.index !== index) deleteLink(socket, name);
   if (found?.index !== index) {
-    createVeth(socket, { name, index, mac: GATEWAY_MAC, mtu: peer.mtu, txQueueLength: QUEUE_LENGTH, up: true, peer: { ...peer, index } });
-  }
+    const common = { index, mtu: mtu ?? peer.mtu };
+    createVeth(socket, { ...common, name, mac: GATEWAY_MAC, txQueueLength: QUEUE_LENGTH, up: true, peer: { ...peer, ...common } });
+  } else if (mtu !== undefined) resize({ socket, pod }, index, { from: found.mtu, to: mtu });
   writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
   configurePod(pod, index, peer);
+}
+
+/** Neither side ever sends what the other does not take. */
+function resize(
+  { socket, pod }: { readonly socket: NetlinkSocket; readonly pod: NetlinkSocket },
+  index: number,
+  { from, to }: { readonly from: number; readonly to: number },
+): void {
+  // a side takes what is as large as its own MTU: the first to shrink must not be sent more
+  for (const side of to < from ? [pod, socket] : [socket, pod]) changeLink(side, index, { mtu: to });
 }
 
 /** Everything inside the pod's namespace; may be repeated. `link`: index of the pod's side, the same as that of the host side. */

@@ -7,12 +7,16 @@ import type { MapEntry } from '../datapath/maps.ts';
 import type { PodFilter } from '../datapath/pod-filters.ts';
 import type { PodLink } from '../datapath/pod-links.ts';
 import type { Endpoint } from '../datapath/schema.gen.ts';
+import { usableMtu } from './endpoint.ts';
 import type { EndpointRow } from './endpoint.ts';
 
-export function* podLinksFor(endpoint: EndpointRow | undefined): Iterable<readonly [string, PodLink]> {
+/** `podMtu`: what the pods of this node get now; undefined while nobody knows, and then they keep what they have. */
+export function* podLinksFor(endpoint: EndpointRow | undefined, podMtu?: number): Iterable<readonly [string, PodLink]> {
   if (!endpoint) return;
   const { hostInterface, interfaceIndex, interfaceName, netns, mac, mtu, addresses } = endpoint;
-  yield [hostInterface, { name: hostInterface, index: interfaceIndex, peer: { name: interfaceName, netns, mac, mtu, addresses } }];
+  const peer = { name: interfaceName, netns, mac, mtu, addresses };
+  const now = podMtu === undefined || netns === '' ? {} : { mtu: usableMtu(podMtu, addresses) }; // an adopted pod's side is out of reach
+  yield [hostInterface, { name: hostInterface, index: interfaceIndex, ...now, peer }];
 }
 
 /** `programs`: ids of the loaded pod_from and pod_to; a new load is a new row, and so an atomic replacement. */

@@ -42,7 +42,7 @@ describe('an endpoint', () => {
 
   it('has the identity that it is told of, and ends also when nobody has told', () => {
     const identities = table<string, { readonly identity: number }>('endpoint_identities'); // never complete
-    const { endpoints, entries, derivations } = endpointTables({ from: 11, to: 12 }, identities);
+    const { endpoints, entries, derivations } = endpointTables({ programs: { from: 11, to: 12 }, identities, podMtu: table('pod_mtu') });
     const [writer, told] = [endpoints.writer('test'), identities.writer('test')];
     const numbers = () => {
       for (const derivation of derivations) derivation.run();
@@ -55,6 +55,43 @@ describe('an endpoint', () => {
     assert.deepEqual(numbers(), [300, 300]);
     writer.delete(row.hostInterface);
     assert.deepEqual([numbers(), entries.complete], [[], true]);
+  });
+
+  const mtus: readonly [what: string, known: Partial<EndpointRow>, podMtu: number | undefined, mtu: number | undefined][] = [
+    ['as the node says', {}, 1400, 1400],
+    ['as it is while the node does not say', {}, undefined, undefined],
+    ['no less than IPv6 needs', {}, 1200, 1280],
+    ['less without IPv6', { addresses: [ip('10.244.1.5')] }, 1200, 1200],
+    ['as it is where its namespace is not known', { netns: '' }, 1400, undefined],
+  ];
+  for (const [what, known, podMtu, mtu] of mtus)
+    it(`has an MTU ${what}`, () =>
+      assert.deepEqual(
+        Array.from(podLinksFor({ ...row, ...known }, podMtu), ([, link]) => link.mtu),
+        [mtu],
+      ));
+
+  it('follows the MTU of its node, and is there without one', () => {
+    const podMtu = table<'now', { readonly mtu: number }>('pod_mtu'); // never complete
+    const { endpoints, podLinks, derivations } = endpointTables({
+      programs: { from: 11, to: 12 },
+      identities: table('endpoint_identities'),
+      podMtu,
+    });
+    const [writer, told] = [endpoints.writer('test'), podMtu.writer('test')];
+    const sizes = () => {
+      for (const derivation of derivations) derivation.run();
+      return Array.from(podLinks.entries(), ([, { mtu }]) => mtu);
+    };
+    writer.put(row.hostInterface, row);
+    writer.complete();
+    assert.deepEqual([sizes(), podLinks.complete], [[undefined], true]);
+    told.put('now', { mtu: 1400 });
+    assert.deepEqual(sizes(), [1400]);
+    told.put('now', { mtu: 1500 });
+    assert.deepEqual(sizes(), [1500]);
+    told.delete('now');
+    assert.deepEqual(sizes(), [undefined]);
   });
 
   it('survives being written to disk and read', () => assert.deepEqual(endpointOf(JSON.parse(JSON.stringify(row))), row));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An endpoint: one network interface of one pod on this node. A row is made by CNI ADD, ended by CNI DEL, and durable as a file.
 
-import { parseIp, parseMac } from '../base/ip.ts';
+import { familyOf, parseIp, parseMac } from '../base/ip.ts';
 import type { Ip, Mac } from '../base/ip.ts';
 
 export type EndpointRow = {
@@ -24,8 +24,16 @@ export type EndpointRow = {
   /** One for each family. */
   readonly addresses: readonly Ip[];
   readonly mac: Mac;
+  /** At ADD; later the interface follows that of the node. */
   readonly mtu: number;
 };
+
+const LEAST_IPV6_MTU = 1280; // RFC 8200 section 5
+
+/** The kernel takes IPv6 away, addresses and all, from an interface whose MTU is below the least one. */
+export function usableMtu(mtu: number, addresses: readonly Ip[]): number {
+  return addresses.some((address) => familyOf(address) === 6) ? Math.max(mtu, LEAST_IPV6_MTU) : mtu;
+}
 
 export const FIRST_ENDPOINT_ID = 1;
 export const LAST_ENDPOINT_ID = 65_535;

@@ -3,6 +3,7 @@
 //
 //   endpoints (CNI) ──┬─▶ pod_links    veth pairs, and the pods' side of them
 //                     ├─▶ pod_filters  pod_from and pod_to on each
+//   pod_mtu ──────────┘
 //   exempt_pods ──────┼─▶ sock_exempt  network namespaces whose sockets stay as they are
 //   identities ───────┴─▶ endpoints    the map by address
 
@@ -37,8 +38,15 @@ export type EndpointTables = {
 /** Who an endpoint is, by host interface. */
 export type Identities = Table<string, { readonly identity: number }>;
 
-/** `programs`: ids of the loaded pod_from and pod_to. */
-export function endpointTables(programs: { readonly from: number; readonly to: number }, identities: Identities): EndpointTables {
+export type EndpointOptions = {
+  /** Ids of the loaded pod_from and pod_to. */
+  readonly programs: { readonly from: number; readonly to: number };
+  readonly identities: Identities;
+  /** What pods of this node get now; empty while nobody knows. */
+  readonly podMtu: Table<'now', { readonly mtu: number }>;
+};
+
+export function endpointTables({ programs, identities, podMtu }: EndpointOptions): EndpointTables {
   const endpoints = table<string, EndpointRow>('endpoints', {
     same: sameRow,
     indexes: {
@@ -56,9 +64,9 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
   const derivations = [
     derive({
       name: 'pod_links',
-      inputs: [from(endpoints)],
+      inputs: [from(endpoints), unhurried(from(podMtu, () => Array.from(endpoints.entries(), ([key]) => key)))],
       out: podLinks.writer('pod_links'),
-      compute: (key) => podLinksFor(endpoints.get(key)),
+      compute: (key: string) => podLinksFor(endpoints.get(key), podMtu.get('now')?.mtu),
     }),
     derive({
       name: 'pod_filters',
@@ -82,7 +90,7 @@ export function endpointTables(programs: { readonly from: number; readonly to: n
   return { endpoints, podLinks, podFilters, entries, exemptPods, sockExempt, derivations };
 }
 
-/** An input that nobody waits for: a pod ends whether or not the API has told who it was. */
+/** An input that nobody waits for: a pod ends whether or not the API has told who it was and where its node is. */
 function unhurried<I>(input: Input<I>): Input<I> {
   return {
     complete: true,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { mtuProblems, podMtu } from './mtu.ts';
+import { mtuProblems, podMtu, podMtuEntry } from './mtu.ts';
 
 const uplink = (name: string, mtu: number) => ({ name, mtu });
 
@@ -22,6 +22,15 @@ describe('the MTU of pods', () => {
   for (const [what, uplinks, configured, mtu, reason] of cases)
     it(`${what}: ${mtu} (${reason})`, () => assert.deepEqual(podMtu(uplinks, configured), { mtu, reason }));
 
+  it('is nothing new for pods when the last uplink goes, unless the values say one', () => {
+    assert.deepEqual([...podMtuEntry([], undefined)], []);
+    assert.deepEqual([...podMtuEntry([], 1450)], [['now', { mtu: 1450, reason: 'MTU in the values' }]]);
+    assert.deepEqual(
+      [...podMtuEntry([uplink('eth0', 1400)], undefined)],
+      [['now', { mtu: 1400, reason: 'the least of the uplinks: eth0 1400' }]],
+    );
+  });
+
   it('below 1280 it is a Problem where pods have IPv6, and only there', () => {
     const small = podMtu([uplink('eth0', 1500), uplink('tun-lan', 1279)], undefined);
     assert.deepEqual(
@@ -30,7 +39,7 @@ describe('the MTU of pods', () => {
         [
           'Node node1',
           'MtuTooSmall',
-          'pods get an MTU of 1279 (the least of the uplinks: eth0 1500, tun-lan 1279), and IPv6 wants at least 1280: pods do not start',
+          'pods get an MTU of 1279 (the least of the uplinks: eth0 1500, tun-lan 1279), and IPv6 wants at least 1280: pods with IPv6 get that, and what they send in full size is lost',
         ],
       ],
     );

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The MTU of new pods: the least of the uplinks, so that a packet fits whichever way it leaves, unless the values say one.
+// The MTU of pods: the least of the uplinks, so that a packet fits whichever way it leaves, unless the values say one.
 
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
@@ -23,7 +23,15 @@ export function podMtu(uplinks: Iterable<{ readonly name: string; readonly mtu: 
   return { mtu: Math.min(LARGEST_MTU, ...rows.map(({ mtu }) => mtu)), reason };
 }
 
-/** IPv6 does not work below its least MTU: the kernel takes IPv6 away from such an interface. */
+/** The one row of its table. Without an uplink there is none: pods keep what they have. */
+export function* podMtuEntry(
+  uplinks: readonly { readonly name: string; readonly mtu: number }[],
+  configured: number | undefined,
+): Iterable<readonly ['now', PodMtu]> {
+  if (uplinks.length > 0 || configured !== undefined) yield ['now', podMtu(uplinks, configured)];
+}
+
+/** IPv6 does not work below its least MTU: the kernel takes it away from such an interface, so pods with IPv6 get no less. */
 export function mtuProblems(
   { mtu, reason }: PodMtu,
   { node, ipv6 }: { readonly node: string; readonly ipv6: boolean },
@@ -33,7 +41,7 @@ export function mtuProblems(
     problem({
       object: `Node ${node}`,
       reason: 'MtuTooSmall',
-      message: `pods get an MTU of ${mtu} (${reason}), and IPv6 wants at least ${LEAST_IPV6_MTU}: pods do not start`,
+      message: `pods get an MTU of ${mtu} (${reason}), and IPv6 wants at least ${LEAST_IPV6_MTU}: pods with IPv6 get that, and what they send in full size is lost`,
       advice: `Raise the MTU of that interface, leave it out by devices, set MTU to ${LEAST_IPV6_MTU} or more, or set ipv6.enabled: false`,
     }),
   ];

@@ -24,6 +24,8 @@ import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { RemotePod } from '../identities/facts.ts';
 import { ipcacheFor, nativeEntry, remotePodEntries } from './ipcache.ts';
 import type { IpcacheRow } from './ipcache.ts';
+import { podMtuEntry } from './mtu.ts';
+import type { PodMtu } from './mtu.ts';
 import type { NodeRow } from './node.ts';
 import { nodeAddressesFor } from './node-ports.ts';
 import type { NodeAddress } from './node-ports.ts';
@@ -42,6 +44,10 @@ export type NodeOptions = {
   readonly nativeRoutingCidrs: readonly Cidr[];
   /** Where node ports are; empty: chosen. */
   readonly nodePortPrefixes: readonly Cidr[];
+  /** Of pods, from the values; undefined: the least of the uplinks. */
+  readonly mtu: number | undefined;
+  /** What pods get now, and why. Written here. */
+  readonly podMtu: Table<'now', PodMtu>;
   readonly autoDirectNodeRoutes: boolean;
   /** directRoutingSkipUnreachable: a node on no segment of this one is none of its business. */
   readonly skipUnreachableNodes: boolean;
@@ -132,6 +138,17 @@ export function nodeTables(options: NodeOptions): NodeTables {
       out: uplinks.writer('uplinks'),
       whole: true,
       compute: (key: string) => uplinksFor(interfaces.get(key), nodes.get(self), { devices, local: localAddresses() }),
+    }),
+    derive({
+      name: 'pod_mtu',
+      inputs: [from(uplinks, () => ['now' as const])],
+      out: options.podMtu.writer('pod_mtu'),
+      whole: true,
+      compute: () =>
+        podMtuEntry(
+          Array.from(uplinks.entries(), ([, uplink]) => uplink),
+          options.mtu,
+        ),
     }),
     derive({
       name: 'node_addresses',

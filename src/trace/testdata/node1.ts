@@ -5,6 +5,7 @@ import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObj
 import type { ServiceName } from '../../../bpf/test/cluster.ts';
 import { cidr, ip, parseMac } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
+import { table } from '../../base/table.ts';
 import type { Writer } from '../../base/table.ts';
 import { configDefaults } from '../../datapath/schema.gen.ts';
 import { AttachType } from '../../kernel/link.ts';
@@ -12,6 +13,7 @@ import type { EndpointRow } from '../../endpoints/endpoint.ts';
 import { endpointTables } from '../../endpoints/tables.ts';
 import { identity } from '../../identities/numbers.ts';
 import { identitySources } from '../../identities/tables.ts';
+import type { PodMtu } from '../../nodes/mtu.ts';
 import { nodeRows } from '../../nodes/node.ts';
 import { nodeTables } from '../../nodes/tables.ts';
 import { servicesBefore } from '../../services/before.ts';
@@ -58,11 +60,12 @@ export function node1({
   exempt = [],
 }: Node1Options = {}): TraceTables {
   const problems = problemBook();
+  const podMtu = table<'now', PodMtu>('pod_mtu');
   const { remotePods, endpointIdentities } = identitySources();
   endpointIdentities.writer('test').complete();
   const addresses = families.map((family) => ip(at[family].far));
   fill(remotePods.writer('test'), [['shop/far', { identity: identity(300), addresses, node: undefined }]]);
-  const endpoints = endpointTables({ from: 1, to: 2 }, endpointIdentities);
+  const endpoints = endpointTables({ programs: { from: 1, to: 2 }, identities: endpointIdentities, podMtu });
   fill(
     endpoints.endpoints.writer('test'),
     rows.map((row) => [row.hostInterface, row]),
@@ -72,7 +75,7 @@ export function node1({
     exempt.map((pod) => [pod, { because: 'the test says so' }]),
   );
   const values = { devices: [], nativeRoutingCidrs: [], nodePortPrefixes: [], autoDirectNodeRoutes: true, skipUnreachableNodes: false };
-  const options = { ...values, programs: { from: 3, to: 4 } };
+  const options = { ...values, mtu: undefined, podMtu, programs: { from: 3, to: 4 } };
   const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
   fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
   fill(nodes.interfaces.writer('test'), interfaces());

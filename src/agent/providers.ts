@@ -37,6 +37,8 @@ export type Insides = {
   readonly identities: IdentityTables;
   readonly problems: ProblemBook;
   readonly reconcilers: readonly Reconciler[];
+  /** Programs on uplinks and on the cgroup. */
+  readonly attachments: AsyncReconciler;
   /** Those whose targets answer later. */
   readonly slow: readonly AsyncReconciler[];
   readonly sources: readonly Source[];
@@ -50,7 +52,7 @@ export type Insides = {
 };
 
 export function providersOf(insides: Insides): Providers {
-  const { services, nodes, endpoints, identities, problems, reconcilers, drops } = insides;
+  const { services, nodes, endpoints, identities, problems, reconcilers, attachments, drops } = insides;
   const tables = tablesOf(insides);
   return {
     status: () => statusOf(insides),
@@ -77,8 +79,12 @@ export function providersOf(insides: Insides): Providers {
     table: (name) =>
       tables.find((one) => one.name === name) &&
       Array.from(tables.find((one) => one.name === name)?.entries() ?? [], ([key, row]) => ({ key, row })),
-    differences: () =>
-      reconcilers.flatMap((one) => one.differences()).map((difference) => ({ ...difference, wanted: undefined, found: undefined })),
+    differences: async () =>
+      [...reconcilers.flatMap((one) => one.differences()), ...(await attachments.differences())].map((difference) => ({
+        ...difference,
+        wanted: undefined,
+        found: undefined,
+      })),
     problems: () =>
       Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
     drops: () => drops.recent().map((drop) => ({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) })),

@@ -54,12 +54,22 @@ export type Parts = {
 export async function serve({ ground, tables, targets, sources, watched, drops }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
   const { config, self, problems, client, datapath, options } = ground;
   const { nodes } = tables;
-  const { machine, walks, slow, needs, leaving } = targets;
+  const { machine, walks, slow, attachments, needs, leaving } = targets;
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes, build: options.build });
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
-  const inside = { ...ground, ...tables, reconcilers: walks.flat(), slow, sources: watches, maps: datapath.maps, drops, ...watched };
+  const inside = {
+    ...ground,
+    ...tables,
+    reconcilers: walks.flat(),
+    slow,
+    attachments,
+    sources: watches,
+    maps: datapath.maps,
+    drops,
+    ...watched,
+  };
   const calls = callCounts();
   end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, cni }) }));
   const report: Parameters<typeof serveHealth>[0]['report'] = (rows) => {

@@ -106,6 +106,11 @@ test('after a refresh what somebody else wrote is put right', async (context) =>
   one.wake();
   await until(() => map.get('a') === 1);
   map.set('a', 9).set('stray', 9);
+  assert.deepEqual(await one.differences(), [
+    { target: 'statuses', key: 'a', kind: 'different' },
+    { target: 'statuses', key: 'stray', kind: 'extra' },
+  ]);
   one.refresh();
   await until(() => map.get('a') === 1 && !map.has('stray'));
+  assert.deepEqual(await one.differences(), []);
 });

@@ -5,7 +5,9 @@
 import { backoff } from './clock.ts';
 import { ledgerOf } from './ledger.ts';
 import type { Batch, Entries, ReconcilerOptions, ReconcilerStatus } from './ledger.ts';
-import { takeTarget } from './reconcile.ts';
+import { differencesIn, takeTarget } from './reconcile.ts';
+import type { Difference } from './reconcile.ts';
+import { sameRow } from './same.ts';
 import type { Table } from './table.ts';
 
 export type AsyncTarget<K extends string, V> = {
@@ -23,6 +25,8 @@ export type AsyncReconciler = {
   wake(): void;
   /** Asks to look at the target again; what differs then becomes dirty. */
   refresh(): void;
+  /** What differs between the table and the target as it lists itself now. */
+  differences(): Promise<Difference[]>;
   /** Runs until `signal` aborts. */
   run(signal: AbortSignal): Promise<void>;
 };
@@ -92,6 +96,10 @@ export function asyncReconciler<K extends string, V>(
     refresh() {
       listed = false;
       wake();
+    },
+    async differences() {
+      const found = await target.list();
+      return differencesIn(desired, target.name, { list: () => found, same: options.same ?? sameRow });
     },
     async run(signal) {
       signal.addEventListener('abort', () => ring(), { once: true });

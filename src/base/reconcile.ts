@@ -125,7 +125,7 @@ export function reconciler<K extends string, V>(
         return done;
       }),
     doubt: (key) => ledger.doubt(key),
-    differences: () => differencesBetween(desired, target, options.same ?? sameRow),
+    differences: () => differencesIn(desired, target.name, { list: () => target.list(), same: options.same ?? sameRow }),
     trouble: (key) => ledger.trouble(key),
     leaving: exits.leaving,
     onGone: exits.onGone,
@@ -226,19 +226,21 @@ export function walk(reconcilers: readonly Reconciler[]): boolean {
   return walkUntil(reconcilers, () => false) === 'done';
 }
 
-function differencesBetween<K extends string, V>(desired: Table<K, V>, target: Target<K, V>, same: (a: V, b: V) => boolean): Difference[] {
+/** `list`: what the target has now. Throws StentorError before the table is complete. */
+export function differencesIn<K extends string, V>(
+  desired: Table<K, V>,
+  name: string,
+  { list, same }: { readonly list: () => Iterable<readonly [K, V]>; readonly same: (a: V, b: V) => boolean },
+): Difference[] {
   if (!desired.complete)
-    throw new StentorError(
-      'INCOMPLETE',
-      `Cannot compare ${target.name} with table ${desired.name}, which has not heard from all its sources yet`,
-    );
-  const found = new Map(target.list());
+    throw new StentorError('INCOMPLETE', `Cannot compare ${name} with table ${desired.name}, which has not heard from all its sources yet`);
+  const found = new Map(list());
   const out: Difference[] = [];
   for (const [key, want] of desired.entries()) {
     const have = found.get(key);
-    if (have === undefined) out.push({ target: target.name, key, kind: 'missing' });
-    else if (!same(have, want)) out.push({ target: target.name, key, kind: 'different' });
+    if (have === undefined) out.push({ target: name, key, kind: 'missing' });
+    else if (!same(have, want)) out.push({ target: name, key, kind: 'different' });
   }
-  for (const key of found.keys()) if (!desired.has(key)) out.push({ target: target.name, key, kind: 'extra' });
+  for (const key of found.keys()) if (!desired.has(key)) out.push({ target: name, key, kind: 'extra' });
   return out;
 }

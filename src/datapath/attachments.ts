@@ -15,11 +15,12 @@ export type Attachment =
   /** `index`: the interface. */
   | { readonly kind: 'tcx'; readonly index: number; readonly direction: 'ingress' | 'egress'; readonly program: number }
   | { readonly kind: 'cgroup'; readonly path: string; readonly type: AttachType; readonly program: number }
-  /** What a pin turned out to be; never wanted. */
-  | { readonly kind: 'found'; readonly index: number | undefined; readonly program: number };
+  /** What a pin turned out to be; never wanted. A link that was detached stays so. */
+  | { readonly kind: 'found'; readonly index: number | undefined; readonly attached: boolean; readonly program: number };
 
 export function sameAttachment(a: Attachment, b: Attachment): boolean {
   if (a.program !== b.program) return false;
+  if ([a, b].some((one) => one.kind === 'found' && !one.attached)) return false;
   const [x, y] = [a, b].map((one) => (one.kind === 'cgroup' ? undefined : one.index));
   return x === y;
 }
@@ -81,5 +82,5 @@ function open(path: string): BpfLink | undefined {
 
 function attachmentOf(link: BpfLink): Attachment {
   const info = link.info();
-  return { kind: 'found', index: info.ifindex, program: info.programId };
+  return { kind: 'found', index: info.ifindex, attached: link.attached, program: info.programId };
 }

@@ -3,7 +3,8 @@
 // Shape and limits: Kubernetes API reference v1.33, events.k8s.io/v1 Event.
 //
 // The name of an Event is made of what it says, so that the same Problem, said again by a restarted agent or by another
-// one, becomes a count in one Event instead of many Events. The API deletes Events after an hour or so; we never do.
+// one, becomes a count in one Event instead of many Events. The API deletes Events after an hour or so; we never do. They carry the uid
+// of the object, by which `kubectl describe` finds them; an object made anew under the same name has Events of its own.
 
 import { createHash } from 'node:crypto';
 
@@ -16,6 +17,7 @@ import { isStatus } from './kube-error.ts';
 import { pathOf, pathOfObject, resources } from './resources.ts';
 import type { Resource } from './resources.ts';
 import { eachOf } from './status.ts';
+import type { KubeObject } from './types.ts';
 
 export type EventsOptions = {
   readonly client: KubeClient;
@@ -38,9 +40,9 @@ const NOTE_LIMIT = 1024;
 /** Put says a Problem; one that is over is over by itself. */
 export function eventsTarget({ client, controller, instance, fallback, clock = systemClock }: EventsOptions): AsyncTarget<string, Problem> {
   const say = async (_key: string, problem: Problem) => {
-    const regarding = regardingOf(problem.object) ?? regardingOf(fallback) ?? { kind: 'Namespace', apiVersion: 'v1', name: 'default' };
+    const regarding = await identified(client, regardingOf(problem.object) ?? regardingOf(fallback) ?? DEFAULT_NAMESPACE);
     const namespace = regarding.namespace ?? 'default';
-    const name = `${regarding.name.slice(0, 200)}.${markOf(problem)}`;
+    const name = `${regarding.name.slice(0, 200)}.${markOf(problem, regarding.uid)}`;
     const time = microTime(clock.now());
     try {
       await client.create(pathOf(resources.events, namespace), {
@@ -71,13 +73,40 @@ export function eventsTarget({ client, controller, instance, fallback, clock = s
   };
 }
 
-type Regarding = { readonly kind: string; readonly apiVersion: string; readonly name: string; readonly namespace?: string };
+type Regarding = {
+  readonly kind: string;
+  readonly apiVersion: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+};
+
+const DEFAULT_NAMESPACE: Regarding = { kind: 'Namespace', apiVersion: 'v1', name: 'default' };
+
+/** With the uid of the object that has this name now; without one if there is none, or none that we may read. */
+async function identified(client: KubeClient, regarding: Regarding): Promise<Regarding> {
+  const { kind, name, namespace } = regarding;
+  const resource = resourceOf(kind);
+  if (resource === undefined) return regarding;
+  try {
+    const { metadata } = await client.get<Partial<KubeObject>>(pathOfObject(resource, name, namespace)); // from outside: every field may be missing
+    const uid = metadata?.uid;
+    return uid === undefined ? regarding : { ...regarding, uid };
+  } catch (error) {
+    if (!isStatus(error, 404) && !isStatus(error, 403)) throw error;
+    return regarding;
+  }
+}
+
+function resourceOf(kind: string | undefined): Resource | undefined {
+  const known: readonly Resource[] = Object.values(resources);
+  return known.find((one) => one.kind === kind);
+}
 
 /** The object that 'Service shop/cart' or 'Node node1' names; undefined for what is no object of a kind that we know. */
 function regardingOf(text: string): Regarding | undefined {
   const [, kind, first, second] = /^(\w+) ([^/ ]+)(?:\/([^/ ]+))?$/.exec(text) ?? [];
-  const known: readonly Resource[] = Object.values(resources);
-  const resource = known.find((one) => one.kind === kind);
+  const resource = resourceOf(kind);
   if (resource === undefined || first === undefined || resource.namespaced !== (second !== undefined)) return undefined;
   const { apiVersion } = resource;
   return second === undefined
@@ -85,9 +114,12 @@ function regardingOf(text: string): Regarding | undefined {
     : { kind: resource.kind, apiVersion, name: second, namespace: first };
 }
 
-/** 16 hexadecimal digits that differ when what is said differs. */
-function markOf({ object, reason, message }: Problem): string {
-  return createHash('sha256').update([object, reason, message].join('\n')).digest('hex').slice(0, 16);
+/** 16 hexadecimal digits that differ when what is said differs, or of what. */
+function markOf({ object, reason, message }: Problem, uid: string | undefined): string {
+  return createHash('sha256')
+    .update([object, reason, message, uid ?? ''].join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 }
 
 /** RFC 3339 with the six digits of a MicroTime. */

@@ -36,7 +36,7 @@ async function setup(context: TestContext, answer: Answer): Promise<{ client: Ku
       const code = answer(call);
       if (code === 0) request.socket.destroy();
       else if (code >= 300) refuse(response, { code: code, reason: 'Reason', message: 'no' });
-      else response.end('{"series":{"count":3}}');
+      else response.end('{"metadata":{"uid":"u1"},"series":{"count":3}}');
     });
     return true;
   };
@@ -113,8 +113,8 @@ for (const [object, namespace, wanted] of regarding) {
     );
     writer.put('x', found(object));
     one.wake();
-    await until(() => writes.length === 1);
-    const [{ call, body } = { call: '', body: {} }] = writes;
+    await until(() => writes.length === 2);
+    const [, { call, body } = { call: '', body: {} }] = writes;
     assert.equal(call, `POST /apis/events.k8s.io/v1/namespaces/${namespace}/events`);
     const { metadata, eventTime, ...rest } = body as { metadata: { name: string; namespace: string }; eventTime: string }; // as written
     assert.match(metadata.name, new RegExp(`^${wanted['name']}\\.[0-9a-f]{16}$`));
@@ -127,7 +127,7 @@ for (const [object, namespace, wanted] of regarding) {
       reportingInstance: 'node1',
       action: 'Configuring',
       reason: 'NoPodCidr',
-      regarding: wanted,
+      regarding: { ...wanted, uid: 'u1' },
       note: 'spec.podCIDRs is empty. Give it one',
       type: 'Warning',
     });
@@ -144,13 +144,30 @@ test('a Problem that was said before counts in its Event, and another one is ano
     clock: { now: () => 0, monotonic: () => 0 },
   });
   await target.put([['x', found('Node node1')]]);
-  const path = writes[1]?.call.replace('GET ', '') ?? '';
-  assert.deepEqual(writes.slice(1), [
+  const path = writes[2]?.call.replace('GET ', '') ?? '';
+  assert.deepEqual(writes.slice(2), [
     { call: `GET ${path}`, body: undefined },
     { call: `PATCH ${path}`, body: { series: { count: 4, lastObservedTime: '1970-01-01T00:00:00.000000Z' } } },
   ]);
   await target.put([['x', found('Node node1', 'something else')]]);
-  assert.notEqual(writes[4]?.call.replace('GET ', ''), path);
+  assert.notEqual(writes[6]?.call.replace('GET ', ''), path);
   await target.remove([['x', found('Node node1')]]);
-  assert.equal(writes.length, 6);
+  assert.equal(writes.length, 8);
+});
+
+for (const code of [404, 403])
+  test(`a Problem of an object that the API answers ${code} for is an Event all the same, without a uid`, async (context) => {
+    const { client, writes } = await setup(context, (call) => (call.startsWith('GET') ? code : 201));
+    const target = eventsTarget({ client, controller: 'stentor-agent', instance: 'node1', fallback: 'Node node1' });
+    await target.put([['x', found('Service shop/cart')]]);
+    const [, { body } = { body: {} }] = writes;
+    const { regarding } = body as { regarding: object }; // as written
+    assert.deepEqual(regarding, { kind: 'Service', apiVersion: 'v1', name: 'cart', namespace: 'shop' });
+  });
+
+test('an Event waits for an API that cannot say which object it regards', async (context) => {
+  const { client, writes } = await setup(context, (call) => (call.startsWith('GET') ? 500 : 201));
+  const target = eventsTarget({ client, controller: 'stentor-agent', instance: 'node1', fallback: 'Node node1' });
+  await assert.rejects(async () => target.put([['x', found('Service shop/cart')]]), /500/);
+  assert.ok(writes.every(({ call }) => call.startsWith('GET')));
 });

@@ -200,7 +200,7 @@ test('two Services with one address: the first keeps it, the second has a Proble
   await othersWork();
 });
 
-test('kubectl get events shows a Problem beside its object', { skip }, async () => {
+test('kubectl get events and kubectl describe show a Problem with its object', { skip }, async () => {
   const { cluster } = faulty();
   cluster.store.force('services', service('seen', { clusterIPs: ['nonsense'] }));
   const kubectl = [kubectlIn(checkout), '--kubeconfig', cluster.kubeconfig, '-n', NAMESPACE, 'get', 'events', '-o', 'wide'];
@@ -211,6 +211,8 @@ test('kubectl get events shows a Problem beside its object', { skip }, async () 
     line,
     /Warning +InvalidField +service\/seen .*spec\.clusterIPs has nonsense, wanted an IP address\. Correct spec\.clusterIPs/,
   );
+  const described = await run([kubectlIn(checkout), '--kubeconfig', cluster.kubeconfig, '-n', NAMESPACE, 'describe', 'service', 'seen']);
+  assert.match(described.stdout, /Events:[^]*Warning +InvalidField .*spec\.clusterIPs has nonsense/);
   cluster.store.delete('services', { name: 'seen', namespace: NAMESPACE });
 });
 

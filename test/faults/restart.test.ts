@@ -173,6 +173,25 @@ test('map entries that others change show up in maps --diff, and are repaired at
   await until('the stray entry to be gone', 8000, () => services.lookup(stray) === undefined);
 });
 
+/** Somebody else's hand on the hooks: a link that is detached, and one whose pin is gone. */
+test('programs that others take off devices and the cgroup show up in maps --diff, and are attached again', { skip }, async () => {
+  const { places } = faulty();
+  const node = faulty().node('node1');
+  const directory = node.path('/sys/fs/bpf/stentor/links');
+  const [uplink] = (await readdir(directory)).filter((name) => !name.startsWith('sock_')).toSorted();
+  for (const name of [uplink ?? '', 'sock_connect4']) {
+    using link = BpfLink.openPinned(join(directory, name));
+    await link.detach();
+  }
+  await rm(join(directory, 'sock_connect6'));
+  const { stdout, code } = await run(node.command([join(checkout, 'bin', 'stentor'), 'maps', '--diff']));
+  const rows = stdout.split('\n').flatMap((line) => /^attachments +(\w+) +(\S+)/.exec(line)?.slice(1, 3).join(' ') ?? []);
+  assert.deepEqual([code, rows.toSorted()], [1, [`different ${uplink}`, 'different sock_connect4', 'missing sock_connect6'].toSorted()]);
+  await until('the programs to be back', 8000, async () => (await differencesOn(node)).length === 0);
+  await httpGet(places.node('node1'), url(ofFamily(places.serviceIps('echo'), 'IPv4'), 80));
+  await httpGet(places.node('node1'), url(ofFamily(places.serviceIps('echo'), 'IPv6'), 80));
+});
+
 test('an idle agent writes nothing and sleeps', { skip }, async (t) => {
   const ticks = async () =>
     (await readFile(`/proc/${running().pid}/stat`, 'utf8'))

@@ -2,7 +2,7 @@
 // Server-side apply. Simplified against a real server: only managers that apply own fields (an update or a patch owns
 // nothing and conflicts with nobody); everything else is as there: ownership by field, conflicts, removal of what a
 // manager no longer applies, keyed lists.
-import { ApiError, badRequest, notFound } from './api-error.ts';
+import { ApiError, badRequest, conflict, notFound, staleVersion } from './api-error.ts';
 import { isRecord } from './json.ts';
 import type { Json, KubeObject } from './json.ts';
 import type { Resource } from './resources.ts';
@@ -64,6 +64,7 @@ const conflictError = (conflicts: readonly { manager: string; path: string }[]):
 };
 
 const applyTo = (live: Json, request: ApplyRequest, types: ListTypes): Json => {
+  checkIdentity(live, request);
   const { manager, options, resource } = request;
   const config = ownable(request.config);
   const fields = fieldsOf(config, types);
@@ -91,6 +92,14 @@ const applyTo = (live: Json, request: ApplyRequest, types: ListTypes): Json => {
   const unchanged = own && JSON.stringify(own.fieldsV1) === JSON.stringify(fields) ? own : entry;
   result.metadata.managedFields = [...others.map((other) => (request.force ? withoutTaken(other, conflicts) : other)), unchanged];
   return result;
+};
+
+/** What the configuration names of the object's identity has to be so still. */
+const checkIdentity = (live: Json, { config, resource, key }: ApplyRequest): void => {
+  const { uid, resourceVersion } = config.metadata ?? {};
+  if (uid && uid !== live.metadata.uid)
+    throw conflict(resource, key.name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${live.metadata.uid ?? ''}`);
+  if (resourceVersion && resourceVersion !== live.metadata.resourceVersion) throw staleVersion(resource, key.name);
 };
 
 /** A forced apply takes the fields: their former owners lose them. */

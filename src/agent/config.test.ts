@@ -69,7 +69,14 @@ test("the seed's values are read unmodified, without a warning", () => {
     },
     healthPort: 9879,
     prometheus: undefined,
-    operator: { replicas: 2, identityInterval: 900_000, identityGrace: 1_800_000, endpointInterval: 300_000, metricsPort: 9963 },
+    operator: {
+      replicas: 2,
+      identityInterval: 900_000,
+      identityGrace: 1_800_000,
+      endpointInterval: 300_000,
+      lbClasses: { unnamed: true, named: ['io.cilium/l2-announcer'] },
+      metricsPort: 9963,
+    },
     debug: false,
   });
   assert.ok(Object.isFrozen(config) && Object.isFrozen(config.hubble.metrics));
@@ -110,6 +117,16 @@ for (const [yaml, wanted] of operatorTimes)
     assert.deepEqual(config.operator, { ...configOf('', 'v').config.operator, ...wanted });
     assert.deepEqual(warnings, []);
   });
+
+test('which Services get addresses of pools', () => {
+  const classes = (yaml: string) => configOf(yaml, 'v').config.operator.lbClasses;
+  assert.deepEqual(classes(''), { unnamed: true, named: [] });
+  assert.deepEqual(classes('defaultLBServiceIPAM: none\nl2announcements: {enabled: true}'), {
+    unnamed: false,
+    named: ['io.cilium/l2-announcer'],
+  });
+  assert.equal(classes('enableLBIPAM: false'), undefined);
+});
 
 const operatorMistakes: readonly [yaml: string, mistake: string][] = [
   ['identityGCInterval: 15', 'operator.identityGCInterval (line 2) is 15, wanted a duration such as 15s'],

@@ -14,6 +14,8 @@ export type OperatorConfig = {
   /** How long an identity has to be unused before it is retired, and retired before it is removed. */
   readonly identityGrace: number;
   readonly endpointInterval: number;
+  /** Which Services get addresses of CiliumLoadBalancerIPPools; undefined: none. */
+  readonly lbClasses: { readonly unnamed: boolean; readonly named: readonly string[] } | undefined;
   /** Undefined: nowhere. */
   readonly metricsPort: Port | undefined;
 };
@@ -35,6 +37,12 @@ export function operatorFrom(values: Values, complain: Complain): OperatorConfig
     identityInterval: time('operator.identityGCInterval', 0),
     identityGrace: time('operator.identityHeartbeatTimeout', 1),
     endpointInterval: time('operator.endpointGCInterval', 0),
+    lbClasses: values.get('enableLBIPAM') === true ? classesFrom(values) : undefined,
     metricsPort: values.get('operator.prometheus.enabled') === true ? port(Number(values.get('operator.prometheus.port'))) : undefined,
   };
+}
+
+function classesFrom(values: Values): OperatorConfig['lbClasses'] {
+  const named = values.get('l2announcements.enabled') === true ? ['io.cilium/l2-announcer'] : [];
+  return { unnamed: values.get('defaultLBServiceIPAM') === 'lbipam', named };
 }

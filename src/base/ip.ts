@@ -174,11 +174,13 @@ function maskOf(address: Ip, bits: number): bigint {
   return ((1n << BigInt(bits)) - 1n) << BigInt(widthOf(address) - bits);
 }
 
-function numberOf(address: Ip): bigint {
+/** The address as a number of 32 or 128 bits. */
+export function numberOf(address: Ip): bigint {
   return BigInt(`0x${ipToWire(address).toString('hex')}`);
 }
 
-function ipFromNumber(value: bigint, family: Family): Ip {
+/** The address that numberOf() made `value` of. Throws RangeError when the family has fewer bits. */
+export function ipFromNumber(value: bigint, family: Family): Ip {
   return ipFromWire(Buffer.from(value.toString(16).padStart(family === 4 ? 8 : 32, '0'), 'hex'));
 }
 

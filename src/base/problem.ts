@@ -20,6 +20,9 @@ export type Problem = {
   readonly advice: string;
 };
 
+/** Something that was done, and nobody has to repair: an Event, and nothing else. */
+export type Notice = Omit<Problem, 'kind' | 'advice'> & { readonly kind: 'notice' };
+
 export type ProblemBook = {
   readonly table: Table<string, Problem>;
   /** Replaces what `owner` said before. */
@@ -28,6 +31,10 @@ export type ProblemBook = {
 
 export function problem(fields: Omit<Problem, 'kind'>): Problem {
   return { kind: 'problem', ...fields };
+}
+
+export function notice(fields: Omit<Notice, 'kind'>): Notice {
+  return { kind: 'notice', ...fields };
 }
 
 export function problemBook(): ProblemBook {

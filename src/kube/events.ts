@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Problems as Events: what `kubectl get events` shows with the object that a user has to repair.
+// Problems and notices as Events: what `kubectl get events` shows with the object that a user has to repair.
 // Shape and limits: Kubernetes API reference v1.33, events.k8s.io/v1 Event.
 //
 // The name of an Event is made of what it says, so that the same Problem, said again by a restarted agent or by another
@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 
 import { systemClock } from '../base/clock.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Problem } from '../base/problem.ts';
+import type { Notice, Problem } from '../base/problem.ts';
 import type { AsyncTarget } from '../base/reconcile-async.ts';
 import type { KubeClient } from './client.ts';
 import { isStatus } from './kube-error.ts';
@@ -37,12 +37,18 @@ export type KubeEvent = {
 
 const NOTE_LIMIT = 1024;
 
-/** Put says a Problem; one that is over is over by itself. */
-export function eventsTarget({ client, controller, instance, fallback, clock = systemClock }: EventsOptions): AsyncTarget<string, Problem> {
-  const say = async (_key: string, problem: Problem) => {
-    const regarding = await identified(client, regardingOf(problem.object) ?? regardingOf(fallback) ?? DEFAULT_NAMESPACE);
+/** Put says a Problem, or what has been done; it is over by itself. */
+export function eventsTarget<V extends Problem | Notice>({
+  client,
+  controller,
+  instance,
+  fallback,
+  clock = systemClock,
+}: EventsOptions): AsyncTarget<string, V> {
+  const say = async (_key: string, said: V) => {
+    const regarding = await identified(client, regardingOf(said.object) ?? regardingOf(fallback) ?? DEFAULT_NAMESPACE);
     const namespace = regarding.namespace ?? 'default';
-    const name = `${regarding.name.slice(0, 200)}.${markOf(problem, regarding.uid)}`;
+    const name = `${regarding.name.slice(0, 200)}.${markOf(said, regarding.uid)}`;
     const time = microTime(clock.now());
     try {
       await client.create(pathOf(resources.events, namespace), {
@@ -53,10 +59,10 @@ export function eventsTarget({ client, controller, instance, fallback, clock = s
         reportingController: controller,
         reportingInstance: instance.slice(0, 128),
         action: 'Configuring',
-        reason: problem.reason,
+        reason: said.reason,
         regarding,
-        note: `${problem.message}. ${problem.advice}`.slice(0, NOTE_LIMIT),
-        type: 'Warning',
+        note: (said.kind === 'problem' ? `${said.message}. ${said.advice}` : said.message).slice(0, NOTE_LIMIT),
+        type: said.kind === 'problem' ? 'Warning' : 'Normal',
       });
     } catch (error) {
       if (!isStatus(error, 409)) throw error;
@@ -115,7 +121,7 @@ function regardingOf(text: string): Regarding | undefined {
 }
 
 /** 16 hexadecimal digits that differ when what is said differs, or of what. */
-function markOf({ object, reason, message }: Problem, uid: string | undefined): string {
+function markOf({ object, reason, message }: Problem | Notice, uid: string | undefined): string {
   return createHash('sha256')
     .update([object, reason, message, uid ?? ''].join('\n'))
     .digest('hex')

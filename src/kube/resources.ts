@@ -23,6 +23,7 @@ export const resources = {
     plural: 'ciliuml2announcementpolicies',
     namespaced: false,
   },
+  lbPools: { kind: 'CiliumLoadBalancerIPPool', apiVersion: 'cilium.io/v2', plural: 'ciliumloadbalancerippools', namespaced: false },
   leases: { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases', namespaced: true },
   events: { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
 } as const satisfies Readonly<Record<string, Resource>>;

@@ -29,6 +29,7 @@ export type Condition = {
   readonly reason?: string;
   readonly message?: string;
   readonly lastTransitionTime?: string;
+  readonly observedGeneration?: number;
 };
 
 export type Taint = { readonly key: string; readonly value?: string; readonly effect: string };
@@ -68,6 +69,7 @@ export type Service = KubeObject & {
     readonly internalTrafficPolicy?: string;
     readonly healthCheckNodePort?: number;
     readonly ipFamilies?: readonly string[];
+    readonly ipFamilyPolicy?: string;
     readonly loadBalancerClass?: string;
     readonly loadBalancerIP?: string;
     readonly loadBalancerSourceRanges?: readonly string[];
@@ -169,6 +171,17 @@ export type CiliumL2AnnouncementPolicy = KubeObject & {
     readonly interfaces?: readonly string[];
     readonly externalIPs?: boolean;
     readonly loadBalancerIPs?: boolean;
+  };
+  readonly status?: { readonly conditions?: readonly Condition[] };
+};
+
+/** cilium.io/v2, and v2alpha1 likewise. */
+export type CiliumLoadBalancerIPPool = KubeObject & {
+  readonly spec?: {
+    readonly allowFirstLastIPs?: string;
+    readonly blocks?: readonly { readonly cidr?: string; readonly start?: string; readonly stop?: string }[];
+    readonly disabled?: boolean;
+    readonly serviceSelector?: LabelSelector | null; // null: as the CRD allows
   };
   readonly status?: { readonly conditions?: readonly Condition[] };
 };

@@ -13,6 +13,7 @@ import { kubeClient } from '../kube/client.ts';
 import { kubeAccess } from '../kube/config.ts';
 import { leaseHolder } from '../kube/lease.ts';
 import type { LeaseHolder } from '../kube/lease.ts';
+import { lbipamMetrics } from './lbipam.ts';
 import type { OperatorOptions } from './options.ts';
 import { serveTerm } from './term.ts';
 import type { Counts } from './term.ts';
@@ -89,6 +90,7 @@ function metricsOf(lease: LeaseHolder, counts: Counts): readonly Metric[] {
       { labels: { outcome: 'success' }, value: counts.endpointsDeleted },
       { labels: { outcome: 'fail' }, value: counts.endpointsFailed },
     ]),
+    ...lbipamMetrics(() => counts.lbipam),
     one('gauge', 'cilium_operator_process_resident_memory_bytes', 'Resident memory', () => [{ value: process.memoryUsage.rss() }]),
     one('counter', 'cilium_operator_process_cpu_seconds_total', 'CPU time', () => {
       const { user, system } = process.cpuUsage();

@@ -44,7 +44,7 @@ test('one leads, what nobody uses goes, what is used stays; the other takes over
     const stop = new AbortController();
     const lease = leaseHolder({ client, namespace: 'default', name: 'lock', identity: name, clock: systemClock, durationMs: 600_000, renewMs: 500_000, retryMs: 100 }); // prettier-ignore
     const counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
-    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, apiServers: [], healthPort: portOf(1), metricsPort: portOf(2), leaseDuration: 600_000, leaseRenew: 500_000, leaseRetry: 100 }; // prettier-ignore
+    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, apiServers: [], healthPort: portOf(1), metricsPort: portOf(2), lbClasses: undefined, leaseDuration: 600_000, leaseRenew: 500_000, leaseRetry: 100 }; // prettier-ignore
     const done = lease.run(async (term) => {
       working.add(name);
       assert.equal(working.size, 1);

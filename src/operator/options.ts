@@ -2,6 +2,7 @@
 // What the operator is told on its command line; names are those of Cilium's where it has them.
 
 import type { Port } from '../base/ip.ts';
+import type { LbClasses } from '../lbipam/service.ts';
 
 export type OperatorOptions = {
   /** Path of a kubeconfig file; undefined: the credentials of the pod. */
@@ -20,6 +21,8 @@ export type OperatorOptions = {
   readonly identityGrace: number;
   readonly endpointInterval: number;
   readonly endpointGrace: number;
+  /** Which Services get addresses of pools; undefined: none. */
+  readonly lbClasses: LbClasses | undefined;
   readonly leaseDuration: number;
   readonly leaseRenew: number;
   readonly leaseRetry: number;

@@ -68,7 +68,8 @@ export function endpointTarget({ client, term, deeds }: DeedOptions): AsyncTarge
   return deedTarget(resources.ciliumEndpoints.plural, term, counted);
 }
 
-function deedTarget<V>(name: string, term: Term, act: (key: string, row: V) => Promise<void>): AsyncTarget<string, V> {
+/** What is written for an object as it was looked at: of one that is gone or another by now the watch tells. */
+export function deedTarget<V>(name: string, term: Term, act: (key: string, row: V) => Promise<void>): AsyncTarget<string, V> {
   const once = async (key: string, row: V) => {
     if (!term.holds()) throw notOurs(key);
     try {

@@ -3,6 +3,7 @@
 //
 //   CiliumIdentities, CiliumEndpoints, pods ─▶ identities/garbage-tables.ts ─▶ what is to be done ─▶ CiliumIdentities, CiliumEndpoints
 //   a pass every some minutes ───────────────▶
+//   pools, Services, nodes ─▶ lbipam/tables.ts ─▶ addresses ─▶ Services, pools, Events
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
@@ -20,9 +21,11 @@ import type { CiliumEndpoint, CiliumIdentity, Pod } from '../kube/types.ts';
 import type { OperatorOptions } from './options.ts';
 import { endpointTarget, identityTarget } from './targets.ts';
 import type { Deeds } from './targets.ts';
+import { lbipam } from './lbipam.ts';
+import type { Lbipam } from './lbipam.ts';
 
 /** For metrics: what has been counted since the process started, and how many identities there are while we lead. */
-export type Counts = Deeds & { passes: number; passesLate: number; identities: number };
+export type Counts = Deeds & { passes: number; passesLate: number; identities: number; lbipam?: Lbipam | undefined };
 
 export type TermOptions = {
   readonly client: KubeClient;
@@ -37,22 +40,27 @@ export async function serveTerm({ client, options, clock, counts }: TermOptions,
   const tables = garbageTables(options);
   const now = steady(clock);
   const deeds = { client, term, now, deeds: counts };
+  const { lbClasses: classes, identity } = options;
+  const addresses = classes && lbipam({ client, term, clock, classes, identity });
+  counts.lbipam = addresses;
   const written = [
     asyncReconciler(tables.identityWork, identityTarget(deeds)),
     asyncReconciler(tables.endpointRemovals, endpointTarget(deeds)),
+    ...(addresses?.reconcilers ?? []),
   ];
   const afterwards = () => {
     counts.identities = tables.marks.size;
     for (const one of written) one.wake();
   };
-  const machine = engine({ derivations: tables.derivations, walks: [], clock, afterwards });
+  const machine = engine({ derivations: [...tables.derivations, ...(addresses?.derivations ?? [])], walks: [], clock, afterwards });
   const sources = sourcesOf(client, tables, machine.schedule);
-  const loops = [...sources, ...written].map((one) => one.run(term.signal));
+  const loops = [...sources, ...(addresses?.sources(machine.schedule) ?? []), ...written].map((one) => one.run(term.signal));
   try {
     await Promise.all([...loops, ...passes({ tables, sources, now, counts }, { options, changed: machine.schedule }, term.signal)]);
   } finally {
     machine.close();
     counts.identities = 0;
+    counts.lbipam = undefined;
   }
 }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What has to be known of nodes: addresses that are theirs, and the subnets in which they can announce others.
+
+import { parseCidr, parseIp } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
+import type { CiliumNode, Node } from '../kube/types.ts';
+
+export type LbNodeRow = { readonly addresses: readonly Ip[] };
+
+/** On a CiliumNode: the subnets that its node is connected to. */
+const SUBNETS = 'stentor.dev/subnets';
+
+export function* lbNodeRows({ metadata, status }: Node): Iterable<readonly [string, LbNodeRow]> {
+  yield [metadata.name, { addresses: [...new Set((status?.addresses ?? []).flatMap(({ address }) => parseIp(address) ?? []))] }];
+}
+
+export function* subnetRows({ metadata }: CiliumNode): Iterable<readonly [string, readonly Cidr[]]> {
+  const text = metadata.annotations?.[SUBNETS];
+  if (text !== undefined) yield [metadata.name, text.split(',').flatMap((one) => parseCidr(one.trim()) ?? [])];
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// From pools and Services to what their status should have.
+//
+//   pools ─────┐                  ┌─▶ lbipam_service_writes ─▶ Service.status
+//   services ──┼─▶ allocations ───┼─▶ lbipam_said ───────────▶ Events
+//   nodes ─────┘                  └─▶ pool_reports ─▶ lbipam_pool_writes ─▶ CiliumLoadBalancerIPPool.status
+//
+// All Services are looked at together: each takes from what the others leave. Nothing is computed before everything has been heard
+// once, so that an address which somebody has is not given to somebody else.
+
+import { derive, from } from '../base/derive.ts';
+import type { Derivation, Input } from '../base/derive.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
+import type { ProblemBook } from '../base/problem.ts';
+import { sameRow } from '../base/same.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
+import { allocationsFor, groundOf } from './allocate.ts';
+import type { Allocation } from './allocate.ts';
+import type { LbNodeRow } from './node.ts';
+import { poolReports, poolWrite } from './pool-status.ts';
+import type { PoolReport, PoolWrite } from './pool-status.ts';
+import type { PoolRow } from './pool.ts';
+import { saidOf, serviceWrite } from './service-status.ts';
+import type { Said, ServiceWrite } from './service-status.ts';
+import type { LbServiceRow } from './service.ts';
+
+export type LbipamTables = {
+  readonly pools: Table<string, PoolRow>;
+  readonly services: Table<string, LbServiceRow>;
+  readonly nodes: Table<string, LbNodeRow>;
+  /** By node, the subnets that it is in. */
+  readonly subnets: Table<string, readonly Cidr[]>;
+  readonly allocations: Table<string, Allocation>;
+  readonly reports: Table<string, PoolReport>;
+  readonly serviceWrites: Table<string, ServiceWrite>;
+  readonly poolWrites: Table<string, PoolWrite>;
+  /** By Service, what was said of it last. */
+  readonly said: Table<string, Said>;
+  readonly derivations: readonly Derivation[];
+};
+
+const same = { same: sameRow };
+const ALL = ['all'] as const;
+
+export function lbipamTables(problems: ProblemBook): LbipamTables {
+  const tables: Tables = {
+    pools: table<string, PoolRow>('lbipam_pools'),
+    services: table<string, LbServiceRow>('lbipam_services'),
+    nodes: table<string, LbNodeRow>('lbipam_nodes', same),
+    subnets: table<string, readonly Cidr[]>('lbipam_subnets', same),
+    allocations: table<string, Allocation>('allocations', same),
+    reports: table<string, PoolReport>('pool_reports', same),
+    serviceWrites: table<string, ServiceWrite>('lbipam_service_writes', same),
+    poolWrites: table<string, PoolWrite>('lbipam_pool_writes', same),
+    said: table<string, Said>('lbipam_said', same),
+  };
+  return { ...tables, derivations: [...decisions(tables, problems), ...writes(tables)] };
+}
+
+type Tables = Omit<LbipamTables, 'derivations'>;
+
+/** Not for what we write into its status ourselves. */
+function asWritten(pools: Table<string, PoolRow>): Input<string> {
+  const plain = (row: PoolRow | undefined) => row && { ...row, resourceVersion: undefined, conditions: [] };
+  return from(pools, (_key, now, before) => (sameRow(plain(now), plain(before)) ? [] : ALL));
+}
+
+function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
+  const { pools, services, nodes, subnets, allocations, reports } = tables;
+  const all = () => ALL;
+  const rows = <R>(of: Table<string, R>) => Array.from(of.entries(), ([, row]) => row);
+  const decided = ({ name, uid }: LbServiceRow) => {
+    const last = allocations.get(name);
+    return last?.uid === uid ? (last?.ips ?? []) : [];
+  };
+  return [
+    derive({
+      name: 'allocations',
+      whole: true,
+      inputs: [asWritten(pools), from(services, all), from(nodes, all)],
+      out: allocations.writer('allocations'),
+      compute: () => allocationsFor({ pools: rows(pools), services: rows(services), nodes: addressesOf(nodes), decided }),
+    }),
+    derive({
+      name: 'pool_reports',
+      whole: true,
+      inputs: [asWritten(pools), from(allocations, all), from(services, all), from(nodes, all), from(subnets, all)],
+      out: reports.writer('pool_reports'),
+      problems,
+      compute: function* () {
+        const ground = groundOf(rows(pools), addressesOf(nodes));
+        const foreign = rows(services).flatMap((service) => (allocations.has(service.name) ? [] : service.has));
+        const taken = new Set([...rows(allocations).flatMap(({ ips }) => ips), ...foreign]);
+        const known = Array.from(nodes.entries(), ([name]) => subnets.get(name));
+        const connected = known.length === 0 || known.includes(undefined) ? undefined : uniqueOf(known.flatMap((one) => one ?? []));
+        for (const row of poolReports({ ground, taken, allocations: allocations.entries(), subnets: connected })) {
+          yield row;
+          yield* row[1].problems;
+        }
+      },
+    }),
+  ];
+}
+
+function addressesOf(nodes: Table<string, LbNodeRow>): Map<Ip, string> {
+  return new Map(Array.from(nodes.entries(), ([name, { addresses }]) => addresses.map((ip) => [ip, name] as const)).flat());
+}
+
+function uniqueOf(prefixes: readonly Cidr[]): readonly Cidr[] {
+  return [...new Map(prefixes.map((one) => [`${one.ip}/${one.bits}`, one])).values()];
+}
+
+function writes({ pools, services, allocations, reports, serviceWrites, poolWrites, said }: Tables): Derivation[] {
+  return [
+    derive({
+      name: serviceWrites.name,
+      whole: true,
+      inputs: [from(services), from(allocations)],
+      out: serviceWrites.writer('lbipam'),
+      compute: function* (name: string) {
+        const service = services.get(name);
+        const write = service && serviceWrite(service, allocations.get(name));
+        if (write) yield [name, write] as const;
+      },
+    }),
+    derive({
+      name: said.name,
+      whole: true,
+      inputs: [from(services), from(allocations), from(serviceWrites)],
+      out: said.writer('lbipam'),
+      compute: function* (name: string) {
+        const service = services.get(name);
+        if (service === undefined) return;
+        const news = saidOf(service, serviceWrites.get(name), allocations.get(name));
+        yield [name, news.length > 0 ? news : (said.get(name) ?? [])] as const;
+      },
+    }),
+    derive({
+      name: poolWrites.name,
+      whole: true,
+      inputs: [from(pools), from(reports)],
+      out: poolWrites.writer('lbipam'),
+      compute: function* (name: string) {
+        const [pool, report] = [pools.get(name), reports.get(name)];
+        const write = pool && report && poolWrite(pool, report);
+        if (write) yield [name, write] as const;
+      },
+    }),
+  ];
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Addresses for Services while we lead: what feeds the tables of src/lbipam, and who writes what they say.
+
+import type { Clock } from '../base/clock.ts';
+import type { Derivation } from '../base/derive.ts';
+import type { Metric } from '../base/metrics.ts';
+import { problemBook } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import { asyncReconciler } from '../base/reconcile-async.ts';
+import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
+import type { Table } from '../base/table.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { eventsTarget } from '../kube/events.ts';
+import type { Term } from '../kube/lease.ts';
+import { pathOfObject, resources } from '../kube/resources.ts';
+import { kubeSource, sink } from '../kube/source.ts';
+import type { Source } from '../kube/source.ts';
+import type { CiliumLoadBalancerIPPool, CiliumNode, Node, Service } from '../kube/types.ts';
+import { lbNodeRows, subnetRows } from '../lbipam/node.ts';
+import { poolRows } from '../lbipam/pool.ts';
+import type { PoolWrite } from '../lbipam/pool-status.ts';
+import { lbServiceRows, SATISFIED } from '../lbipam/service.ts';
+import type { LbClasses } from '../lbipam/service.ts';
+import type { Said, ServiceWrite } from '../lbipam/service-status.ts';
+import { lbipamTables } from '../lbipam/tables.ts';
+import type { LbipamTables } from '../lbipam/tables.ts';
+import { deedTarget } from './targets.ts';
+
+export type LbipamOptions = {
+  readonly client: KubeClient;
+  readonly term: Term;
+  readonly clock: Clock;
+  readonly classes: LbClasses;
+  readonly identity: string;
+};
+
+export type Lbipam = {
+  readonly derivations: readonly Derivation[];
+  readonly reconcilers: readonly AsyncReconciler[];
+  readonly tables: LbipamTables;
+  readonly problems: Table<string, Problem>;
+  sources(changed: () => void): readonly Source[];
+};
+
+/** As Cilium's, whose fields we go on with. */
+const MANAGER = 'cilium-operator-lb-ipam';
+
+export function lbipam(options: LbipamOptions): Lbipam {
+  const { client, clock, classes, identity } = options;
+  const book = problemBook();
+  const tables = lbipamTables(book);
+  const events = { client, clock, controller: 'stentor-operator', instance: identity, fallback: 'Namespace kube-system' };
+  return {
+    tables,
+    problems: book.table,
+    derivations: tables.derivations,
+    reconcilers: [
+      asyncReconciler(tables.serviceWrites, serviceTarget(options)),
+      asyncReconciler(tables.poolWrites, poolTarget(options)),
+      asyncReconciler(tables.said, saidTarget(eventsTarget(events))),
+      asyncReconciler(book.table, eventsTarget<Problem>(events)),
+    ],
+    sources: (changed) => {
+      const watch = { client, changed };
+      const { pools, services, nodes, subnets } = tables;
+      const ofServices = sink(services.writer('kubernetes'), (service: Service) => lbServiceRows(service, classes), book);
+      return [
+        kubeSource<CiliumLoadBalancerIPPool>({
+          ...watch,
+          resource: resources.lbPools,
+          sinks: [sink(pools.writer('kubernetes'), poolRows, book)],
+        }),
+        kubeSource<Service>({ ...watch, resource: resources.services, sinks: [ofServices] }),
+        kubeSource<Node>({ ...watch, resource: resources.nodes, sinks: [sink(nodes.writer('kubernetes'), lbNodeRows, book)] }),
+        kubeSource<CiliumNode>({
+          ...watch,
+          resource: resources.ciliumNodes,
+          sinks: [sink(subnets.writer('kubernetes'), subnetRows, book)],
+        }),
+      ];
+    },
+  };
+}
+
+/** Of the status only what is ours: other conditions stay, whoever has them. */
+function serviceTarget({ client, term, clock }: LbipamOptions): AsyncTarget<string, ServiceWrite> {
+  return deedTarget('services/status', term, async (key, { uid, resourceVersion, ips, condition }) => {
+    const [namespace = '', name = ''] = key.split('/');
+    const { since, ...rest } = condition ?? {};
+    const lastTransitionTime = since ?? now(clock);
+    const status = {
+      loadBalancer: { ingress: ips.map((ip) => ({ ip })) },
+      ...(condition && { conditions: [{ type: SATISFIED, ...rest, lastTransitionTime }] }),
+    };
+    const { apiVersion, kind } = resources.services;
+    const body = { apiVersion, kind, metadata: { name, namespace, uid, resourceVersion }, status };
+    await client.patch(`${pathOfObject(resources.services, name, namespace)}/status`, body, { ...how, signal: term.signal });
+  });
+}
+
+function poolTarget({ client, term, clock }: LbipamOptions): AsyncTarget<string, PoolWrite> {
+  return deedTarget('ciliumloadbalancerippools/status', term, async (name, { uid, resourceVersion, generation, conditions }) => {
+    const listed = conditions.map(({ since, ...rest }) => ({
+      ...rest,
+      lastTransitionTime: since ?? now(clock),
+      observedGeneration: generation,
+    }));
+    const { apiVersion, kind } = resources.lbPools;
+    const body = { apiVersion, kind, metadata: { name, uid, resourceVersion }, status: { conditions: listed } };
+    await client.patch(`${pathOfObject(resources.lbPools, name)}/status`, body, { ...how, signal: term.signal });
+  });
+}
+
+const how = { type: 'apply', fieldManager: MANAGER, force: true } as const;
+
+/** RFC 3339 in whole seconds, as conditions have it. */
+function now(clock: Clock): string {
+  return new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function saidTarget(events: AsyncTarget<string, Said[number]>): AsyncTarget<string, Said> {
+  return {
+    name: 'service events',
+    list: () => Promise.resolve([]),
+    put: (entries) => events.put(entries.flatMap(([key, said]) => said.map((one) => [key, one] as const))),
+    remove: () => Promise.resolve(),
+  };
+}
+
+/** `of`: what there is while we lead. */
+export function lbipamMetrics(of: () => Lbipam | undefined): readonly Metric[] {
+  const gauge = (name: string, help: string, samples: (one: Lbipam) => ReturnType<Metric['samples']>): Metric => ({
+    type: 'gauge',
+    name,
+    help,
+    samples: () => {
+      const one = of();
+      return one === undefined ? [] : samples(one);
+    },
+  });
+  const pools = ({ tables }: Lbipam) => Array.from(tables.reports.entries());
+  const services = ({ tables }: Lbipam) => Array.from(tables.allocations.entries(), ([, one]) => one);
+  return [
+    gauge('cilium_operator_lbipam_conflicting_pools', 'Pools that overlap an older one, or themselves', (one) => [
+      { value: pools(one).filter(([, { conflict }]) => conflict !== undefined).length },
+    ]),
+    gauge('cilium_operator_lbipam_ips_available', 'Addresses of a pool that nobody has', (one) =>
+      pools(one).map(([pool, { total, used }]) => ({ labels: { pool }, value: Math.max(0, Number(total - used)) })),
+    ),
+    gauge('cilium_operator_lbipam_ips_used', 'Addresses of a pool that somebody has, or nobody can have', (one) =>
+      pools(one).map(([pool, { used }]) => ({ labels: { pool }, value: Number(used) })),
+    ),
+    gauge('cilium_operator_lbipam_services_matching', 'Services that get their addresses here', (one) => [{ value: services(one).length }]),
+    gauge('cilium_operator_lbipam_services_unsatisfied', 'Services that do not have all that they ask for', (one) => [
+      { value: services(one).filter(({ refusals }) => refusals.length > 0).length },
+    ]),
+    gauge(
+      'stentor_operator_lbipam_addresses_kept',
+      'Addresses of Services that no pool gives any more, or that are shared no more',
+      (one) => [{ value: services(one).reduce((sum, { kept }) => sum + kept.length, 0) }],
+    ),
+    gauge('stentor_operator_problems', 'What somebody has to repair, by reason', ({ problems }) => {
+      const counts = new Map<string, number>();
+      for (const [, { reason }] of problems.entries()) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+      return Array.from(counts, ([reason, value]) => ({ labels: { reason }, value }));
+    }),
+  ];
+}

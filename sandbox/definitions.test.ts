@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasKubectl, kubectlFor, ok, startTestServer } from './api/server-fixture.ts';
-import { definitions } from './manifests.ts';
+import { createAll, definitions, seed as seedOf } from './manifests.ts';
 
 const needsKubectl = { skip: hasKubectl() ? false : 'kubectl 1.31 or later is missing' };
 
@@ -31,6 +31,13 @@ test(
     assert.match(ok(await kubectl('get l2announcement')), /^NAME +LOADBALANCER IPS +EXTERNAL IPS +AGE\npolicy +true /);
   },
 );
+
+test('the seed comes into a sandbox without kubectl, too', async (context) => {
+  const { store } = (await startTestServer(context)).api;
+  createAll(store, await definitions());
+  createAll(store, await seedOf('cilium-l2.yaml'));
+  assert.equal(store.get('ciliumloadbalancerippools.cilium.io', { name: 'pool' })?.apiVersion, 'cilium.io/v2');
+});
 
 const refused = [
   ['allowFirstLastIPs: maybe', /spec\.allowFirstLastIPs: Unsupported value: "maybe": supported values: "Yes", "No"/],

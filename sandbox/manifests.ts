@@ -18,11 +18,18 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   CustomResourceDefinition: 'customresourcedefinitions.apiextensions.k8s.io',
   CiliumIdentity: 'ciliumidentities.cilium.io',
   CiliumEndpoint: 'ciliumendpoints.cilium.io',
+  CiliumLoadBalancerIPPool: 'ciliumloadbalancerippools.cilium.io',
+  CiliumL2AnnouncementPolicy: 'ciliuml2announcementpolicies.cilium.io',
 };
 
 /** The objects of a file in sandbox/manifests, in their order. */
 export async function manifest(file: string): Promise<readonly Json[]> {
   return documents(join(import.meta.dirname, 'manifests', file));
+}
+
+/** The objects of a file in sandbox/seed, which is a user's. */
+export async function seed(file: string): Promise<readonly Json[]> {
+  return documents(join(import.meta.dirname, 'seed', file));
 }
 
 /** The kinds that the chart brings along. */
@@ -47,10 +54,10 @@ export function createAll(store: Store, objects: readonly Json[]): void {
 
 /** The ConfigMaps from which agents and operators read their values: the file as it is, and with garbage collection that does not wait. */
 export async function valuesConfigMaps(file: string): Promise<readonly Json[]> {
-  const seed = await readFile(file, 'utf8');
+  const text = await readFile(file, 'utf8');
   const times = ['identityGCInterval: 1s', 'identityHeartbeatTimeout: 2s', 'endpointGCInterval: 1s'];
-  const hasty = seed.replace(/^operator:$/m, ['operator:', ...times].join('\n  '));
-  return Object.entries({ 'stentor-values': seed, 'stentor-operator-values': hasty }).map(([name, values]) => ({
+  const hasty = text.replace(/^operator:$/m, ['operator:', ...times].join('\n  '));
+  return Object.entries({ 'stentor-values': text, 'stentor-operator-values': hasty }).map(([name, values]) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name, namespace: 'kube-system' },

@@ -7,7 +7,7 @@ import { imageEnvironment, startCluster } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
 import { CLIENT, HOST_DNS, INTERNET, ROUTER } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { createAll, definitions, manifest, valuesConfigMaps } from './manifests.ts';
+import { createAll, definitions, manifest, seed, valuesConfigMaps } from './manifests.ts';
 import { inNetns } from './network.ts';
 import type { Progress } from './progress.ts';
 import { nodesReady, podsReady } from './readiness.ts';
@@ -42,7 +42,9 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
     await podsReady(cluster, signal);
   });
   await progress.step('Operators, DNS, demo shop and check pods', async () => {
-    const files = cni === 'agent' ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml', 'wire.yaml'] : ['checks.yaml'];
+    const files =
+      cni === 'agent' ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml', 'wire.yaml', 'balancers.yaml'] : ['checks.yaml'];
+    if (cni === 'agent') createAll(store, await seed('cilium-l2.yaml'));
     for (const file of files) createAll(store, await manifest(file));
     await podsReady(cluster, signal);
   });

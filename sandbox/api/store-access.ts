@@ -47,7 +47,11 @@ export const createStore = (storage: Storage, registry: Registry, writes: Writes
         drain();
       });
     },
-    create: (id, object) => writes.create(known(registry, id), object, STRICT),
+    create(id, object) {
+      const resource = known(registry, id);
+      const version = resource.versions.find((one) => apiVersionOf(resource, one) === object?.apiVersion);
+      return writes.create(resource, object, { ...STRICT, ...(version !== undefined && { version }) });
+    },
     update: (id, object) => writes.update(known(registry, id), versioned(id, object), STRICT),
     updateStatus: (id, object) => writes.update(known(registry, id), versioned(id, object), { ...STRICT, subresource: 'status' }),
     patch: (id, key, change) => writes.modify(known(registry, id), key, (copy) => mergePatched(copy, change), STRICT),

@@ -57,7 +57,7 @@ export type Store = {
    * A resource that is not registered (yet) is an ApiError 404: create its CRD first.
    */
   watch(resource: ResourceName, signal: AbortSignal, listener: (event: StoreEvent) => void): void;
-  /** `apiVersion` and `kind` may be left out; `metadata.generateName` works. */
+  /** `apiVersion` and `kind` may be left out; any version that is served will do; `metadata.generateName` works. */
   create(resource: ResourceName, object: Json): KubeObject;
   /** Replaces everything but the status. 409 if `metadata.resourceVersion` is given and stale. */
   update(resource: ResourceName, object: Json): KubeObject;

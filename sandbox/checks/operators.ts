@@ -65,8 +65,8 @@ async function collects(context: CheckContext): Promise<string> {
   return `${used.size} identities and ${endpoints.length} CiliumEndpoints in use stay`;
 }
 
-/** Kills the one that leads; another process does what comes up meanwhile: that of the other pod, or the one that is started anew. */
-async function takesOver(context: CheckContext): Promise<string> {
+/** Kills the one that leads. Returns it when another process leads: that of the other pod, or the one that is started anew. */
+export async function killLeader(context: CheckContext): Promise<Pod> {
   const { cluster, signal } = context;
   const [leader] = await leaders(context);
   if (leader === undefined) throw new CheckFailed('There is no leader');
@@ -75,11 +75,18 @@ async function takesOver(context: CheckContext): Promise<string> {
   if (process === undefined) throw new CheckFailed(`${leader.metadata.name} does not run`);
   const before = holderIn(context);
   globalThis.process.kill(process.pid, 'SIGKILL');
+  await until('another operator to lead', PATIENCE_MS, () => holderIn(context) !== before, signal);
+  return leader;
+}
+
+/** Another process does what comes up meanwhile. */
+async function takesOver(context: CheckContext): Promise<string> {
+  const { cluster, signal } = context;
   const killed = performance.now();
+  const leader = await killLeader(context);
+  const led = performance.now() - killed;
   const key = { namespace: 'default', name: 'after-the-leader' };
   cluster.store.create(ENDPOINTS, { metadata: key });
-  await until('another operator to lead', PATIENCE_MS, () => holderIn(context) !== before, signal);
-  const led = performance.now() - killed;
   await until('the CiliumEndpoint without a pod to go', PATIENCE_MS, () => cluster.store.get(ENDPOINTS, key) === undefined, signal);
   const [next] = await leaders(context);
   const counted = next && (await metricsOf(context, next)).get('cilium_operator_endpoint_gc_objects{outcome="success"}');

@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import { CROSS, TICK } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { Cni } from '../up.ts';
+import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { identityChecks } from './identities.ts';
@@ -40,6 +41,7 @@ const CHECKS: readonly Check[] = [
   ...commandChecks,
   ...uplinkChecks,
   ...operatorChecks,
+  ...balancerChecks,
   ...restartChecks,
 ];
 

@@ -19,9 +19,10 @@ import { isStatus } from '../kube/kube-error.ts';
 import { objectTarget } from '../kube/objects.ts';
 import { pathOf, resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
-import type { Source } from '../kube/source.ts';
+import type { Sink, Source } from '../kube/source.ts';
 import { eachOf } from '../kube/status.ts';
 import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Namespace, Pod } from '../kube/types.ts';
+import { ownObjects } from './own-objects.ts';
 
 export type IdentitySourcesOptions = {
   readonly tables: IdentitySources;
@@ -32,9 +33,11 @@ export type IdentitySourcesOptions = {
   readonly changed: () => void;
   /** Hears of the same pods. */
   readonly exemptPods: Writer<string, ExemptPod>;
+  /** Hear of this node's own objects. */
+  readonly own: { readonly endpoints: Sink<CiliumEndpoint>; readonly nodes: Sink<CiliumNode> };
 };
 
-export function identityKinds({ tables, client, self, problems, changed, exemptPods }: IdentitySourcesOptions): readonly Source[] {
+export function identityKinds({ tables, client, self, problems, changed, exemptPods, own }: IdentitySourcesOptions): readonly Source[] {
   const watch = { client, changed };
   const { pods, namespaces, identities, remotePods } = tables;
   return [
@@ -57,9 +60,9 @@ export function identityKinds({ tables, client, self, problems, changed, exemptP
     kubeSource<CiliumEndpoint>({
       ...watch,
       resource: resources.ciliumEndpoints,
-      labelSelector: `${NODE_LABEL}!=${nodeLabel(self)}`,
-      sinks: [sink(remotePods.writer('kubernetes'), remotePodRows, problems)],
+      sinks: [sink(remotePods.writer('kubernetes'), (one: CiliumEndpoint) => remotePodRows(one, self), problems), own.endpoints],
     }),
+    kubeSource<CiliumNode>({ ...watch, resource: resources.ciliumNodes, fieldSelector: `metadata.name=${self}`, sinks: [own.nodes] }),
   ];
 }
 
@@ -79,34 +82,60 @@ export function unwatched(sources: readonly Source[]): readonly Problem[] {
   );
 }
 
-/** The objects that this node writes, in no order: nothing rests on them but other nodes' knowledge. */
+/** The objects that this node writes; nothing rests on them but other nodes' knowledge. */
+export type IdentityObjects = {
+  readonly identities: AsyncReconciler;
+  readonly endpoints: AsyncReconciler;
+  readonly nodes: AsyncReconciler;
+};
+
 export function identityObjects(
   client: KubeClient,
   { wanted, endpointObjects, nodeObjects }: IdentityTables,
   self: string,
-): readonly AsyncReconciler[] {
+): IdentityObjects {
   const endpoints = objectTarget<CiliumEndpoint>({
     client,
     resource: resources.ciliumEndpoints,
     owner: resources.pods,
     selection: { labelSelector: `${NODE_LABEL}=${nodeLabel(self)}` },
-    ours: ({ metadata: { name, namespace = 'default', labels = {}, ownerReferences = [] }, status = {} }) => ({
-      metadata: { name, namespace, labels, ownerReferences },
-      status,
-    }),
+    ours: oursOfEndpoint,
   });
   const nodes = objectTarget<CiliumNode>({
     client,
     resource: resources.ciliumNodes,
     owner: resources.nodes,
     selection: { fieldSelector: `metadata.name=${self}` },
-    ours: ({ metadata: { name, ownerReferences = [] }, spec = {} }) => ({ metadata: { name, ownerReferences }, spec }),
+    ours: oursOfNode,
   });
-  return [
-    asyncReconciler(wanted, identityTarget(client)),
-    asyncReconciler(endpointObjects, endpoints),
-    asyncReconciler(nodeObjects, nodes),
-  ];
+  return {
+    identities: asyncReconciler(wanted, identityTarget(client)),
+    endpoints: asyncReconciler(endpointObjects, endpoints),
+    nodes: asyncReconciler(nodeObjects, nodes),
+  };
+}
+
+/** Sees to it that what others delete or change of these objects comes back. */
+export function ownIdentityObjects(
+  { endpoints, nodes }: IdentityObjects,
+  { endpointObjects, nodeObjects }: IdentityTables,
+  self: string,
+): IdentitySourcesOptions['own'] {
+  const ofThisNode = (found: CiliumEndpoint) =>
+    found.metadata.labels?.[NODE_LABEL] === nodeLabel(self) ? oursOfEndpoint(found) : undefined;
+  return {
+    endpoints: ownObjects({ desired: endpointObjects, ours: ofThisNode, doubt: (key) => endpoints.doubt(key) }),
+    nodes: ownObjects({ desired: nodeObjects, ours: oursOfNode, doubt: (key) => nodes.doubt(key) }),
+  };
+}
+
+function oursOfEndpoint({ metadata, status = {} }: CiliumEndpoint): CiliumEndpoint {
+  const { name, namespace = 'default', labels = {}, ownerReferences = [] } = metadata;
+  return { metadata: { name, namespace, labels, ownerReferences }, status };
+}
+
+function oursOfNode({ metadata: { name, ownerReferences = [] }, spec = {} }: CiliumNode): CiliumNode {
+  return { metadata: { name, ownerReferences }, spec };
 }
 
 /**

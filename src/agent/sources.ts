@@ -13,7 +13,7 @@ import type { EndpointSlice, Node, Service } from '../kube/types.ts';
 import { nodeRows } from '../nodes/node.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import type { Ground } from './ground.ts';
-import { identityKinds } from './identities.ts';
+import { identityKinds, ownIdentityObjects } from './identities.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
 
@@ -26,7 +26,7 @@ export type AgentSources = {
   readonly endpoints: Writer<string, EndpointRow>;
 };
 
-export function agentSources(ground: Ground, tables: AgentTables, { machine, lost }: AgentTargets): AgentSources {
+export function agentSources(ground: Ground, tables: AgentTables, { machine, objects, lost }: AgentTargets): AgentSources {
   const { client, netlink, problems, self, config, signal } = ground;
   const { known, nodes, services } = tables;
   const endpoints = tables.endpoints.endpoints.writer('cni');
@@ -48,7 +48,8 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, los
     kubeSource<EndpointSlice>({ client, changed, resource: resources.endpointSlices, sinks: [sliceSink] }),
   ];
   const exemptPods = tables.endpoints.exemptPods.writer('kubernetes');
-  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems, exemptPods }), endpoints };
+  const own = ownIdentityObjects(objects, tables.identities, self);
+  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems, exemptPods, own }), endpoints };
 }
 
 const socketHooks = {

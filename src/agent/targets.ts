@@ -9,6 +9,7 @@ import type { AsyncReconciler } from '../base/reconcile-async.ts';
 import { eventsTarget } from '../kube/events.ts';
 import type { Ground } from './ground.ts';
 import { identityObjects } from './identities.ts';
+import type { IdentityObjects } from './identities.ts';
 import { reconcilersOf } from './reconcilers.ts';
 import type { Reconcilers } from './reconcilers.ts';
 import type { AgentTables } from './tables.ts';
@@ -16,6 +17,7 @@ import { troublesOf } from './troubles.ts';
 
 export type AgentTargets = Reconcilers & {
   readonly machine: Engine;
+  readonly objects: IdentityObjects;
   /** Those that answer later: attachments, Events, and the objects that the agent writes. */
   readonly slow: readonly AsyncReconciler[];
   /** Calls `report` after every commit. */
@@ -26,7 +28,8 @@ export function agentTargets(ground: Ground, tables: AgentTables): AgentTargets 
   const { client, self, problems, options } = ground;
   const kernel = reconcilersOf({ ...ground, ...tables, state: options.state });
   const events = eventsTarget({ client, controller: 'stentor-agent', instance: self, fallback: `Node ${self}` });
-  const written = [kernel.attachments, ...identityObjects(client, tables.identities, self)];
+  const objects = identityObjects(client, tables.identities, self);
+  const written = [kernel.attachments, ...Object.values(objects)];
   const slow = [...written, asyncReconciler(problems.table, events)];
   const endpoints = tables.endpoints.endpoints;
   const troubles = troublesOf({ reconcilers: [...kernel.walks.flat(), ...written], endpoints, clock: systemClock });
@@ -36,5 +39,5 @@ export function agentTargets(ground: Ground, tables: AgentTables): AgentTargets 
     for (const one of slow) one.wake();
   };
   const machine = engine({ derivations: tables.derivations, walks: kernel.walks, clock: systemClock, afterwards });
-  return { ...kernel, machine, slow, afterwards: (report) => reports.push(report) };
+  return { ...kernel, machine, objects, slow, afterwards: (report) => reports.push(report) };
 }

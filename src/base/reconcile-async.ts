@@ -25,6 +25,8 @@ export type AsyncReconciler = {
   wake(): void;
   /** Asks to look at the target again; what differs then becomes dirty. */
   refresh(): void;
+  /** Says that somebody else may have changed the target at `key`: it is written again. */
+  doubt(key: string): void;
   /** What differs between the table and the target as it lists itself now. */
   differences(): Promise<Difference[]>;
   /** Runs until `signal` aborts. */
@@ -95,6 +97,10 @@ export function asyncReconciler<K extends string, V>(
     wake,
     refresh() {
       listed = false;
+      wake();
+    },
+    doubt(key) {
+      ledger.doubt(key);
       wake();
     },
     async differences() {

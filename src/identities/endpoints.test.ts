@@ -9,7 +9,7 @@ import { remotePodRows } from './facts.ts';
 import { labelsIn } from './labels.ts';
 import { identity, PROVISIONAL, Reserved } from './numbers.ts';
 import type { Range } from './numbers.ts';
-import { nodeLabel, nodeObjects } from './objects.ts';
+import { nodeLabel, nodeObjects, NODE_LABEL } from './objects.ts';
 import { identitySources, identityTables } from './tables.ts';
 
 const RANGE: Range = [256, 300];
@@ -158,12 +158,20 @@ describe('an endpoint', () => {
 
 describe('objects', () => {
   it('a CiliumEndpoint without identity or address is not known', () => {
-    const rows = (status: object) => [...remotePodRows({ metadata: { name: 'cart', namespace: 'shop' }, status })];
+    const rows = (status: object) => [...remotePodRows({ metadata: { name: 'cart', namespace: 'shop' }, status }, 'node1')];
     assert.deepEqual(rows({ identity: { id: 300 } }), []);
     assert.deepEqual(rows({ networking: { addressing: [{ ipv4: '10.244.1.5' }] } }), []);
     assert.deepEqual(rows({ identity: { id: 300 }, networking: { addressing: [{ ipv4: '10.244.1.5', ipv6: 'x' }] } }), [
       ['shop/cart', { identity: 300, addresses: ['10.244.1.5'], node: undefined }],
     ]);
+  });
+
+  it('a CiliumEndpoint of this node is no remote pod', () => {
+    const status = { identity: { id: 300 }, networking: { addressing: [{ ipv4: '10.244.1.5' }] } };
+    const rows = (node: string) => [
+      ...remotePodRows({ metadata: { name: 'cart', namespace: 'shop', labels: { [NODE_LABEL]: node } }, status }, 'node1'),
+    ];
+    assert.deepEqual([rows('node1').length, rows('node2').length], [0, 1]);
   });
 
   it("the CiliumNode of this node says its addresses and ranges; others are others'", () => {

@@ -10,6 +10,7 @@ import { labelsIn } from './labels.ts';
 import type { Labelled, Labels } from './labels.ts';
 import { agreedIdentity, identity } from './numbers.ts';
 import type { Identity } from './numbers.ts';
+import { NODE_LABEL, nodeLabel } from './objects.ts';
 
 /** A pod of this node that has a network of its own. */
 export type PodRow = Labelled & { readonly name: string; readonly uid: string };
@@ -64,8 +65,9 @@ export function* identityRows(found: CiliumIdentity): Iterable<readonly [string,
     });
 }
 
-/** An endpoint that has no address or no identity yet is not known. */
-export function* remotePodRows({ metadata, status }: CiliumEndpoint): Iterable<readonly [string, RemotePod]> {
+/** Those of other nodes than `self`. An endpoint that has no address or no identity yet is not known. */
+export function* remotePodRows({ metadata, status }: CiliumEndpoint, self: string): Iterable<readonly [string, RemotePod]> {
+  if (metadata.labels?.[NODE_LABEL] === nodeLabel(self)) return;
   const id = status?.identity?.id;
   const texts = (status?.networking?.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
   const addresses = texts.map((text) => parseIp(text ?? '')).filter((address) => address !== undefined);

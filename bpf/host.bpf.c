@@ -78,6 +78,8 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		struct lb_service outside;
 		struct lb_backend *backend;
 
+		if (!service_admits(service, &flow->source))
+			return drop(ctx, packet, DROP_REASON_DENIED_BY_LB_SRC_RANGE_CHECK);
 		service_outside(&outside, service);
 		backend = service_choose(&outside, flow_hash(flow), &flow->source, &entry.backend);
 		if (!backend)

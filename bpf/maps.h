@@ -71,6 +71,16 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_members SEC(".maps");
 
+/* Prefixes that loadBalancerSourceRanges names, by service. Written by the agent before lb_services asks for them; read for the first
+ * packet of a flow from the wire. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__type(key, struct lb_source_range);
+	__type(value, struct lb_source_range_value);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_source_ranges SEC(".maps");
+
 /* Which backend a client has. Written by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -104,6 +104,8 @@ enum lb_service_flag {
 	LB_SERVICE_FLAG_LOAD_BALANCER = 4,
 	LB_SERVICE_FLAG_EXTERNAL_IPS = 8,
 	LB_SERVICE_FLAG_HOST_PORT = 16,
+	LB_SERVICE_FLAG_SOURCE_RANGES = 32, /* clients on the wire are looked up in lb_source_ranges; those in a range are let in */
+	LB_SERVICE_FLAG_SOURCE_RANGES_DENY = 64, /* with the former: those in none are */
 };
 
 /* Several frontends of one Kubernetes service share one id and its slots. Clients on the wire may have another set of backends
@@ -117,6 +119,19 @@ struct lb_service {
 	__u32 flags; /* enum lb_service_flag */
 };
 _Static_assert(sizeof(struct lb_service) == 24, "size");
+
+/* Longest-prefix key: the length counts the bits of the service and of the address, IPv4 prefixes have 96 added. */
+struct lb_source_range {
+	__u32 prefix_length;
+	__u32 service; /* as `outside` of lb_service */
+	struct address address;
+};
+_Static_assert(sizeof(struct lb_source_range) == 24, "size");
+
+/* That it is there says all. */
+struct lb_source_range_value {
+	__u32 present; /* 1 */
+};
 
 struct lb_slot {
 	__u32 service;
@@ -293,6 +308,7 @@ enum drop_reason {
 	DROP_REASON_IS_A_CLUSTERIP = 174,
 	DROP_REASON_FIRST_FRAGMENT_NOT_FOUND = 175,
 	DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE = 176,
+	DROP_REASON_DENIED_BY_LB_SRC_RANGE_CHECK = 177,
 	DROP_REASON_MULTICAST_HANDLED = 201,
 };
 

@@ -36,6 +36,20 @@ static __always_inline void service_outside(struct lb_service *to, const struct 
 	to->backends = service->outside_backends;
 }
 
+/* Whether loadBalancerSourceRanges lets a client on the wire in. */
+__noinline int service_admits(const struct lb_service *service, const struct address *client)
+{
+	struct lb_source_range key = {.prefix_length = 160};
+
+	if (!service || !client)
+		return 0;
+	if (!(service->flags & LB_SERVICE_FLAG_SOURCE_RANGES))
+		return 1;
+	key.service = service->outside;
+	key.address = *client;
+	return !bpf_map_lookup_elem(&lb_source_ranges, &key) == !!(service->flags & LB_SERVICE_FLAG_SOURCE_RANGES_DENY);
+}
+
 /* The same number for every packet of a flow. A flow that conntrack has lost finds its backend again by it. */
 static __always_inline __u32 flow_hash(const struct flow *flow)
 {

@@ -34,10 +34,14 @@ export const at = {
     away: '10.96.0.18',
     hosted: '10.96.0.19',
     near: '10.96.0.20',
+    guarded: '10.96.0.21',
+    barred: '10.96.0.22',
     frontVip: '192.0.2.217',
     awayVip: '192.0.2.218',
     hostedVip: '192.0.2.219',
     nearVip: '192.0.2.220',
+    guardedVip: '192.0.2.221',
+    barredVip: '192.0.2.222',
   },
   6: {
     podA: 'fd00:244:1::5',
@@ -63,10 +67,14 @@ export const at = {
     away: 'fd00:10:96::18',
     hosted: 'fd00:10:96::19',
     near: 'fd00:10:96::20',
+    guarded: 'fd00:10:96::21',
+    barred: 'fd00:10:96::22',
     frontVip: '2001:db8:1::217',
     awayVip: '2001:db8:1::218',
     hostedVip: '2001:db8:1::219',
     nearVip: '2001:db8:1::220',
+    guardedVip: '2001:db8:1::221',
+    barredVip: '2001:db8:1::222',
   },
 } as const;
 
@@ -101,11 +109,26 @@ export const backendsOf = {
   away: ['far'],
   hosted: ['node'],
   near: ['far', 'podB'],
+  guarded: ['podB'],
+  barred: ['podB'],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
-/** Services of type LoadBalancer, with the first of their two node ports. `near` is for backends of the node that is asked. */
-export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = { front: 30_080, away: 30_082, hosted: 30_084, near: 30_086 };
+/**
+ * Services of type LoadBalancer, with the first of their two node ports. `near` is for backends of the node that is asked; `guarded` lets
+ * in whom SOURCE_RANGES names, `barred` all others.
+ */
+export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = {
+  front: 30_080,
+  away: 30_082,
+  hosted: 30_084,
+  near: 30_086,
+  guarded: 30_088,
+  barred: 30_090,
+};
+
+/** `world` is in them, `other` is not. */
+const SOURCE_RANGES = ['203.0.113.0/24', '2001:db8:ffff::/48'];
 
 /** Seconds for which a client of `sticky` keeps its backend. */
 export const AFFINITY = 100;
@@ -119,9 +142,16 @@ export function serviceObject(name: ServiceName): Service {
   const externalTrafficPolicy = name === 'near' ? 'Local' : 'Cluster';
   const onNodes = ports.map((port, i) => ({ ...port, nodePort: first + i }));
   const ingress = families.map((family) => ({ ip: vipOf(name, family) }));
+  const ranged = name === 'guarded' || name === 'barred';
   return {
-    metadata,
-    spec: { type: 'LoadBalancer', clusterIPs, externalTrafficPolicy, ports: onNodes },
+    metadata: { ...metadata, ...(name === 'barred' && { annotations: { 'service.cilium.io/src-ranges-policy': 'deny' } }) },
+    spec: {
+      type: 'LoadBalancer',
+      clusterIPs,
+      externalTrafficPolicy,
+      ports: onNodes,
+      ...(ranged && { loadBalancerSourceRanges: SOURCE_RANGES }),
+    },
     status: { loadBalancer: { ingress } },
   };
 }

@@ -216,6 +216,7 @@ function serviceMaps(datapath: Datapath, rows: readonly NodeRow[], mode: Fronten
     mode,
     externalClusterIp: false,
     trustExternalIps: false,
+    rangesOfAllTypes: false,
   });
   const services = tables.services.writer('test');
   const slices = tables.slices.writer('test');
@@ -224,6 +225,7 @@ function serviceMaps(datapath: Datapath, rows: readonly NodeRow[], mode: Fronten
   const reconcilers = [
     made(tables.lbBackends, mapKinds.lbBackends),
     made(tables.lbMembers, mapKinds.lbMembers),
+    made(tables.lbSourceRanges, mapKinds.lbSourceRanges),
     made(tables.lbSlots, mapKinds.lbSlots),
     made(tables.lbServices, mapKinds.lbServices),
     made(tables.lbAddresses, mapKinds.lbAddresses),

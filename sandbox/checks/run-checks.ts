@@ -9,6 +9,7 @@ import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { identityChecks } from './identities.ts';
+import { loadBalancerIpChecks } from './load-balancer-ips.ts';
 import { operatorChecks } from './operators.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
@@ -34,6 +35,7 @@ const CHECKS: readonly Check[] = [
   ...serviceKindChecks,
   ...outsideChecks,
   ...wireChecks,
+  ...loadBalancerIpChecks,
   ...wireModeChecks,
   ...sizeChecks,
   ...stateChecks,

@@ -50,6 +50,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       dispatch: 'opt',
       serviceTopology: false,
       trustExternalIps: false,
+      rangesOfAllTypes: false,
       noBackendResponse: 'reject',
       externalClusterIp: false,
       maglevSeed: '',

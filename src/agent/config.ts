@@ -50,6 +50,7 @@ export type Config = {
     readonly noBackendResponse: 'reject' | 'drop';
     readonly externalClusterIp: boolean;
     readonly trustExternalIps: boolean;
+    readonly rangesOfAllTypes: boolean;
     readonly maglevSeed: string;
   };
   readonly nodePort: {
@@ -181,6 +182,7 @@ function loadBalancerFrom(values: Values): Config['loadBalancer'] {
     serviceTopology: values.get('loadBalancer.serviceTopology') === true,
     noBackendResponse: oneOf(values.get('serviceNoBackendResponse'), ['reject', 'drop']),
     externalClusterIp: values.get('bpf.lbExternalClusterIP') === true,
+    rangesOfAllTypes: values.get('bpf.lbSourceRangeAllTypes') === true,
     trustExternalIps: values.get('bpf.disableExternalIPMitigation') === true,
     maglevSeed: String(values.get('maglev.hashSeed')),
   };

@@ -74,6 +74,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
       [
         map(services.lbBackends, mapKinds.lbBackends),
         map(services.lbMembers, mapKinds.lbMembers),
+        map(services.lbSourceRanges, mapKinds.lbSourceRanges),
         map(services.lbSlots, mapKinds.lbSlots),
         map(services.lbServices, mapKinds.lbServices),
         map(services.lbAddresses, mapKinds.lbAddresses),

@@ -56,8 +56,8 @@ export function agentTables(ground: Ground): AgentTables {
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
-  const { mode, externalClusterIp, trustExternalIps } = config.loadBalancer;
-  const serving = { mode, externalClusterIp, trustExternalIps, nodeAddresses: nodes.addresses };
+  const { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
+  const serving = { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
   const services = serviceTables({ ...serving, self, before: before(datapath), problems });
   const derivations = [identities, nodes, endpoints, services].flatMap((group) => group.derivations);
   return { known, endpoints, nodes, identities, services, derivations, found };

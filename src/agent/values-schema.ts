@@ -81,7 +81,7 @@ export const valueRows: readonly ValueRow[] = [
   ['bpf.lbMapMax', 'number', 65536, 'accepted', 'none', 'Entries of the service tables'],
   ['bpf.lbExternalClusterIP', 'boolean', false, 'acts', 'agent', 'ClusterIPs answer from outside too'],
   ['bpf.disableExternalIPMitigation', 'boolean', false, 'acts', 'agent', 'Pods reach external IPs through this cluster whoever has them'],
-  ['bpf.lbSourceRangeAllTypes', 'boolean', false, 'accepted', 'none', 'loadBalancerSourceRanges on all frontends'],
+  ['bpf.lbSourceRangeAllTypes', 'boolean', false, 'acts', 'agent', 'loadBalancerSourceRanges hold for node ports and external IPs, too'],
   ['bpf.lbAlgorithmAnnotation', 'boolean', false, 'accepted', 'none', 'Algorithm by annotation of the Service'],
   ['bpf.lbModeAnnotation', 'boolean', false, 'accepted', 'none', 'Mode by annotation of the Service'],
   ['bpf.monitorAggregation', ['none', 'low', 'medium', 'maximum'], 'medium', 'accepted', 'none', 'Which packets make events'],

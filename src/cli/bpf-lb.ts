@@ -80,6 +80,8 @@ function flagWords(address: number, { id, affinity, outside, flags }: LbService)
     id !== 0 && outside !== 0 && id !== outside && 'two-scopes',
     affinity > 0 && 'sessionAffinity',
     address === LbAddressFlag.inside && 'non-routable',
+    has(LbServiceFlag.sourceRanges) && 'check source-range',
+    has(LbServiceFlag.sourceRangesDeny) && 'deny',
     has(LbServiceFlag.dsr) && 'dsr',
   ];
   return words.filter((word) => word !== false).join(', ');

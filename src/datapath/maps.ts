@@ -28,6 +28,8 @@ import {
   lbServiceCodec,
   lbSlotCodec,
   lbSlotValueCodec,
+  lbSourceRangeCodec,
+  lbSourceRangeValueCodec,
   netnsCodec,
 } from './schema.gen.ts';
 
@@ -64,6 +66,13 @@ export const mapKinds = {
     key: lbMemberCodec,
     value: lbMemberValueCodec,
     text: ({ service, backend }: { service: number; backend: number }) => `${service}/${backend}`,
+  },
+  lbSourceRanges: {
+    name: 'lb_source_ranges',
+    key: lbSourceRangeCodec,
+    value: lbSourceRangeValueCodec,
+    text: ({ service, address, prefixLength }: { service: number; address: Ip; prefixLength: number }) =>
+      `${service} ${address}/${prefixLength - 32}`,
   },
   lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
   l2Answers: {

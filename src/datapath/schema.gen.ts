@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'ef12f189a471';
+export const schemaHash = '86d2b9345828';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -65,6 +65,7 @@ export const DropReason = {
   isAClusterip: 174,
   firstFragmentNotFound: 175,
   forbiddenIcmpv6Message: 176,
+  deniedByLbSrcRangeCheck: 177,
   multicastHandled: 201,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
@@ -84,6 +85,7 @@ export const dropReasonNames: { readonly [value: number]: string } = {
   174: 'IS_A_CLUSTERIP',
   175: 'FIRST_FRAGMENT_NOT_FOUND',
   176: 'FORBIDDEN_ICMPV6_MESSAGE',
+  177: 'DENIED_BY_LB_SRC_RANGE_CHECK',
   201: 'MULTICAST_HANDLED',
 };
 
@@ -118,7 +120,15 @@ export type LbMemberState = (typeof LbMemberState)[keyof typeof LbMemberState];
 export const lbMemberStateNames: { readonly [value: number]: string } = { 1: 'ACTIVE', 2: 'DRAINING' };
 
 /** enum lb_service_flag. */
-export const LbServiceFlag = { dsr: 1, nodePort: 2, loadBalancer: 4, externalIps: 8, hostPort: 16 } as const;
+export const LbServiceFlag = {
+  dsr: 1,
+  nodePort: 2,
+  loadBalancer: 4,
+  externalIps: 8,
+  hostPort: 16,
+  sourceRanges: 32,
+  sourceRangesDeny: 64,
+} as const;
 export type LbServiceFlag = (typeof LbServiceFlag)[keyof typeof LbServiceFlag];
 /** Names of the values, for display. */
 export const lbServiceFlagNames: { readonly [value: number]: string } = {
@@ -127,6 +137,8 @@ export const lbServiceFlagNames: { readonly [value: number]: string } = {
   4: 'LOAD_BALANCER',
   8: 'EXTERNAL_IPS',
   16: 'HOST_PORT',
+  32: 'SOURCE_RANGES',
+  64: 'SOURCE_RANGES_DENY',
 };
 
 /** struct conntrack_entry, 72 bytes. */
@@ -774,6 +786,46 @@ export const lbSlotValueCodec: Codec<LbSlotValue> = {
   },
 };
 
+/** struct lb_source_range, 24 bytes. */
+export type LbSourceRange = { readonly prefixLength: number; readonly service: number; readonly address: Ip };
+export const lbSourceRangeCodec: Codec<LbSourceRange> = {
+  size: 24,
+  encode(row) {
+    const buffer = Buffer.alloc(24);
+    lbSourceRangeCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.prefixLength, offset);
+    buffer.writeUInt32LE(row.service, offset + 4);
+    writeIp(row.address, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return {
+      prefixLength: buffer.readUInt32LE(offset),
+      service: buffer.readUInt32LE(offset + 4),
+      address: ipFromBytes(buffer, offset + 8),
+    };
+  },
+};
+
+/** struct lb_source_range_value, 4 bytes. */
+export type LbSourceRangeValue = { readonly present: number };
+export const lbSourceRangeValueCodec: Codec<LbSourceRangeValue> = {
+  size: 4,
+  encode(row) {
+    const buffer = Buffer.alloc(4);
+    lbSourceRangeValueCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.present, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { present: buffer.readUInt32LE(offset) };
+  },
+};
+
 /** struct netns, 8 bytes. */
 export type Netns = { readonly cookie: bigint };
 export const netnsCodec: Codec<Netns> = {
@@ -1031,6 +1083,17 @@ export const maps = {
     key: lbSlotCodec,
     value: lbSlotValueCodec,
   },
+  lbSourceRanges: {
+    name: 'lb_source_ranges',
+    type: 'lpm_trie',
+    keySize: 24,
+    valueSize: 4,
+    maxEntries: 65536,
+    flags: 1,
+    hash: 'aafdfff3aae4',
+    key: lbSourceRangeCodec,
+    value: lbSourceRangeValueCodec,
+  },
   sockExempt: {
     name: 'sock_exempt',
     type: 'hash',
@@ -1199,21 +1262,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '08afd4796929',
+    btfHash: '8696722733f9',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '08afd4796929',
+    btfHash: '8696722733f9',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '08afd4796929',
+    btfHash: '8696722733f9',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

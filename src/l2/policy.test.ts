@@ -10,7 +10,15 @@ function read(spec: object): { readonly row: PolicyRow; readonly problems: reado
   return { row, problems: items.flatMap((item) => ('kind' in item ? [`${item.object} ${item.reason}: ${item.message}`] : [])) };
 }
 
-const external = { ingressIps: [], externalIps: [], local: false, healthCheckNodePort: 0, mode: undefined, loadBalancerClass: undefined };
+const external = {
+  ingressIps: [],
+  externalIps: [],
+  local: false,
+  healthCheckNodePort: 0,
+  mode: undefined,
+  sourceRanges: undefined,
+  loadBalancerClass: undefined,
+};
 const service = (name: string, labels: Readonly<Record<string, string>>) => ({
   name,
   clusterIps: [],

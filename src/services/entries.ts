@@ -4,6 +4,7 @@
 
 import { assignSlots } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';
+import { familyOf } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
@@ -20,6 +21,8 @@ import type {
   LbService,
   LbSlot,
   LbSlotValue,
+  LbSourceRange,
+  LbSourceRangeValue,
 } from '../datapath/schema.gen.ts';
 import type { NodeAddress } from '../nodes/node-ports.ts';
 import { frontendKey } from './frontends.ts';
@@ -80,6 +83,19 @@ export function* memberEntries(key: SetKey, tables: SlotTables): Iterable<readon
     }
 }
 
+/** The prefixes that clients on the wire are looked up in. */
+export function* sourceRangeEntries(
+  key: SetKey,
+  { sets, setIds }: Pick<SlotTables, 'sets' | 'setIds'>,
+): Iterable<readonly [string, MapEntry<LbSourceRange, LbSourceRangeValue>]> {
+  const service = setIds.get(key)?.id;
+  if (service === undefined) return;
+  for (const { ip, bits } of sets.get(key)?.sourceRanges ?? []) {
+    const prefixLength = 32 + (familyOf(ip) === 4 ? 96 : 0) + bits;
+    yield mapEntry(mapKinds.lbSourceRanges, { prefixLength, service, address: ip }, { present: 1 });
+  }
+}
+
 export function* slotEntries(row: SlotRow | undefined): Iterable<readonly [string, MapEntry<LbSlot, LbSlotValue>]> {
   for (const [slot, backend] of (row?.backends ?? []).entries())
     yield mapEntry(mapKinds.lbSlots, { service: row?.id ?? 0, slot }, { backend });
@@ -90,12 +106,12 @@ export function* serviceEntries(
   slots: Table<SetKey, SlotRow>,
 ): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
   if (!frontend) return;
-  const { address, port, protocol, type, affinity, dsr } = frontend;
+  const { address, port, protocol, type, affinity, dsr, sourceRanges } = frontend;
   const inside = frontend.set === undefined ? NOBODY : slots.get(frontend.set);
   const outside = frontend.outside === undefined ? NOBODY : slots.get(frontend.outside);
   if (!inside || !outside) return;
   const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
-  const flags = TYPE_FLAG[type] | (dsr ? LbServiceFlag.dsr : 0);
+  const flags = TYPE_FLAG[type] | (dsr ? LbServiceFlag.dsr : 0) | (sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges]);
   yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags });
 }
 
@@ -108,6 +124,8 @@ const TYPE_FLAG = {
   ExternalIPs: LbServiceFlag.externalIps,
   HostPort: LbServiceFlag.hostPort,
 } as const;
+
+const RANGE_FLAGS = { allow: LbServiceFlag.sourceRanges, deny: LbServiceFlag.sourceRanges | LbServiceFlag.sourceRangesDeny } as const;
 
 /** Whose packets a frontend's address takes, whatever their port. Addresses of this node have an entry of their own. */
 export function* addressEntries(

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How the wire reaches a Service: which of its addresses, through which of its backends, and who may.
 
-import { parseIp } from '../base/ip.ts';
-import type { Ip } from '../base/ip.ts';
+import { parseCidr, parseIp } from '../base/ip.ts';
+import type { Cidr, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Labels, Service, ServicePort } from '../kube/types.ts';
@@ -17,12 +17,18 @@ export type ExternalRow = {
   readonly healthCheckNodePort: number;
   /** How a backend of another node is reached; undefined: as the values say. */
   readonly mode: 'dsr' | 'snat' | undefined;
+  /** Which clients on the wire reach its load balancer IPs; undefined: all. */
+  readonly sourceRanges: SourceRanges | undefined;
   readonly loadBalancerClass: string | undefined;
   readonly labels: Labels;
 };
 
+/** 'allow': clients in a prefix and no others; 'deny': all others. A family without a prefix has no client in one. */
+export type SourceRanges = { readonly policy: 'allow' | 'deny'; readonly prefixes: readonly Cidr[] };
+
 const FORWARDING_MODE = 'service.cilium.io/forwarding-mode';
 const TYPE = 'service.cilium.io/type';
+const SOURCE_RANGES_POLICY = 'service.cilium.io/src-ranges-policy';
 
 /** Of the frontends of a Service those that its annotation lets exist; without one all. External IPs are not among them. */
 function exposes({ metadata }: Service, type: 'NodePort' | 'LoadBalancer'): boolean {
@@ -56,12 +62,15 @@ export function externalOf(service: Service, name: string, ports: readonly { rea
   const mode = metadata.annotations?.[FORWARDING_MODE];
   if (mode !== undefined && mode !== 'dsr' && mode !== 'snat')
     problems.push(badField(`Service ${name}`, `annotation ${FORWARDING_MODE}`, mode, 'dsr or snat'));
+  const { sourceRanges, problems: ofRanges } = sourceRangesOf(service, name);
+  problems.push(...ofRanges);
   const external: ExternalRow = {
     ingressIps,
     externalIps,
     local: spec.externalTrafficPolicy === 'Local',
     healthCheckNodePort: spec.healthCheckNodePort ?? 0,
     mode: mode === 'dsr' || mode === 'snat' ? mode : undefined,
+    sourceRanges,
     loadBalancerClass: spec.loadBalancerClass,
     labels: metadata.labels ?? {},
   };
@@ -73,6 +82,25 @@ function ingressTexts(service: Service): readonly string[] {
   if (service.spec?.type !== 'LoadBalancer' || !exposes(service, 'LoadBalancer')) return [];
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   return ingress.flatMap(({ ip, ipMode = 'VIP' }) => (ip !== undefined && ip !== '' && ipMode === 'VIP' ? [ip] : []));
+}
+
+type Ranged = { readonly sourceRanges: SourceRanges | undefined; readonly problems: readonly Problem[] };
+
+/** A prefix that cannot be read lets nobody in, and keeps nobody out. */
+function sourceRangesOf({ spec = {}, metadata }: Service, name: string): Ranged {
+  const texts = spec.type === 'LoadBalancer' ? (spec.loadBalancerSourceRanges ?? []) : [];
+  const problems: Problem[] = [];
+  const prefixes = texts.flatMap((text) => {
+    const prefix = parseCidr(text.trim());
+    if (prefix === undefined)
+      problems.push(badField(`Service ${name}`, 'spec.loadBalancerSourceRanges', text, 'a prefix such as 192.168.0.0/16'));
+    return prefix ?? [];
+  });
+  const policy = metadata.annotations?.[SOURCE_RANGES_POLICY] ?? 'allow';
+  const isKnown = policy === 'allow' || policy === 'deny';
+  if (!isKnown)
+    problems.push(badField(`Service ${name}`, `annotation ${SOURCE_RANGES_POLICY}`, policy, 'allow or deny (allow is in effect)'));
+  return { sourceRanges: texts.length === 0 ? undefined : { policy: isKnown ? policy : 'allow', prefixes }, problems };
 }
 
 export function badField(object: string, field: string, value: string, wanted: string): Problem {

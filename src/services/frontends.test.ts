@@ -1,75 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { engine } from '../base/commit.ts';
-import { systemClock } from '../base/clock.ts';
-import { ip } from '../base/ip.ts';
-import { problemBook } from '../base/problem.ts';
-import { table } from '../base/table.ts';
-import { sink } from '../kube/source.ts';
 import type { EndpointSlice, Service } from '../kube/types.ts';
-import type { NodeAddress } from '../nodes/node-ports.ts';
 import { servicesBefore } from './before.ts';
-import type { ServicesBefore } from './before.ts';
-import { serviceRows, sliceRows } from './service.ts';
-import { serviceTables } from './tables.ts';
-
-/** The tables behind sources that are fed by hand. */
-function cluster(before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] })) {
-  const problems = problemBook();
-  const nodeAddresses = table<string, NodeAddress>('node_addresses');
-  const addresses = nodeAddresses.writer('test');
-  addresses.put('192.168.0.11', { address: ip('192.168.0.11') });
-  addresses.complete();
-  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false } as const;
-  const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });
-  const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
-  const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
-  const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
-  const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) =>
-    `${kind} ${metadata.namespace}/${metadata.name}`;
-  return {
-    ...tables,
-    problems: problems.table,
-    put: (service: Service) => services.read(service)(key('Service', service)),
-    putSlice: (slice: EndpointSlice) => slices.read(slice)(key('EndpointSlice', slice)),
-    forget: (service: Service) => services.forget(key('Service', service)),
-    async synced() {
-      services.complete();
-      slices.complete();
-      await machine.settled();
-    },
-    settled: () => machine.settled(),
-  };
-}
-
-function service(name: string, spec: Service['spec'] & object): Service {
-  return { metadata: { namespace: 'shop', name }, spec };
-}
-
-type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
-
-function slice(name: string, of: string, addresses: readonly string[], conditions?: Endpoint['conditions']): EndpointSlice {
-  return {
-    metadata: { namespace: 'shop', name, labels: { 'kubernetes.io/service-name': of } },
-    addressType: addresses[0]?.includes(':') ? 'IPv6' : 'IPv4',
-    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: addresses.map((address) => ({ addresses: [address], ...(conditions && { conditions }) })),
-  };
-}
-
-const cart = service('cart', { clusterIPs: ['10.96.4.7', 'fd00:10:96::7'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] });
-
-async function withCart(...slices: readonly EndpointSlice[]) {
-  const found = cluster();
-  found.put(cart);
-  for (const one of slices) found.putSlice(one);
-  await found.synced();
-  return found;
-}
-
-const values = <K, V>(rows: { entries(): Iterable<readonly [string, { key: K; value: V }]> }) =>
-  Object.fromEntries(Array.from(rows.entries(), ([key, entry]) => [key, entry.value]));
+import { cart, cluster, service, slice, values, withCart } from './testdata/cluster.ts';
+import type { Endpoint } from './testdata/cluster.ts';
 
 describe('frontends and backends of a Service', () => {
   it('every address and port is a frontend; families do not mix', async () => {

@@ -12,11 +12,12 @@
 // backends of this node; a frontend may have one for clients inside the cluster and the other for those on the wire.
 
 import { addressPort, familyOf, ip } from '../base/ip.ts';
-import type { Family, Ip } from '../base/ip.ts';
+import type { Cidr, Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { Protocol } from '../datapath/protocols.ts';
+import type { SourceRanges } from './external.ts';
 import type { EndpointConditions, PortRow, ServicePortRow, ServiceRow, SliceRow } from './service.ts';
 
 /** 'address:port/PROTO', IPv6 in brackets. */
@@ -41,6 +42,8 @@ export type Frontend = {
   readonly affinity: number;
   /** Backends of other nodes answer clients on the wire themselves. */
   readonly dsr: boolean;
+  /** What the source ranges of the set say of clients on the wire; undefined: they are not asked. */
+  readonly sourceRanges: SourceRanges['policy'] | undefined;
 };
 
 export type Backend = { readonly address: Ip; readonly port: number; readonly protocol: Protocol };
@@ -58,6 +61,8 @@ export type BackendSet = {
   readonly backends: readonly (Backend & { readonly state: BackendState })[];
   /** Those that finish what they have begun, and are selected for nothing new. Sorted, without duplicates. */
   readonly draining: readonly Backend[];
+  /** Of the Service, in the family of the set; for clients on the wire. */
+  readonly sourceRanges: readonly Cidr[];
 };
 
 export function frontendKey({ address, port, protocol }: Pick<Frontend, 'address' | 'port' | 'protocol'>): FrontendKey {
@@ -70,12 +75,15 @@ export type FrontendOptions = {
   readonly externalClusterIp: boolean;
   /** External IPs are served to clients inside the cluster whoever has them (CVE-2020-8554). */
   readonly trustExternalIps: boolean;
+  /** Source ranges hold for node ports and external IPs, too, not for load balancer IPs alone. */
+  readonly rangesOfAllTypes: boolean;
   readonly isOwnAddress: (address: Ip) => boolean;
 };
 
 /** The frontends of one Service. */
 export function* frontendsFor(service: ServiceRow | undefined, options: FrontendOptions): Iterable<readonly [FrontendKey, Frontend]> {
   if (!service) return;
+  const { external } = service;
   for (const item of service.ports)
     for (const { address, port, type } of placesOf(service, item)) {
       const { protocol } = item;
@@ -89,9 +97,11 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
         type,
         service: service.name,
         set: inside ? setKey(service, item, family, service.internalLocal) : undefined,
-        outside: outside ? setKey(service, item, family, service.external?.local === true) : undefined,
+        outside: outside ? setKey(service, item, family, external?.local === true) : undefined,
         affinity: service.affinity,
-        dsr: outside && isDirect(service.external?.mode ?? options.mode, protocol),
+        dsr: outside && isDirect(external?.mode ?? options.mode, protocol),
+        sourceRanges:
+          type === 'LoadBalancer' || (options.rangesOfAllTypes && type !== 'ClusterIP') ? external?.sourceRanges?.policy : undefined,
       };
       yield [frontendKey(frontend), frontend];
     }
@@ -126,7 +136,7 @@ export function* backendSetsFor(
   { self, ...options }: FrontendOptions & { readonly self: string },
 ): Iterable<readonly [SetKey, BackendSet]> {
   if (!service) return;
-  const { name, affinity } = service;
+  const { name, affinity, external } = service;
   const used = frontendsBySet(frontendsFor(service, options));
   for (const family of [4, 6] as const) {
     const own = [...slices.by('service', name)].filter((slice) => slice.family === family);
@@ -135,7 +145,10 @@ export function* backendSetsFor(
         const key = setKey(service, port, family, local);
         const frontends = used.get(key);
         const isUsable = (endpoint: EndpointConditions) => !local || endpoint.node === self;
-        if (frontends) yield [key, { service: name, protocol: port.protocol, affinity, frontends, ...backendsOf(own, port, isUsable) }];
+        const prefixes = local === (external?.local === true) ? (external?.sourceRanges?.prefixes ?? []) : [];
+        const sourceRanges = prefixes.filter((prefix) => familyOf(prefix.ip) === family);
+        const common = { service: name, protocol: port.protocol, affinity, sourceRanges };
+        if (frontends) yield [key, { ...common, frontends, ...backendsOf(own, port, isUsable) }];
       }
   }
 }

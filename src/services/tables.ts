@@ -4,7 +4,7 @@
 //   services ┐                ┌─ frontends ──────────────────────┬─▶ lb_services
 //   slices   ┴────────────────┤   node addresses ────────────────┼─▶ lb_addresses
 //                             └─ sets ──┬─ slots ────────────────┴─▶ lb_slots
-//                                       ├──────────────────────────▶ lb_members
+//                                       ├──────────────────────────▶ lb_members, lb_source_ranges
 //                                       └─ backends ───────────────▶ lb_backends
 //
 // Numbers (sets, backends) and slots are durable in the kernel's maps: `before` was read from there, at start.
@@ -29,6 +29,8 @@ import type {
   LbService,
   LbSlot,
   LbSlotValue,
+  LbSourceRange,
+  LbSourceRangeValue,
 } from '../datapath/schema.gen.ts';
 import type { NodeAddress } from '../nodes/node-ports.ts';
 import { takeFrom } from './before.ts';
@@ -42,6 +44,7 @@ import {
   serviceEntries,
   slotEntries,
   slotsFor,
+  sourceRangeEntries,
 } from './entries.ts';
 import type { SlotRow } from './entries.ts';
 import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
@@ -60,6 +63,7 @@ export type ServiceTables = {
   readonly lbSlots: Table<string, MapEntry<LbSlot, LbSlotValue>>;
   readonly lbBackends: Table<string, MapEntry<LbBackendKey, LbBackend>>;
   readonly lbMembers: Table<string, MapEntry<LbMember, LbMemberValue>>;
+  readonly lbSourceRanges: Table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>;
   readonly lbAddresses: Table<string, MapEntry<Ip, LbAddress>>;
   readonly derivations: readonly Derivation[];
 };
@@ -98,6 +102,7 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
   const lbSlots = table<string, MapEntry<LbSlot, LbSlotValue>>('lb_slots', same);
   const lbBackends = table<string, MapEntry<LbBackendKey, LbBackend>>('lb_backends', same);
   const lbMembers = table<string, MapEntry<LbMember, LbMemberValue>>('lb_members', same);
+  const lbSourceRanges = table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>('lb_source_ranges', same);
   const lbAddresses = table<string, MapEntry<Ip, LbAddress>>('lb_addresses', same);
   const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
     [slice?.service, last?.service].filter((name) => name !== undefined);
@@ -163,6 +168,12 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
       out: lbMembers.writer('lb_members'),
       compute: (key) => memberEntries(key, { sets, setIds, backendIds }),
     }),
+    derive({
+      name: 'lb_source_ranges',
+      inputs: [from(sets), from(setIds)],
+      out: lbSourceRanges.writer('lb_source_ranges'),
+      compute: (key) => sourceRangeEntries(key, { sets, setIds }),
+    }),
     derive({ name: 'lb_slots', inputs: [from(slots)], out: lbSlots.writer('lb_slots'), compute: (key) => slotEntries(slots.get(key)) }),
     derive({
       name: 'lb_services',
@@ -198,6 +209,7 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     lbSlots,
     lbBackends,
     lbMembers,
+    lbSourceRanges,
     lbAddresses,
     derivations,
   };

@@ -5,7 +5,7 @@ import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip } from '../ba
 import type { Cidr, Ip } from '../base/ip.ts';
 import { mapKinds } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
-import { IpcacheFlag, LbAddressFlag } from '../datapath/schema.gen.ts';
+import { IpcacheFlag, LbAddressFlag, LbServiceFlag } from '../datapath/schema.gen.ts';
 import type { LbBackend, LbService } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
@@ -19,7 +19,10 @@ export type TraceTables = {
   /** Name of this node. */
   readonly self: string;
   readonly endpoints: Pick<EndpointTables, 'endpoints' | 'exemptPods'>;
-  readonly services: Pick<ServiceTables, 'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbBackends' | 'lbAddresses'>;
+  readonly services: Pick<
+    ServiceTables,
+    'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbSourceRanges' | 'lbBackends' | 'lbAddresses'
+  >;
   readonly nodes: Pick<NodeTables, 'nodes' | 'interfaces' | 'routes' | 'ipcache' | 'deviceEntries' | 'attachments'>;
   /** Pods of other nodes by 'namespace/name', for their names. */
   readonly remotePods: IdentitySources['remotePods'];
@@ -72,6 +75,18 @@ export function serviceAt(
     return entry.id === 0 ? undefined : { key, name: frontends.get(key)?.service ?? 'of no name', entry };
   }
   return undefined;
+}
+
+/** bpf/lib/service.h service_admits(): `found`: as clients on the wire have it. */
+export function admits({ id: service, flags }: LbService, client: Ip, { services }: TraceTables): boolean {
+  if ((flags & LbServiceFlag.sourceRanges) === 0) return true;
+  const [width, above] = familyOf(client) === 4 ? [32, 96] : [128, 0];
+  let isInRange = false;
+  for (let bits = width; bits >= 0 && !isInRange; bits--) {
+    const prefixLength = 32 + above + bits;
+    isInRange = services.lbSourceRanges.has(mapKinds.lbSourceRanges.text({ service, address: cidrOf(client, bits).ip, prefixLength }));
+  }
+  return isInRange === ((flags & LbServiceFlag.sourceRangesDeny) === 0);
 }
 
 export function serviceKey(packet: Moving): string {

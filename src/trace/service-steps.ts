@@ -80,13 +80,20 @@ function atBackend(walk: Walk, hook: Place, packet: Moving, service: look.Servic
 }
 
 /** The same for a packet from the wire; bpf/host.bpf.c open_flow(). */
-export function atUplink(walk: Walk, packet: Moving): Served | { readonly kind: 'inside' } {
+export function atUplink(walk: Walk, packet: Moving): Served | { readonly kind: 'inside' | 'kept out' } {
   const flags = look.addressFlags(packet.destination, walk.tables);
   const key = `lb_addresses ${packet.destination}`;
   const reached = (flags & (LbAddressFlag.outside | LbAddressFlag.node)) !== 0;
   const service = reached ? look.serviceAt(packet, flags, walk.tables, 'outside') : undefined;
   if (service) {
     say(walk, 'host_from', key, ['an address that the wire reaches', 'looks for the service at this port']);
+    if (!look.admits(service.entry, packet.source, walk.tables)) {
+      say(walk, 'host_from', `lb_source_ranges ${service.entry.id} ${packet.source}`, [
+        'loadBalancerSourceRanges',
+        'drops it: this client is kept out',
+      ]);
+      return { kind: 'kept out' };
+    }
     return atBackend(walk, 'host_from', packet, service);
   }
   if ((flags & LbAddressFlag.outside) !== 0) {

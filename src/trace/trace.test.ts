@@ -159,6 +159,18 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
     { kind: 'dropped', reason: 'IS_A_CLUSTERIP' },
     'TCP from 198.51.100.1 to 10.96.0.10:80 (service shop/cart) is dropped: IS_A_CLUSTERIP, service addresses are not reached from the wire',
   ],
+  [
+    'tcp outside 192.0.2.221:80',
+    'host_from',
+    { kind: 'dropped', reason: 'DENIED_BY_LB_SRC_RANGE_CHECK' },
+    'TCP from 198.51.100.1 to 192.0.2.221:80 (service shop/guarded) is dropped: DENIED_BY_LB_SRC_RANGE_CHECK, loadBalancerSourceRanges of the Service keeps this client out',
+  ],
+  [
+    'tcp outside 192.0.2.222:80',
+    'host_from',
+    { kind: 'delivered', pod: 'shop/podB' },
+    'TCP from 198.51.100.1 to 192.0.2.222:80 (service shop/barred) is delivered to pod shop/podB on this node, at 10.244.1.6:8080',
+  ],
   ['tcp outside node1:22', 'host_from stack', { kind: 'taken' }, 'TCP from 198.51.100.1 to 192.0.2.11:22 is taken by this host'],
   [
     'tcp outside 10.244.2.7:80',

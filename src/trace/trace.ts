@@ -165,6 +165,7 @@ function fromWire(walk: Walk, asked: Moving): End {
   const { tables } = walk;
   const served = atUplink(walk, asked);
   if (served.kind === 'inside') return dropped(DropReason.isAClusterip, asked);
+  if (served.kind === 'kept out') return dropped(DropReason.deniedByLbSrcRangeCheck, asked);
   if (served.kind === 'refused') return refuse(walk, asked, served.because);
   const packet = served.kind === 'backend' ? served.packet : asked;
   const receiver = look.endpointAt(packet.destination, tables);

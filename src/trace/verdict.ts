@@ -66,6 +66,7 @@ const refusals: Readonly<Record<Extract<Verdict, { kind: 'refused' }>['because']
 
 const dropped: Readonly<Record<string, string>> = {
   INVALID_SOURCE_IP: 'no pod of this node has this address',
+  DENIED_BY_LB_SRC_RANGE_CHECK: 'loadBalancerSourceRanges of the Service keeps this client out',
   IS_A_CLUSTERIP: 'service addresses are not reached from the wire',
   MULTICAST_HANDLED: 'pods send no multicast and no broadcast',
   SERVICE_BACKEND_NOT_FOUND: 'a service address with nobody to go to',

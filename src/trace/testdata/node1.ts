@@ -84,7 +84,7 @@ export function node1({
       nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
   nodes.hooks.complete();
   const before = servicesBefore({ services: [], slots: [], backends: [] });
-  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false } as const;
+  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false } as const;
   const services = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses: nodes.addresses });
   const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
   fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of a Service reaches the wire, as rows of the maps.
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LbServiceFlag } from '../datapath/schema.gen.ts';
+import type { Service } from '../kube/types.ts';
+import { cluster, slice, values } from './testdata/cluster.ts';
+
+type Spec = Service['spec'] & object;
+
+const ingress = { status: { loadBalancer: { ingress: [{ ip: '192.0.2.217' }, { ip: '2001:db8::217' }] } } };
+
+/** Service shop/cart of type LoadBalancer with a load balancer IP of each family. */
+function balanced(spec: Partial<Spec>, annotations: Readonly<Record<string, string>> = {}): Service {
+  const ports = [{ name: 'http', port: 80, nodePort: 30_080 }];
+  const clusterIPs = ['10.96.4.7', 'fd00:10:96::7'];
+  return {
+    metadata: { namespace: 'shop', name: 'cart', annotations },
+    spec: { type: 'LoadBalancer', clusterIPs, ports, externalIPs: ['192.0.2.9'], ...spec },
+    ...ingress,
+  };
+}
+
+async function tablesOf(one: Service, options: Parameters<typeof cluster>[1] = {}) {
+  const found = cluster(undefined, options);
+  found.put(one);
+  found.putSlice(slice('a', 'cart', ['10.244.1.5']));
+  await found.synced();
+  return found;
+}
+
+const { sourceRanges, sourceRangesDeny } = LbServiceFlag;
+
+describe('loadBalancerSourceRanges', () => {
+  const checked = async (...given: Parameters<typeof tablesOf>) => {
+    const found = await tablesOf(...given);
+    const flags = Object.entries(values(found.lbServices)).map(([key, value]) => [key, value.flags & (sourceRanges | sourceRangesDeny)]);
+    return { found, flags: Object.fromEntries(flags.filter(([, value]) => value !== 0)) };
+  };
+  const both = { loadBalancerSourceRanges: ['203.0.113.0/24', ' 198.51.100.7/32 ', '2001:db8:ffff::/48'] };
+
+  it('is asked of load balancer IPs alone, in both families, by prefixes of each', async () => {
+    const { found, flags } = await checked(balanced(both));
+    assert.deepEqual(flags, { '192.0.2.217:80/TCP': sourceRanges, '[2001:db8::217]:80/TCP': sourceRanges });
+    const idOf = (key: string) => found.lbServices.get(key)?.value.outside;
+    const [v4, v6] = [idOf('192.0.2.217:80/TCP'), idOf('[2001:db8::217]:80/TCP')];
+    assert.deepEqual(Object.keys(values(found.lbSourceRanges)).toSorted(), [
+      `${v4} 198.51.100.7/128`,
+      `${v4} 203.0.113.0/120`,
+      `${v6} 2001:db8:ffff::/48`,
+    ]);
+    assert.equal(found.problems.size, 0);
+  });
+
+  it('is asked of node ports and external IPs, too, with bpf.lbSourceRangeAllTypes', async () => {
+    const { flags } = await checked(balanced(both), { rangesOfAllTypes: true });
+    assert.deepEqual(Object.keys(flags).toSorted(), [
+      '0.0.0.0:30080/TCP',
+      '192.0.2.217:80/TCP',
+      '192.0.2.9:80/TCP',
+      '[2001:db8::217]:80/TCP',
+      '[::]:30080/TCP',
+    ]);
+  });
+
+  it('is turned round by the annotation src-ranges-policy: deny', async () => {
+    const { flags } = await checked(balanced(both, { 'service.cilium.io/src-ranges-policy': 'deny' }));
+    assert.equal(flags['192.0.2.217:80/TCP'], sourceRanges | sourceRangesDeny);
+  });
+
+  it('holds for clients of the set that the wire has, which externalTrafficPolicy: Local makes another one', async () => {
+    const { found } = await checked(balanced({ ...both, externalTrafficPolicy: 'Local' }));
+    const { id, outside } = found.lbServices.get('192.0.2.217:80/TCP')?.value ?? {};
+    assert.notEqual(id, outside);
+    assert.ok(found.lbSourceRanges.has(`${outside} 203.0.113.0/120`) && !found.lbSourceRanges.has(`${id} 203.0.113.0/120`));
+  });
+
+  it('lets nobody in by a prefix or a policy that cannot be read, and says so', async () => {
+    const { found, flags } = await checked(balanced({ loadBalancerSourceRanges: ['203.0.113.0/33'] }));
+    const word = await checked(balanced(both, { 'service.cilium.io/src-ranges-policy': 'block' }));
+    for (const one of [flags, word.flags]) assert.equal(one['192.0.2.217:80/TCP'], sourceRanges, 'they are asked all the same');
+    assert.equal(found.lbSourceRanges.size, 0);
+    const texts = [found, word.found].flatMap(({ problems }) =>
+      Array.from(problems.entries(), ([, { reason, message }]) => `${reason}: ${message}`),
+    );
+    assert.deepEqual(texts, [
+      'InvalidField: spec.loadBalancerSourceRanges has 203.0.113.0/33, wanted a prefix such as 192.168.0.0/16',
+      'InvalidField: annotation service.cilium.io/src-ranges-policy has block, wanted allow or deny (allow is in effect)',
+    ]);
+  });
+
+  it('is nothing to a Service that is not of type LoadBalancer, or names none', async () => {
+    for (const spec of [{ ...both, type: 'NodePort' }, { loadBalancerSourceRanges: [] }])
+      assert.deepEqual((await checked(balanced(spec))).flags, {});
+  });
+
+  it('goes with its Service, and takes no prefix of another along', async () => {
+    const { found } = await checked(balanced(both));
+    const before = found.lbSourceRanges.size;
+    found.put({
+      ...balanced({ ...both, clusterIPs: ['10.96.4.8'], externalIPs: [] }),
+      metadata: { namespace: 'shop', name: 'other' },
+      status: { loadBalancer: { ingress: [{ ip: '192.0.2.218' }] } },
+    });
+    await found.settled();
+    assert.ok(found.lbSourceRanges.size > before);
+    found.forget(balanced(both));
+    await found.settled();
+    const id = found.lbServices.get('192.0.2.218:80/TCP')?.value.outside;
+    assert.deepEqual(Object.keys(values(found.lbSourceRanges)).toSorted(), [`${id} 198.51.100.7/128`, `${id} 203.0.113.0/120`]);
+  });
+});

@@ -19,7 +19,7 @@
 static const char *const kind_names[] = {
     [HANDLE_OBJECT] = "BPF object", [HANDLE_MAP] = "map",	   [HANDLE_PROGRAM] = "program",
     [HANDLE_LINK] = "link",	    [HANDLE_RING] = "ring buffer", [HANDLE_SOCKET] = "socket",
-    [HANDLE_POLL] = "poll",
+    [HANDLE_POLL] = "poll",	    [HANDLE_BEAT] = "heartbeats",
 };
 
 enum { HANDLE_KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };

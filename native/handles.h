@@ -35,6 +35,7 @@ enum handle_kind {
 	HANDLE_RING,
 	HANDLE_SOCKET,
 	HANDLE_POLL,
+	HANDLE_BEAT,
 };
 
 /*
@@ -232,6 +233,17 @@ napi_value socket_wait(napi_env env, napi_callback_info info);
 napi_value socket_netns_cookie(napi_env env, napi_callback_info info);
 napi_value socket_exchange(napi_env env, napi_callback_info info);
 
+napi_value packet_open(napi_env env, napi_callback_info info);
+napi_value packet_join(napi_env env, napi_callback_info info);
+napi_value packet_send(napi_env env, napi_callback_info info);
+napi_value packet_receive(napi_env env, napi_callback_info info);
+napi_value beat_start(napi_env env, napi_callback_info info);
+napi_value beat_set_peers(napi_env env, napi_callback_info info);
+napi_value beat_touch(napi_env env, napi_callback_info info);
+napi_value beat_lapsed(napi_env env, napi_callback_info info);
+napi_value beat_resume(napi_env env, napi_callback_info info);
+napi_value beat_alive(napi_env env, napi_callback_info info);
+napi_value beat_hold(napi_env env, napi_callback_info info);
 napi_value poll_start(napi_env env, napi_callback_info info);
 
 napi_value netns_create(napi_env env, napi_callback_info info);

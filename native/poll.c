@@ -123,8 +123,8 @@ napi_value poll_start(napi_env env, napi_callback_info info)
 
 	if (!get_arguments(env, info, 2, argv) || !get_descriptor_handle(env, argv[0], &watched))
 		return NULL;
-	if (watched->kind != HANDLE_SOCKET && watched->kind != HANDLE_RING)
-		return throw_type(env, "Wanted a socket or a ring buffer to watch, got %s", watched->name);
+	if (watched->kind != HANDLE_SOCKET && watched->kind != HANDLE_RING && watched->kind != HANDLE_BEAT)
+		return throw_type(env, "Wanted a socket, a ring buffer or heartbeats to watch, got %s", watched->name);
 	if (!is_type(env, argv[1], napi_function))
 		return throw_type(env, "Wanted a function to call");
 	if (napi_get_uv_event_loop(env, &loop) != napi_ok)

@@ -44,6 +44,7 @@ export const eth0: InterfaceRow = {
   mac: knownMac(mac.uplink),
   mtu: 1500,
   up: true,
+  carrier: true,
   loopback: false,
   master: undefined,
   addresses: families.map((family) => ({ ip: ip(at[family].node), bits: 64 })),

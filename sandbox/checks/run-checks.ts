@@ -5,6 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import { CROSS, TICK } from '../progress.ts';
 import type { Progress } from '../progress.ts';
 import type { Cni } from '../up.ts';
+import { announcementChecks } from './announcements.ts';
 import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
@@ -44,6 +45,7 @@ const CHECKS: readonly Check[] = [
   ...uplinkChecks,
   ...operatorChecks,
   ...balancerChecks,
+  ...announcementChecks,
   ...restartChecks,
 ];
 

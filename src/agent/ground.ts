@@ -53,6 +53,7 @@ export async function groundOf(args: readonly string[], end: AsyncDisposableStac
   const given = { servers: config.apiServers, learned: learned.urls };
   const access = await kubeAccess({ ...(kubeconfig !== undefined && { kubeconfig }), ...given });
   const client = end.adopt(kubeClient({ access }), (one) => one.close());
+  signal.addEventListener('abort', () => client.close()); // a call that a silent server has had for long would hold up the end
   const pins = join(config.bpfRoot, 'stentor');
   const netlink = end.use(NetlinkSocket.open());
   const objects = { objectDirectory: join(options.build, 'bpf'), pinDirectory: join(pins, 'maps'), config: knobs(config, netlink) };

@@ -12,6 +12,7 @@ import { systemClock as clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Problem } from '../base/problem.ts';
 import { configDefaults } from '../datapath/schema.gen.ts';
+import { announcing } from './announcing.ts';
 import { deadServers } from './api-servers.ts';
 import { readDrops } from './drops.ts';
 import type { Drops } from './drops.ts';
@@ -29,6 +30,7 @@ import { succession } from './succession.ts';
 import { agentTables } from './tables.ts';
 import type { AgentTables } from './tables.ts';
 import { agentTargets } from './targets.ts';
+import type { AgentTargets } from './targets.ts';
 
 /** 'renew': whoever started it is asked to start another in its place. */
 export type Ending = 'stopped' | 'renew';
@@ -59,6 +61,7 @@ export async function main(args: readonly string[]): Promise<Ending> {
     const map = ground.datapath.map('sock_reverse');
     targets.afterwards(staleSockets({ ...ground, services, endpoints: endpoints.endpoints, map }));
   }
+  const announced = announces(ground, tables, targets);
   const watches = watched(ground, tables, targets);
   const drops = readDrops({ events: ground.datapath.map('events'), endpoints: tables.endpoints.endpoints, clock, signal: stop.signal });
   const ready = await serve({ ground, tables, targets, sources, watched: watches, drops }, end);
@@ -76,12 +79,20 @@ export async function main(args: readonly string[]): Promise<Ending> {
   const looks = rounds({ ground, tables, targets, sources, watched: watches, renew }, stop.signal);
   const exhaustion = exhaustionWatch(ground, tables, { drops, changed: machine.schedule });
   const optionPaths = optionWatch(ground, tables, machine.schedule);
-  await Promise.all([looks, rest, exhaustion, optionPaths, ...loops]).catch((error: unknown) => {
+  await Promise.all([looks, rest, exhaustion, optionPaths, announced(), ...loops]).catch((error: unknown) => {
     log.error('Agent ends', { error: messageOf(error) });
     throw error;
   });
   log.info('Agent stopped; the data plane goes on');
   return ending;
+}
+
+/** Makes this node one of those that announce addresses; what is returned runs until the end. */
+function announces(ground: Ground, tables: AgentTables, { machine, answers, afterwards }: AgentTargets): () => Promise<void> {
+  if (!ground.config.l2announcements) return () => Promise.resolve();
+  const { look, run } = announcing({ ground, tables, before: tables.answering, changed: machine.schedule, answers });
+  afterwards(look);
+  return run;
 }
 
 /** Says which pod has the ports that others find none of. */

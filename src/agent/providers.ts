@@ -14,6 +14,7 @@ import type { IdentityTables } from '../identities/tables.ts';
 import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Source } from '../kube/source.ts';
+import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { uplinkReason } from '../nodes/uplink-reason.ts';
 import { frontendKey } from '../services/frontends.ts';
@@ -35,6 +36,7 @@ export type Insides = {
   readonly nodes: NodeTables;
   readonly endpoints: EndpointTables;
   readonly identities: IdentityTables;
+  readonly l2: L2Tables;
   readonly problems: ProblemBook;
   readonly reconcilers: readonly Reconciler[];
   /** Programs on uplinks and on the cgroup. */
@@ -93,8 +95,8 @@ export function providersOf(insides: Insides): Providers {
   };
 }
 
-function tablesOf({ services, nodes, endpoints, identities, problems }: Insides): readonly Table<string, unknown>[] {
-  const groups = [services, nodes, endpoints, identities].flatMap((group): unknown[] => Object.values(group));
+function tablesOf({ services, nodes, endpoints, identities, l2, problems }: Insides): readonly Table<string, unknown>[] {
+  const groups = [services, nodes, endpoints, identities, l2].flatMap((group): unknown[] => Object.values(group));
   const found = groups.filter(
     (value): value is Table<string, unknown> =>
       typeof value === 'object' && value !== null && 'entries' in value && 'complete' in value && 'size' in value,

@@ -9,6 +9,7 @@ import type { ReconcilerOptions } from '../base/ledger.ts';
 import { reconciler } from '../base/reconcile.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
+import { announcementTarget } from '../datapath/announcements.ts';
 import { attachmentTarget, sameAttachment } from '../datapath/attachments.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import type { MapEntry, MapKind } from '../datapath/maps.ts';
@@ -20,6 +21,7 @@ import { routeTarget } from '../datapath/routes.ts';
 import { sysctlTable, sysctlTarget } from '../datapath/sysctls.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
+import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { CniOptions } from './cni.ts';
@@ -28,6 +30,8 @@ import { endpointFileTarget } from './endpoint-files.ts';
 export type Reconcilers = {
   readonly walks: readonly (readonly Reconciler[])[];
   readonly attachments: AsyncReconciler;
+  /** What this node answers for on its segments. */
+  readonly answers: Reconciler;
   /** Those that somebody else's hand on the node's network may reach. */
   readonly lost: (loss: Loss) => void;
   /** Those that an endpoint depends on. */
@@ -41,13 +45,15 @@ export type Everything = {
   readonly services: ServiceTables;
   readonly nodes: NodeTables;
   readonly endpoints: EndpointTables;
+  readonly l2: L2Tables;
+  readonly signal: AbortSignal;
   /** Directory of endpoint files. */
   readonly state: string;
   /** Directory of pinned links. */
   readonly links: string;
 };
 
-export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, state, links }: Everything): Reconcilers {
+export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, l2, state, links, signal }: Everything): Reconcilers {
   const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
     reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
@@ -64,6 +70,8 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
       .find((trouble) => trouble !== undefined);
   const entries = map(endpoints.entries, mapKinds.endpoints, { waitsFor: podOf });
   const routes = reconciler(nodes.routes, routeTarget(netlink));
+  const answers = map(l2.answers, mapKinds.l2Answers);
+  const told = reconciler(l2.announcements, announcementTarget(signal), { waitsFor: answers.trouble });
   return {
     walks: [
       [reconciler(sysctlTable(), sysctlTarget(dirname(state)))],
@@ -79,7 +87,9 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, s
         map(services.lbServices, mapKinds.lbServices),
         map(services.lbAddresses, mapKinds.lbAddresses),
       ],
+      [answers, told],
     ],
+    answers,
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     leaving: (key) => podLinks.leaving(key),

@@ -9,7 +9,9 @@ import { AttachType } from '../kernel/link.ts';
 import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Source } from '../kube/source.ts';
-import type { EndpointSlice, Node, Service } from '../kube/types.ts';
+import type { CiliumL2AnnouncementPolicy, EndpointSlice, Node, Service } from '../kube/types.ts';
+import { announcerRows } from '../l2/announcers.ts';
+import { policyRows } from '../l2/policy.ts';
 import { nodeRows } from '../nodes/node.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import type { Ground } from './ground.ts';
@@ -20,15 +22,15 @@ import type { AgentTargets } from './targets.ts';
 export type AgentSources = {
   /** Without them the agent cannot serve. */
   readonly needed: readonly Source[];
-  /** For identities: they may come later, or not at all. */
-  readonly kinds: ReturnType<typeof identityKinds>;
+  /** For identities and announcements: they may come later, or not at all. */
+  readonly kinds: readonly Source[];
   /** Where CNI calls write. */
   readonly endpoints: Writer<string, EndpointRow>;
 };
 
 export function agentSources(ground: Ground, tables: AgentTables, { machine, objects, lost }: AgentTargets): AgentSources {
   const { client, netlink, problems, self, config, signal } = ground;
-  const { known, nodes, services } = tables;
+  const { known, nodes, services, l2 } = tables;
   const endpoints = tables.endpoints.endpoints.writer('cni');
   for (const row of tables.found) endpoints.put(row.hostInterface, row);
   endpoints.complete();
@@ -38,6 +40,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   const nodeSinks = [
     sink(nodes.nodes.writer('kubernetes'), nodeRows, problems),
     sink(known.nodeObjects.writer('kubernetes'), (one: Node) => nodeObjects(one, self)),
+    sink(l2.announcers.writer('kubernetes'), announcerRows),
   ];
   const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);
   const serviceSink = sink(services.services.writer('kubernetes'), rowsOf, problems);
@@ -49,7 +52,14 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   ];
   const exemptPods = tables.endpoints.exemptPods.writer('kubernetes');
   const own = ownIdentityObjects(objects, tables.identities, self);
-  return { needed, kinds: identityKinds({ tables: known, client, changed, self, problems, exemptPods, own }), endpoints };
+  const policies = sink(l2.policies.writer('kubernetes'), policyRows, problems);
+  const kinds = [
+    ...identityKinds({ tables: known, client, changed, self, problems, exemptPods, own }),
+    ...(config.l2announcements
+      ? [kubeSource<CiliumL2AnnouncementPolicy>({ client, changed, resource: resources.l2Policies, sinks: [policies] })]
+      : []),
+  ];
+  return { needed, kinds, endpoints };
 }
 
 const socketHooks = {

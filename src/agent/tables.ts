@@ -16,6 +16,8 @@ import { identitySources, identityTables } from '../identities/tables.ts';
 import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
 import type { PodMtu } from '../nodes/mtu.ts';
 import { nodeTables } from '../nodes/tables.ts';
+import { l2Tables } from '../l2/tables.ts';
+import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { servicesBefore } from '../services/before.ts';
 import type { ServicesBefore } from '../services/before.ts';
@@ -26,6 +28,8 @@ import { netnsCookie } from './cni.ts';
 import { readEndpoints } from './endpoint-files.ts';
 import type { Ground } from './ground.ts';
 import { identitiesBefore } from './identities.ts';
+import { l2Before } from './l2-before.ts';
+import type { L2Before } from './l2-before.ts';
 
 export type AgentTables = {
   readonly known: IdentitySources;
@@ -33,6 +37,9 @@ export type AgentTables = {
   readonly nodes: NodeTables;
   readonly identities: IdentityTables;
   readonly services: ServiceTables;
+  readonly l2: L2Tables;
+  /** What this node answered for when the agent started. */
+  readonly answering: L2Before;
   /** In dependency order. */
   readonly derivations: readonly Derivation[];
   /** The endpoints that there were when the agent started. */
@@ -59,8 +66,10 @@ export function agentTables(ground: Ground): AgentTables {
   const { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
   const serving = { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
   const services = serviceTables({ ...serving, self, before: before(datapath), problems });
-  const derivations = [identities, nodes, endpoints, services].flatMap((group) => group.derivations);
-  return { known, endpoints, nodes, identities, services, derivations, found };
+  const answering = l2Before(datapath, ground.options.state);
+  const l2 = l2Tables({ self, services, nodes, before: answering.claims, problems });
+  const derivations = [identities, nodes, endpoints, services, l2].flatMap((group) => group.derivations);
+  return { known, endpoints, nodes, identities, services, l2, answering, derivations, found };
 }
 
 /** From their files, and where those are lost from the kernel. */

@@ -321,7 +321,6 @@ export const valueNotes: readonly ValueNote[] = [
 export const plannedValues: readonly string[] = [
   'loadBalancer.algorithm',
   'loadBalancer.serviceTopology',
-  'l2announcements.enabled',
   'localRedirectPolicy',
   'localRedirectPolicies.enabled',
   'hubble.metrics.enabled',

@@ -32,6 +32,7 @@ export type InterfaceRow = {
   readonly mac: Mac | undefined;
   readonly mtu: number;
   readonly up: boolean;
+  readonly carrier: boolean;
   readonly loopback: boolean;
   /** The bond, bridge or VRF that it is a member of; its kind is undefined where that interface is not seen. */
   readonly master: { readonly name: string; readonly kind: string | undefined } | undefined;
@@ -146,7 +147,7 @@ export function interfaces(socket: NetlinkAsked): InterfaceRow[] {
 
 /** What the kernel tells of a node, as kernel/netlink-*.ts read it. */
 export type NetworkDump = {
-  readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'flags' | 'master'>[];
+  readonly links: readonly Pick<Link, 'index' | 'name' | 'kind' | 'mac' | 'mtu' | 'up' | 'carrier' | 'flags' | 'master'>[];
   readonly addresses: readonly Pick<InterfaceAddress, 'link' | 'ip' | 'bits' | 'scope'>[];
   /** Of the main table. */
   readonly routes: readonly Pick<Route, 'destination' | 'type' | 'link' | 'links' | 'gateway' | 'protocol'>[];
@@ -166,7 +167,7 @@ export function interfaceRows({ links, addresses, routes }: NetworkDump): Interf
   };
   return links
     .filter((link) => !isPodLink(link.index))
-    .map(({ index, name, kind, mac, mtu, up, flags, master }) => {
+    .map(({ index, name, kind, mac, mtu, up, carrier, flags, master }) => {
       const own = addresses
         .filter(({ link, scope }) => link === index && scope === RouteScope.universe)
         .map(({ ip, bits }) => ({ ip, bits }));
@@ -178,7 +179,7 @@ export function interfaceRows({ links, addresses, routes }: NetworkDump): Interf
         defaultRoute: defaults.has(index),
         segments: segments.get(index) ?? [],
       };
-      return { index, name, kind, mac, mtu, up, ...facts };
+      return { index, name, kind, mac, mtu, up, carrier, ...facts };
     });
 }
 

@@ -19,11 +19,13 @@ export type ProgramHandle = Handle<'program'>;
 export type LinkHandle = Handle<'link'>;
 /** The memory of a ring buffer map, mapped. */
 export type RingHandle = Handle<'ring'>;
-/** A netlink socket. */
+/** A netlink or a packet socket. */
 export type SocketHandle = Handle<'socket'>;
 /** A descriptor watched by the event loop. */
 export type PollHandle = Handle<'poll'>;
-export type AnyHandle = ObjectHandle | MapHandle | ProgramHandle | LinkHandle | RingHandle | SocketHandle | PollHandle;
+/** The thread that sends heartbeats and notices whose are missing. */
+export type BeatHandle = Handle<'beat'>;
+export type AnyHandle = ObjectHandle | MapHandle | ProgramHandle | LinkHandle | RingHandle | SocketHandle | PollHandle | BeatHandle;
 
 /** A map as its object file declares it. `internal` maps are the sections .rodata, .data, .bss and .kconfig. */
 export type MapDeclaration = {
@@ -209,8 +211,30 @@ export type Addon = {
   /** Sends one rtnetlink message in our own namespace and reads one datagram, both off the JS thread, by a socket that lives for this only. */
   socketExchange(message: Uint8Array): Promise<Buffer>;
 
+  /** A packet socket for frames of one Ethernet protocol on one interface; protocol 0 hears nothing. */
+  packetOpen(interfaceIndex: number, protocol: number): SocketHandle;
+  /** Has the interface take frames for a group address while the socket is open. */
+  packetJoin(socket: SocketHandle, interfaceIndex: number, group: Uint8Array): void;
+  packetSend(socket: SocketHandle, frame: Uint8Array): void;
+  /** Bytes of the next frame, 0 when there is none now; what does not fit is cut off. */
+  packetReceive(socket: SocketHandle, into: Uint8Array): number;
+
+  /** Begins to extend the lease in `lease` for as long as beatTouch() is called. `patienceMs`: without it. */
+  beatStart(lease: MapHandle, beats: MapHandle, node: bigint, times: { readonly leaseMs: number; readonly patienceMs: number }): BeatHandle;
+  /** Whom to beat to, and whose beats to look for in `beats`. 32 bytes each, see struct peer in native/beat.c. New ones count as alive until the next look. */
+  beatSetPeers(beat: BeatHandle, times: { readonly intervalMs: number; readonly windowMs: number }, peers: Uint8Array): void;
+  /** Says that JavaScript lives. */
+  beatTouch(beat: BeatHandle): void;
+  /** Whether the lease ran out: it is not extended, and nothing is sent, until beatResume(). */
+  beatLapsed(beat: BeatHandle): boolean;
+  beatResume(beat: BeatHandle): void;
+  /** A byte for each peer, in their order: 1 where it lives. Returns how many. */
+  beatAlive(beat: BeatHandle, into: Uint8Array): number;
+  /** Extends the lease, asks peers to wait that long, and closes the handle. */
+  beatHold(beat: BeatHandle, holdMs: number): void;
+
   /** Calls back on the event loop while the descriptor is readable. A throw in the callback is an uncaught exception. */
-  pollStart(handle: SocketHandle | RingHandle, onReadable: () => void): PollHandle;
+  pollStart(handle: SocketHandle | RingHandle | BeatHandle, onReadable: () => void): PollHandle;
 
   netnsCreate(path: string): void;
   netnsDelete(path: string): void;

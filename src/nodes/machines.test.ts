@@ -39,6 +39,7 @@ function dumpOf(lines: readonly Line[]): NetworkDump {
     kind: prefixed(facts, 'kind=')[0],
     mac: name === 'lo' || facts.includes('nomac') ? undefined : parseMac('02:00:00:00:00:01'),
     up: !facts.includes('down'),
+    carrier: !facts.includes('down'),
     flags: name === 'lo' ? 0x8 : 0, // IFF_LOOPBACK
     master: prefixed(facts, 'in=').map(indexOf)[0],
   }));

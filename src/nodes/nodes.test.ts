@@ -106,6 +106,7 @@ describe('uplinks', () => {
     mac: parseMac('02:00:00:00:00:01'),
     mtu: 1500,
     up: true,
+    carrier: true,
     loopback: false,
     master: undefined,
     addresses: [

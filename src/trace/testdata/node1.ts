@@ -97,7 +97,7 @@ export function node1({
 }
 
 function interfaces() {
-  const common = { kind: 'veth', mac: noMac, mtu: 1500, up: true, loopback: false, master: undefined };
+  const common = { kind: 'veth', mac: noMac, mtu: 1500, up: true, carrier: true, loopback: false, master: undefined };
   const own = (v4: string, v6: string) => [
     { ip: ip(v4), bits: 24 },
     { ip: ip(v6), bits: 64 },

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packet sockets: whole Ethernet frames of one protocol on one interface, out and in. What is in them is
+ * TypeScript's business (src/kernel/packet.ts).
+ */
+#define _GNU_SOURCE
+#include "handles.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+napi_value packet_open(napi_env env, napi_callback_info info)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET};
+	uint32_t interface_index, protocol;
+	napi_value argv[2];
+	int fd;
+
+	if (!get_arguments(env, info, 2, argv) || !get_uint32(env, argv[0], "interfaceIndex", &interface_index) ||
+	    !get_uint32(env, argv[1], "protocol", &protocol))
+		return NULL;
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return throw_errno(env, errno, "socket", "packet");
+	address.sll_ifindex = (int)interface_index;
+	address.sll_protocol = htons((uint16_t)protocol);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		int why = errno;
+
+		close(fd);
+		return throw_errno(env, why, "bind", "packet");
+	}
+	return wrap_descriptor(env, HANDLE_SOCKET, fd, "packet socket");
+}
+
+/* Has the interface take frames for a group address, for as long as the socket is open. */
+napi_value packet_join(napi_env env, napi_callback_info info)
+{
+	struct packet_mreq request = {.mr_type = PACKET_MR_MULTICAST, .mr_alen = ETH_ALEN};
+	uint32_t interface_index;
+	struct handle *handle;
+	struct bytes group;
+	napi_value argv[3];
+
+	if (!get_arguments(env, info, 3, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_uint32(env, argv[1], "interfaceIndex", &interface_index) ||
+	    !get_bytes(env, argv[2], "group", ETH_ALEN, &group))
+		return NULL;
+	request.mr_ifindex = (int)interface_index;
+	memcpy(request.mr_address, group.data, ETH_ALEN);
+	if (setsockopt(handle->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &request, sizeof(request)))
+		return throw_errno(env, errno, "setsockopt(PACKET_ADD_MEMBERSHIP)", handle->name);
+	return NULL;
+}
+
+napi_value packet_send(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	struct bytes frame;
+	napi_value argv[2];
+	ssize_t sent;
+
+	if (!get_arguments(env, info, 2, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_bytes(env, argv[1], "frame", ETH_HLEN, &frame))
+		return NULL;
+	do
+		sent = send(handle->fd, frame.data, frame.length, MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	if (sent < 0)
+		return throw_errno(env, errno, "send", handle->name);
+	return NULL;
+}
+
+napi_value packet_receive(napi_env env, napi_callback_info info)
+{
+	struct handle *handle;
+	struct bytes into;
+	napi_value argv[2];
+	ssize_t received;
+
+	if (!get_arguments(env, info, 2, argv) || !get_handle(env, argv[0], HANDLE_SOCKET, &handle) ||
+	    !get_bytes(env, argv[1], "into", ETH_HLEN, &into))
+		return NULL;
+	do
+		received = recv(handle->fd, into.data, into.length, MSG_DONTWAIT);
+	while (received < 0 && errno == EINTR);
+	if (received < 0 && errno == EAGAIN)
+		return number_value(env, 0);
+	if (received < 0)
+		return throw_errno(env, errno, "recv", handle->name);
+	return number_value(env, (double)received);
+}

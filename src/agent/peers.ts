@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Other nodes on the segments of this one: who says hello, whose heartbeats are heard.
+//
+//   hello (group, every second and with every change) ──▶ whom to beat to ──▶ the thread ──▶ who lives ──▶ l2_peers
+//
+// A node that nobody knows by its Node object is of another cluster, or none.
+
+import type { Clock } from '../base/clock.ts';
+import type { Mac } from '../base/ip.ts';
+import type { Writer } from '../base/table.ts';
+import { l2BeatCodec, l2BeatKeyCodec } from '../datapath/schema.gen.ts';
+import { native } from '../kernel/addon.ts';
+import type { BeatPeer, BeatTimes } from '../kernel/beats.ts';
+import type { BpfMap } from '../kernel/map.ts';
+import type { MemberRow } from '../l2/members.ts';
+import { beatName, helloOf } from './hello.ts';
+import type { Hello, HelloPart } from './hello.ts';
+
+/** Where a peer's frames come in: its interface, and ours. */
+type Way = { readonly interfaceIndex: number; readonly via: number; readonly to: Mac; readonly from: Mac };
+
+type Peer = {
+  hello: Hello;
+  readonly ways: Map<number, Way>;
+  readonly dead: Set<number>;
+  lastHello: number;
+};
+
+export type PeersOptions = {
+  readonly self: string;
+  /** The uid of a node's object. */
+  readonly uidOf: (node: string) => string | undefined;
+  readonly writer: Writer<string, MemberRow>;
+  readonly beats: BpfMap;
+  readonly clock: Clock;
+};
+
+export type Peers = {
+  /** Takes a frame that came in by our interface `via`, whose address is `mac`. True: somebody is new, who wants an answer. */
+  hear(part: HelloPart, via: number, mac: Mac): boolean;
+  /** Whom to beat to, in the order in which alive() will tell. */
+  readonly ways: readonly BeatPeer[];
+  /** `alive`: of each of `ways`. True: somebody is back, who wants to know what happened. */
+  alive(alive: readonly boolean[]): boolean;
+  /** Forgets those that have been silent for long, or are no nodes any more. True: `ways` are others. */
+  tidy(): boolean;
+};
+
+/** Heartbeats are sent so often, and so many are waited for, that the loss of every third makes no false alarm. */
+export function beatTimes(peers: number): BeatTimes {
+  const intervalMs = 20 * Math.min(3, Math.max(1, Math.ceil(peers / 16)));
+  return { intervalMs, windowMs: Math.max(300, 10 * intervalMs) };
+}
+
+const FORGET_MS = 60_000;
+const PENDING_MOST = 64;
+
+export function peersOf(options: PeersOptions): Peers {
+  const { self, uidOf, writer, beats, clock } = options;
+  const peers = new Map<string, Peer>();
+  const assembled = assembly();
+  let order: readonly Named[] = [];
+  const arrange = () => (order = waysTo(peers));
+  return {
+    get ways() {
+      return order;
+    },
+    hear(part, via, mac) {
+      const hello = assembled(part);
+      if (hello === undefined || hello.node === self || uidOf(hello.node) !== hello.uid || beatName(hello.uid) !== part.node) return false;
+      const known = peers.get(hello.node);
+      const peer = known ?? { hello, ways: new Map<number, Way>(), dead: new Set<number>(), lastHello: 0 };
+      const last = peer.ways.get(part.interfaceIndex);
+      const isNew = hello.asks || known?.hello.instance !== hello.instance || last === undefined;
+      peer.hello = hello;
+      peer.lastHello = clock.monotonic();
+      if (last?.via !== via || last.to !== part.from || last.from !== mac) {
+        peer.ways.set(part.interfaceIndex, { interfaceIndex: part.interfaceIndex, via, to: part.from, from: mac });
+        greet(beats, beatName(hello.uid), part.interfaceIndex);
+        peers.set(hello.node, peer);
+        arrange();
+      }
+      show(writer, peer);
+      return isNew;
+    },
+    alive: (alive) =>
+      order.filter(({ name, interfaceIndex }, i) => turned(peers.get(name), interfaceIndex, alive[i] === true, writer)).length > 0,
+    tidy() {
+      const silent = [...peers.values()].filter((peer) => isOver(peer, options));
+      for (const { hello, ways } of silent) {
+        for (const index of ways.keys()) beats.delete(l2BeatKeyCodec.encode({ node: beatName(hello.uid), interfaceIndex: index }));
+        peers.delete(hello.node);
+        writer.delete(hello.node);
+      }
+      if (silent.length > 0) arrange();
+      return silent.length > 0;
+    },
+  };
+}
+
+/** True: it is back. */
+function turned(peer: Peer | undefined, interfaceIndex: number, alive: boolean, writer: PeersOptions['writer']): boolean {
+  if (peer === undefined || alive !== peer.dead.has(interfaceIndex)) return false;
+  if (alive) peer.dead.delete(interfaceIndex);
+  else peer.dead.add(interfaceIndex);
+  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [] }; // whoever comes back says it again
+  show(writer, peer);
+  return alive;
+}
+
+type Named = BeatPeer & { readonly name: string };
+
+function waysTo(peers: ReadonlyMap<string, Peer>): readonly Named[] {
+  return [...peers].flatMap(([name, { hello, ways }]) => Array.from(ways.values(), (way) => ({ name, node: beatName(hello.uid), ...way })));
+}
+
+/** Silent for long, or no node any more. */
+function isOver({ hello, ways, dead, lastHello }: Peer, { uidOf, clock }: PeersOptions): boolean {
+  return (ways.size === dead.size && clock.monotonic() - lastHello > FORGET_MS) || uidOf(hello.node) !== hello.uid;
+}
+
+function show(writer: PeersOptions['writer'], { hello, ways, dead }: Peer): void {
+  if (ways.size === dead.size) return writer.delete(hello.node);
+  const interfaces = hello.interfaces.map(({ index, name, prefixes, fault }) => ({
+    name,
+    prefixes,
+    fault: fault ?? (dead.has(index) ? 'its heartbeats are not heard' : undefined),
+  }));
+  writer.put(hello.node, { node: hello.node, interfaces, claims: hello.claims });
+}
+
+/** The whole message, when a part was what was missing of it. */
+function assembly(): (part: HelloPart) => Hello | undefined {
+  const pending = new Map<string, { readonly serial: number; readonly parts: (Buffer | undefined)[] }>();
+  return (part) => {
+    const key = `${part.node}%${part.interfaceIndex}`;
+    const known = pending.get(key);
+    const isNext = known?.serial === part.serial && known.parts.length === part.parts;
+    const parts = isNext ? known.parts : Array.from({ length: part.parts }, (): Buffer | undefined => undefined);
+    parts[part.part] = part.bytes;
+    pending.delete(key);
+    if (parts.every((one) => one !== undefined)) return helloOf(Buffer.concat(parts));
+    pending.set(key, { serial: part.serial, parts });
+    for (const oldest of pending.keys()) if (pending.size > PENDING_MOST) pending.delete(oldest);
+    return undefined;
+  };
+}
+
+/** Whose hello was heard counts as heard now. */
+function greet(beats: BpfMap, node: number, interfaceIndex: number): void {
+  const key = l2BeatKeyCodec.encode({ node, interfaceIndex });
+  const found = beats.lookup(key);
+  const now = Number(native().monotonicNs());
+  if (found === undefined || l2BeatCodec.decode(found).seen < now) beats.update(key, l2BeatCodec.encode({ seen: now }));
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What goes out on a segment to say who has an address: ARP (RFC 826, RFC 5227) and neighbour discovery (RFC 4861).
+
+import { familyOf, ip, ipToWire, macToBytes, parseMac } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
+
+const BROADCAST = Buffer.alloc(6, 0xff);
+const NOBODY = Buffer.alloc(6);
+const ALL_NODES = ip('ff02::1');
+const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+const ArpOperation = { request: 1, reply: 2 } as const;
+const ADVERTISEMENT = 136;
+const OVERRIDE = 0x2000_0000;
+const TARGET_MAC = 2;
+
+/** Says to everybody that `mac` has `address`: for IPv4 as a request and as a reply, since some believe only one of the two. */
+export function gratuitousFrames(address: Ip, mac: Mac): readonly Buffer[] {
+  const own = macToBytes(mac);
+  if (familyOf(address) === 6) return [advertisement(address, own)];
+  const wire = ipToWire(address);
+  return [
+    arp(own, BROADCAST, { operation: ArpOperation.request, sender: wire, targetMac: NOBODY, target: wire }),
+    arp(own, BROADCAST, { operation: ArpOperation.reply, sender: wire, targetMac: BROADCAST, target: wire }),
+  ];
+}
+
+type Asked = { readonly operation: number; readonly sender: Uint8Array; readonly targetMac: Buffer; readonly target: Uint8Array };
+
+function arp(from: Buffer, to: Buffer, { operation, sender, targetMac, target }: Asked): Buffer {
+  const fixed = Buffer.from([0, 1, 8, 0, 6, 4, 0, operation]);
+  return padded(Buffer.concat([ethernet(from, to, EtherType.arp), fixed, from, sender, targetMac, target]));
+}
+
+/** Unsolicited, overriding (RFC 4861 section 7.2.6). */
+function advertisement(address: Ip, from: Buffer): Buffer {
+  const message = Buffer.concat([Buffer.alloc(8), ipToWire(address), Buffer.from([TARGET_MAC, 1]), from]);
+  message.writeUInt8(ADVERTISEMENT, 0);
+  message.writeUInt32BE(OVERRIDE, 4);
+  return icmpv6({ source: address, destination: ALL_NODES, from }, message);
+}
+
+type Ends = { readonly source: Ip; readonly destination: Ip; readonly from: Buffer };
+
+/** To a group: its link address follows from it (RFC 2464 section 7). */
+function icmpv6({ source, destination, from }: Ends, message: Buffer): Buffer {
+  const [sourceBytes, destinationBytes] = [Buffer.from(ipToWire(source)), Buffer.from(ipToWire(destination))];
+  const pseudo = Buffer.concat([sourceBytes, destinationBytes, Buffer.from([0, 0, 0, message.length, 0, 0, 0, 58])]);
+  message.writeUInt16BE(checksum(Buffer.concat([pseudo, message])), 2);
+  const header = Buffer.from([0x60, 0, 0, 0, 0, message.length, 58, 255]);
+  const to = Buffer.concat([Buffer.from([0x33, 0x33]), destinationBytes.subarray(12)]);
+  return Buffer.concat([ethernet(from, to, EtherType.ipv6), header, sourceBytes, destinationBytes, message]);
+}
+
+export function ethernet(from: Buffer, to: Buffer, type: number): Buffer {
+  return Buffer.concat([to, from, Buffer.from([type >> 8, type & 0xff])]);
+}
+
+function padded(frame: Buffer): Buffer {
+  return frame.length >= 60 ? frame : Buffer.concat([frame, Buffer.alloc(60 - frame.length)]);
+}
+
+/** RFC 1071; an even number of bytes. */
+function checksum(bytes: Buffer): number {
+  let sum = 0;
+  for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}
+
+/** The group by which an address is solicited (RFC 4291 section 2.7.1). */
+export function solicitedNodeGroup(address: Ip): { readonly group: Ip; readonly mac: Mac | undefined } {
+  const [a = 0, b = 0, c = 0] = ipToWire(address).subarray(13);
+  const hex = [a, b, c].map((byte) => byte.toString(16).padStart(2, '0'));
+  return { group: ip(`ff02::1:ff${hex[0]}:${hex[1]}${hex[2]}`), mac: parseMac(`33:33:ff:${hex.join(':')}`) };
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of announcements and how they follow from each other.
+//
+//   services, slices, policies ─▶ vips ──┐
+//   announcers (Kubernetes) ─────────────┼─▶ owners ─┬─▶ l2_answers     the map
+//   peers (heartbeats), interfaces ──────┘           └─▶ announcements  told to everybody on the segment
+
+import { derive, from } from '../base/derive.ts';
+import type { Derivation } from '../base/derive.ts';
+import type { Ip } from '../base/ip.ts';
+import type { ProblemBook } from '../base/problem.ts';
+import { sameRow } from '../base/same.ts';
+import { table } from '../base/table.ts';
+import type { Table } from '../base/table.ts';
+import { mapEntry, mapKinds } from '../datapath/maps.ts';
+import type { MapEntry } from '../datapath/maps.ts';
+import type { InterfaceRow } from '../datapath/network.ts';
+import type { L2Answer, L2Key } from '../datapath/schema.gen.ts';
+import type { AnnouncementRow } from '../datapath/announcements.ts';
+import type { NodeTables } from '../nodes/tables.ts';
+import type { ServiceTables } from '../services/tables.ts';
+import type { AnnouncerRow } from './announcers.ts';
+import type { Claim, MemberInterface, MemberRow } from './members.ts';
+import { ownersFor } from './owners.ts';
+import type { OwnerRow } from './owners.ts';
+import type { PolicyRow } from './policy.ts';
+import { vipsFor } from './vips.ts';
+import type { VipRow } from './vips.ts';
+
+export type L2Tables = {
+  readonly policies: Table<string, PolicyRow>;
+  readonly announcers: Table<string, AnnouncerRow>;
+  /** Other nodes that are heard; complete when everybody had time to answer. */
+  readonly peers: Table<string, MemberRow>;
+  /** The interfaces of this node on which somebody listens, by name. */
+  readonly segments: Table<string, SegmentRow>;
+  readonly vips: Table<string, VipRow>;
+  readonly owners: Table<string, OwnerRow>;
+  readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
+  readonly announcements: Table<string, AnnouncementRow>;
+  readonly derivations: readonly Derivation[];
+  /** This node as others should know it. */
+  readonly self: () => MemberRow;
+};
+
+/** `fault`: why it cannot be used, as far as netlink does not say so. */
+export type SegmentRow = { readonly fault: string | undefined };
+
+export type L2Options = {
+  readonly self: string;
+  readonly services: Pick<ServiceTables, 'services' | 'slices'>;
+  readonly nodes: Pick<NodeTables, 'uplinks' | 'interfaces'>;
+  /** What this node answered for when its agent ended, if it still does. */
+  readonly before: readonly Claim[];
+  readonly problems: ProblemBook;
+};
+
+const same = { same: sameRow };
+
+export function l2Tables({ self, services, nodes, before }: L2Options): L2Tables {
+  const policies = table<string, PolicyRow>('l2_policies', same);
+  const announcers = table<string, AnnouncerRow>('l2_announcers', same);
+  const peers = table<string, MemberRow>('l2_peers', same);
+  const segments = table<string, SegmentRow>('l2_segments', same);
+  const vips = table<string, VipRow>('vips', same);
+  const owners = table<string, OwnerRow>('l2_owners', same);
+  const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
+  const announcements = table<string, AnnouncementRow>('l2_announcements', same);
+
+  const me = (): MemberRow => {
+    const held = Array.from(owners.entries(), ([, { ip, held: one }]) => one && { ip, epoch: one.epoch, level: one.level });
+    const claims = owners.complete ? held.filter((one) => one !== undefined) : before;
+    return { node: self, interfaces: interfacesOf(nodes, segments), claims };
+  };
+  const ofIp = () => Array.from(vips.entries(), ([address]) => address);
+  const vipKeys = (
+    row: { readonly external: { readonly ingressIps: readonly Ip[]; readonly externalIps: readonly Ip[] } | undefined } | undefined,
+  ) => [...(row?.external?.ingressIps ?? []), ...(row?.external?.externalIps ?? [])];
+  const all = <R>(source: Table<string, R>) => from<'all', string, R>(source, () => ['all']);
+  const held = <R>(source: Table<string, R>) => from<string, string, R>(source, () => Array.from(owners.entries(), ([address]) => address));
+  const derivations = [
+    derive({
+      name: 'vips',
+      inputs: [
+        from(services.services, (_, row, last) => [...vipKeys(row), ...vipKeys(last)]),
+        from(services.slices, (_, row, last) =>
+          [row, last].flatMap((slice) => (slice ? vipKeys(services.services.get(slice.service)) : [])),
+        ),
+        from<Ip, string, PolicyRow>(policies, () => ofIp().map((address) => address as Ip)), // keys of `vips` are addresses
+      ],
+      out: vips.writer('vips'),
+      whole: true,
+      compute: (address) => vipsFor(address, { ...services, policies }),
+    }),
+    derive({
+      name: 'l2_owners',
+      inputs: [all(vips), all(policies), all(announcers), all(peers), all(segments), all(nodes.uplinks), all(nodes.interfaces)],
+      out: owners.writer('l2_owners'),
+      whole: true,
+      compute: () =>
+        ownersFor({
+          self,
+          policies,
+          announcers,
+          vips: Array.from(vips.entries(), ([, row]) => row),
+          members: [me(), ...Array.from(peers.entries(), ([, row]) => row)],
+          before: (address) => owners.get(address),
+        }),
+    }),
+    derive({
+      name: 'l2_answers',
+      inputs: [from(owners), held(nodes.uplinks), held(nodes.interfaces)],
+      out: answers.writer('l2_answers'),
+      compute: (address: string) => answersFor(owners.get(address), nodes),
+    }),
+    derive({
+      name: 'l2_announcements',
+      inputs: [from(owners), held(nodes.uplinks), held(nodes.interfaces)],
+      out: announcements.writer('l2_announcements'),
+      compute: (address: string) => announcementsFor(owners.get(address), nodes),
+    }),
+  ];
+  return { policies, announcers, peers, segments, vips, owners, answers, announcements, derivations, self: me };
+}
+
+function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2Tables['segments']): readonly MemberInterface[] {
+  const rows = Array.from(uplinks.entries(), ([, { index }]) => interfaces.get(String(index))).filter((row) => row !== undefined);
+  return rows.map(({ name, addresses, carrier }) => ({
+    name,
+    prefixes: addresses.map(({ ip, bits }) => `${ip}/${bits}`),
+    fault: carrier ? faultOn(segments.get(name)) : 'no carrier',
+  }));
+}
+
+function faultOn(segment: SegmentRow | undefined): string | undefined {
+  return segment === undefined ? 'it has just come up' : segment.fault;
+}
+
+type Place = { readonly name: string; readonly index: number; readonly mac: NonNullable<InterfaceRow['mac']> };
+
+/** Where this node answers for an address. */
+function placesOf({ held }: OwnerRow, { uplinks, interfaces }: L2Options['nodes']): readonly Place[] {
+  return (held?.interfaces ?? []).flatMap((name) => {
+    const row = interfaces.get(String(uplinks.get(name)?.index));
+    return row?.mac === undefined ? [] : [{ name, index: row.index, mac: row.mac }];
+  });
+}
+
+function* answersFor(row: OwnerRow | undefined, nodes: L2Options['nodes']): Iterable<readonly [string, MapEntry<L2Key, L2Answer>]> {
+  if (!row?.held) return;
+  for (const { index, mac } of placesOf(row, nodes))
+    yield mapEntry(mapKinds.l2Answers, { address: row.ip, interfaceIndex: index }, { epoch: row.held.epoch, mac });
+}
+
+function* announcementsFor(row: OwnerRow | undefined, nodes: L2Options['nodes']): Iterable<readonly [string, AnnouncementRow]> {
+  if (!row?.held) return;
+  const { ip, held, rivals } = row;
+  for (const { name, index, mac } of placesOf(row, nodes))
+    yield [`${ip}%${index}`, { ip, interface: name, interfaceIndex: index, mac, epoch: held.epoch, rivals: rivals.length }];
+}

@@ -242,6 +242,7 @@ function serviceMaps(datapath: Datapath, rows: readonly NodeRow[], mode: Fronten
   for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, { ready: backendsOf[name] }); // as: keys of this very object
   services.complete();
   slices.complete();
+  tables.hostPorts.writer('test').complete();
   commit();
   return (name, ready, draining = []) => {
     put(name, { ready, draining });

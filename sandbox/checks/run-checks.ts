@@ -9,6 +9,7 @@ import { announcementChecks } from './announcements.ts';
 import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
+import { hostPortChecks } from './host-ports.ts';
 import { identityChecks } from './identities.ts';
 import { loadBalancerIpChecks } from './load-balancer-ips.ts';
 import { operatorChecks } from './operators.ts';
@@ -37,6 +38,7 @@ const CHECKS: readonly Check[] = [
   ...outsideChecks,
   ...wireChecks,
   ...loadBalancerIpChecks,
+  ...hostPortChecks,
   ...wireModeChecks,
   ...sizeChecks,
   ...stateChecks,

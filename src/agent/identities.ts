@@ -6,11 +6,8 @@ import { asyncReconciler } from '../base/reconcile-async.ts';
 import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem, ProblemBook } from '../base/problem.ts';
-import type { Writer } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { exemptPodRows } from '../endpoints/sockets.ts';
-import type { ExemptPod } from '../endpoints/sockets.ts';
-import { identityRows, namespaceRows, podRows, remotePodRows } from '../identities/facts.ts';
+import { identityRows, namespaceRows, remotePodRows } from '../identities/facts.ts';
 import type { Wanted } from '../identities/allocation.ts';
 import { identityObject, nodeLabel, NODE_LABEL } from '../identities/objects.ts';
 import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
@@ -21,7 +18,7 @@ import { pathOf, resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Sink, Source } from '../kube/source.ts';
 import { eachOf } from '../kube/status.ts';
-import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Namespace, Pod } from '../kube/types.ts';
+import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Namespace } from '../kube/types.ts';
 import { ownObjects } from './own-objects.ts';
 
 export type IdentitySourcesOptions = {
@@ -31,22 +28,14 @@ export type IdentitySourcesOptions = {
   readonly self: string;
   readonly problems: ProblemBook;
   readonly changed: () => void;
-  /** Hears of the same pods. */
-  readonly exemptPods: Writer<string, ExemptPod>;
   /** Hear of this node's own objects. */
   readonly own: { readonly endpoints: Sink<CiliumEndpoint>; readonly nodes: Sink<CiliumNode> };
 };
 
-export function identityKinds({ tables, client, self, problems, changed, exemptPods, own }: IdentitySourcesOptions): readonly Source[] {
+export function identityKinds({ tables, client, self, problems, changed, own }: IdentitySourcesOptions): readonly Source[] {
   const watch = { client, changed };
-  const { pods, namespaces, identities, remotePods } = tables;
+  const { namespaces, identities, remotePods } = tables;
   return [
-    kubeSource<Pod>({
-      ...watch,
-      resource: resources.pods,
-      fieldSelector: `spec.nodeName=${self}`,
-      sinks: [sink(pods.writer('kubernetes'), podRows, problems), sink(exemptPods, exemptPodRows, problems)],
-    }),
     kubeSource<Namespace>({
       ...watch,
       resource: resources.namespaces,

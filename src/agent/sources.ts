@@ -4,15 +4,18 @@
 import type { Writer } from '../base/table.ts';
 import { watchNetwork } from '../datapath/network.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
+import { exemptPodRows } from '../endpoints/sockets.ts';
+import { podRows } from '../identities/facts.ts';
 import { nodeObjects } from '../identities/objects.ts';
 import { AttachType } from '../kernel/link.ts';
 import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Source } from '../kube/source.ts';
-import type { CiliumL2AnnouncementPolicy, EndpointSlice, Node, Service } from '../kube/types.ts';
+import type { CiliumL2AnnouncementPolicy, EndpointSlice, Node, Pod, Service } from '../kube/types.ts';
 import { announcerRows } from '../l2/announcers.ts';
 import { policyRows } from '../l2/policy.ts';
 import { nodeRows } from '../nodes/node.ts';
+import { hostPortRows } from '../services/host-ports.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import type { Ground } from './ground.ts';
 import { identityKinds, ownIdentityObjects } from './identities.ts';
@@ -45,16 +48,21 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);
   const serviceSink = sink(services.services.writer('kubernetes'), rowsOf, problems);
   const sliceSink = sink(services.slices.writer('kubernetes'), sliceRows, problems);
+  const podSinks = [
+    sink(known.pods.writer('kubernetes'), podRows, problems),
+    sink(tables.endpoints.exemptPods.writer('kubernetes'), exemptPodRows, problems),
+    sink(services.hostPorts.writer('kubernetes'), hostPortRows, problems),
+  ];
   const needed = [
+    kubeSource<Pod>({ client, changed, resource: resources.pods, fieldSelector: `spec.nodeName=${self}`, sinks: podSinks }),
     kubeSource<Node>({ client, changed, resource: resources.nodes, sinks: nodeSinks }),
     kubeSource<Service>({ client, changed, resource: resources.services, sinks: [serviceSink] }),
     kubeSource<EndpointSlice>({ client, changed, resource: resources.endpointSlices, sinks: [sliceSink] }),
   ];
-  const exemptPods = tables.endpoints.exemptPods.writer('kubernetes');
   const own = ownIdentityObjects(objects, tables.identities, self);
   const policies = sink(l2.policies.writer('kubernetes'), policyRows, problems);
   const kinds = [
-    ...identityKinds({ tables: known, client, changed, self, problems, exemptPods, own }),
+    ...identityKinds({ tables: known, client, changed, self, problems, own }),
     ...(config.l2announcements
       ? [kubeSource<CiliumL2AnnouncementPolicy>({ client, changed, resource: resources.l2Policies, sinks: [policies] })]
       : []),

@@ -132,7 +132,7 @@ export function* addressEntries(
   frontend: Frontend | undefined,
   nodeAddresses: Table<string, NodeAddress>,
 ): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
-  if (!frontend || frontend.type === 'NodePort' || nodeAddresses.has(frontend.address)) return;
+  if (!frontend || frontend.type === 'NodePort' || frontend.type === 'HostPort' || nodeAddresses.has(frontend.address)) return;
   const inside = frontend.set === undefined ? 0 : LbAddressFlag.inside;
   const outside = frontend.outside === undefined ? 0 : LbAddressFlag.outside;
   yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: inside | outside });

@@ -120,7 +120,7 @@ function* placesOf({ clusterIps, external }: ServiceRow, { port, nodePort }: Ser
 }
 
 /** As the data plane spells every address of the node. */
-const EVERY_ADDRESS = { 4: ip('0.0.0.0'), 6: ip('::') } as const;
+export const EVERY_ADDRESS = { 4: ip('0.0.0.0'), 6: ip('::') } as const;
 
 function isDirect(mode: FrontendOptions['mode'], protocol: Protocol): boolean {
   return mode === 'dsr' ? protocol !== 'SCTP' : mode === 'hybrid' && protocol === 'TCP';
@@ -165,14 +165,19 @@ function frontendsBySet(frontends: ReturnType<typeof frontendsFor>): ReadonlyMap
   return found;
 }
 
-/** Two Services want one address and port. */
+/** Two Services, or pods by their host ports, want one address and port. */
 export function frontendConflict(key: FrontendKey, winner: string, loser: string): Problem {
   return problem({
-    object: `Service ${loser}`,
+    object: objectText(loser),
     reason: 'FrontendTaken',
-    message: `${key} belongs to Service ${winner} already`,
+    message: `${key} belongs to ${objectText(winner)} already`,
     advice: `Give one of the two another address or port`,
   });
+}
+
+/** Of a Service by its name, or a HostPortKey as it is. */
+function objectText(name: string): string {
+  return name.startsWith('Pod ') ? name : `Service ${name}`;
 }
 
 function setKey({ name }: ServiceRow, port: PortRow, family: Family, local: boolean): SetKey {

@@ -49,11 +49,14 @@ import {
 import type { SlotRow } from './entries.ts';
 import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendOptions } from './frontends.ts';
+import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
+import type { HostPortRow } from './host-ports.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 
 export type ServiceTables = {
   readonly services: Table<string, ServiceRow>;
   readonly slices: Table<string, SliceRow>;
+  readonly hostPorts: Table<string, HostPortRow>;
   readonly frontends: Table<string, Frontend>;
   readonly sets: Table<string, BackendSet>;
   readonly slots: Table<string, SlotRow>;
@@ -85,10 +88,12 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     ...same,
     indexes: {
       external: ({ external }) => external?.externalIps ?? [],
+      nodePort: ({ ports }) => ports.flatMap(({ nodePort, protocol }) => (nodePort === 0 ? [] : [placeText({ port: nodePort, protocol })])),
       vip: ({ external }) => [...(external?.ingressIps ?? []), ...(external?.externalIps ?? [])],
     },
   });
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
+  const hostPorts = table<string, HostPortRow>('host_ports', { ...same, indexes: { place: ({ ports }) => ports.map(placeText) } });
   const frontends = table<string, Frontend>('frontends', {
     ...same,
     indexes: { external: ({ type, address }) => (type === 'ExternalIPs' ? [address] : []) },
@@ -117,21 +122,38 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
   const ofOwnAddress = () =>
     from<string, string, NodeAddress>(nodeAddresses, (address) => Array.from(services.by('external', address), ({ name }) => name));
 
+  const context = { nodeAddresses, services };
+  const podKeys = (places: Iterable<string>) =>
+    Array.from(places, (place) => Array.from(hostPorts.by('place', place), ({ pod }) => `Pod ${pod}`)).flat();
+  const nodePortsOf = (row: ServiceRow | undefined) =>
+    (row?.ports ?? []).map(({ nodePort, protocol }) => placeText({ port: nodePort, protocol }));
+  const ofHostPorts = () => [
+    from<string, string, HostPortRow>(hostPorts),
+    from<string, string, ServiceRow>(services, (_name, now, then) => podKeys([...nodePortsOf(now), ...nodePortsOf(then)])),
+    from<string, string, NodeAddress>(nodeAddresses, () => Array.from(hostPorts.entries(), ([key]) => key)),
+  ];
+
   const derivations = [
     derive({
       name: 'frontends',
-      inputs: [from(services), ofOwnAddress()],
+      inputs: [from(services), ofOwnAddress(), ...ofHostPorts()],
       out: frontends.writer('frontends'),
-      compute: (name) => frontendsFor(services.get(name), options),
+      compute: function* (name) {
+        yield* frontendsFor(services.get(name), options);
+        yield* hostPortFrontends(hostPorts.get(name), context);
+      },
       problems,
       conflict: frontendConflict,
     }),
     derive({
       name: 'backend sets',
       whole: true,
-      inputs: [from(services), from(slices, owner), ofOwnAddress()],
+      inputs: [from(services), from(slices, owner), ofOwnAddress(), ...ofHostPorts()],
       out: sets.writer('backend sets'),
-      compute: (name) => backendSetsFor(services.get(name), slices, options),
+      compute: function* (name) {
+        yield* backendSetsFor(services.get(name), slices, options);
+        yield* hostPortSets(hostPorts.get(name), context);
+      },
     }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
     number({
@@ -200,6 +222,7 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
   return {
     services,
     slices,
+    hostPorts,
     frontends,
     sets,
     slots,

@@ -7,11 +7,12 @@ import { ip } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
 import { table } from '../../base/table.ts';
 import { sink } from '../../kube/source.ts';
-import type { EndpointSlice, Service } from '../../kube/types.ts';
+import type { EndpointSlice, Pod, Service } from '../../kube/types.ts';
 import type { NodeAddress } from '../../nodes/node-ports.ts';
 import { servicesBefore } from '../before.ts';
 import type { ServicesBefore } from '../before.ts';
 import type { FrontendOptions } from '../frontends.ts';
+import { hostPortRows } from '../host-ports.ts';
 import { serviceRows, sliceRows } from '../service.ts';
 import { serviceTables } from '../tables.ts';
 
@@ -29,6 +30,7 @@ export function cluster(
   const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
+  const pods = sink<Pod, string, never>(tables.hostPorts.writer('test') as never, (one) => hostPortRows(one) as never, problems); // the same
   const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
   const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) =>
     `${kind} ${metadata.namespace}/${metadata.name}`;
@@ -37,10 +39,14 @@ export function cluster(
     problems: problems.table,
     put: (service: Service) => services.read(service)(key('Service', service)),
     putSlice: (slice: EndpointSlice) => slices.read(slice)(key('EndpointSlice', slice)),
+    putPod: (pod: Pod) => pods.read(pod)(key('Pod', pod)),
+    forgetPod: (pod: Pod) => pods.forget(key('Pod', pod)),
+    addresses,
     forget: (service: Service) => services.forget(key('Service', service)),
     synced() {
       services.complete();
       slices.complete();
+      pods.complete();
       return machine.settled();
     },
     settled: () => machine.settled(),

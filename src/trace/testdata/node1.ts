@@ -92,6 +92,7 @@ export function node1({
     services.slices.writer('test'),
     facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
   );
+  services.hostPorts.writer('test').complete();
   for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
   return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, natPortFirst, noBackendReject, socketLbHostOnly };
 }

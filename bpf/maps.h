@@ -89,6 +89,15 @@ struct {
 	__uint(max_entries, 16384);
 } lb_affinities SEC(".maps");
 
+/* Who is not redirected. Written by the agent before lb_services has the redirect; a pod or two for each policy and port. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_skip);
+	__type(value, __u32);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_skips SEC(".maps");
+
 /* Service addresses whatever the port. Written by the agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -195,6 +204,7 @@ struct schema {
 	enum lb_address_flag lb_address_flag;
 	enum lb_service_flag lb_service_flag;
 	enum lb_member_state lb_member_state;
+	enum lb_skip_kind lb_skip_kind;
 	enum drop_reason drop_reason;
 	enum event_kind event_kind;
 	enum hook hook;

@@ -85,34 +85,48 @@ static __always_inline enum verdict open_local(struct __sk_buff *ctx, struct pac
 	return VERDICT_NEXT;
 }
 
+/* Leads a first packet of the pod behind `interface_index` to a backend of the service that it is for. VERDICT_NEXT: it has one now, or
+ * its destination serves as it is. A stack frame of its own: what follows needs the room. */
+__noinline int open_service(struct packet *packet, struct conntrack_entry *entry, __u32 interface_index)
+{
+	const struct lb_service *found = NULL;
+	struct lb_backend *backend;
+	struct lb_service service;
+	__u32 flags;
+
+	if (!packet || !entry)
+		return VERDICT_DROP;
+	flags = service_address(&packet->flow.destination);
+	if (flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE | LB_ADDRESS_FLAG_REDIRECT))
+		found = service_find(&packet->flow.destination, packet->flow.destination_port, packet->flow.protocol, flags);
+	if (!found || !service_inside(&service, found, LB_SKIP_KIND_INTERFACE, interface_index)) {
+		if (!(flags & LB_ADDRESS_FLAG_INSIDE))
+			return VERDICT_NEXT;
+		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
+	}
+	backend = service_choose(&service, flow_hash(&packet->flow), &packet->flow.source, &entry->backend);
+	if (!backend)
+		return VERDICT_REFUSE;
+	entry->service = service.id;
+	entry->destination = backend->address;
+	entry->destination_port = backend->port;
+	entry->flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+	return VERDICT_NEXT;
+}
+
 /* Decides once for a flow: service, then the way. VERDICT_NEXT: its conntrack entry says what to do. */
 __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 {
-	const struct flow *flow = &packet->flow;
-	const struct lb_service *service = NULL;
 	struct conntrack_entry entry;
 	struct endpoint *endpoint;
-	__u32 flags;
+	int verdict;
 
 	if (!packet)
 		return VERDICT_DROP;
 	conntrack_begin(&entry, packet);
-	flags = service_address(&flow->destination);
-	if (flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE))
-		service = service_find(&flow->destination, flow->destination_port, flow->protocol, flags);
-	if (service && service->id) {
-		struct lb_backend *backend =
-			service_choose(service, flow_hash(flow), &flow->source, &entry.backend);
-
-		if (!backend)
-			return VERDICT_REFUSE;
-		entry.service = service->id;
-		entry.destination = backend->address;
-		entry.destination_port = backend->port;
-		entry.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
-	} else if (flags & LB_ADDRESS_FLAG_INSIDE) {
-		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
-	}
+	verdict = open_service(packet, &entry, ctx->ifindex);
+	if (verdict != VERDICT_NEXT)
+		return verdict;
 	endpoint = bpf_map_lookup_elem(&endpoints, &entry.destination);
 	return endpoint ? open_local(ctx, packet, &entry, endpoint) : open_route(ctx, packet, &entry);
 }

@@ -91,15 +91,15 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 	struct sock_reverse_key key = {.cookie = cookie};
 	struct sock_reverse frontend = {};
 	struct address client;
-	struct lb_service *service;
+	struct lb_service *found, service;
 	struct lb_backend *backend;
 	__u32 id, choice;
 
 	*translated = false;
-	if (!(flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE)) || is_exempt(netns))
+	if (!(flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE | LB_ADDRESS_FLAG_REDIRECT)) || is_exempt(netns))
 		return PROCEED;
-	service = service_find(&peer->address, peer->port, peer->protocol, flags);
-	if (!service || !service->id) {
+	found = service_find(&peer->address, peer->port, peer->protocol, flags);
+	if (!found || !service_inside(&service, found, LB_SKIP_KIND_NETNS, netns)) {
 		if (!(flags & LB_ADDRESS_FLAG_INSIDE) || (operation == OPERATION_CONNECT && peer->protocol == IPPROTO_UDP))
 			return PROCEED;
 		bpf_set_retval(-ECONNREFUSED);
@@ -108,7 +108,7 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 	client_of(&client, netns);
 	/* a UDP socket keeps its backend from datagram to datagram */
 	choice = peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
-	backend = service_choose(service, choice, &client, &id);
+	backend = service_choose(&service, choice, &client, &id);
 	if (!backend) {
 		bpf_set_retval(-ECONNREFUSED);
 		return REFUSE;

@@ -109,7 +109,8 @@ enum lb_service_flag {
 };
 
 /* Several frontends of one Kubernetes service share one id and its slots. Clients on the wire may have another set of backends
- * than those inside the cluster, or none. A frontend at 0.0.0.0 or :: is at every address that has LB_ADDRESS_FLAG_NODE. */
+ * than those inside the cluster, or none. A frontend at 0.0.0.0 or :: is at every address that has LB_ADDRESS_FLAG_NODE. One that
+ * only has a redirect is at somebody else's address. */
 struct lb_service {
 	__u32 id;	/* 0: not for clients inside the cluster */
 	__u32 backends; /* slots 0 to backends - 1 are filled */
@@ -117,8 +118,10 @@ struct lb_service {
 	__u32 outside;	/* as id, for clients on the wire; 0: not for them */
 	__u32 outside_backends;
 	__u32 flags; /* enum lb_service_flag */
+	__u32 redirect; /* as id, of the pods of this node that a policy leads clients inside the cluster to; 0: no policy */
+	__u32 redirect_backends; /* 0: none is ready, and the service is as if there were no policy */
 };
-_Static_assert(sizeof(struct lb_service) == 24, "size");
+_Static_assert(sizeof(struct lb_service) == 32, "size");
 
 /* Longest-prefix key: the length counts the bits of the service and of the address, IPv4 prefixes have 96 added. */
 struct lb_source_range {
@@ -187,13 +190,29 @@ struct lb_affinity {
 };
 _Static_assert(sizeof(struct lb_affinity) == 8, "size");
 
+/* What names a client. */
+enum lb_skip_kind {
+	LB_SKIP_KIND_NETNS = 1,     /* sockets: the cookie of their network namespace */
+	LB_SKIP_KIND_INTERFACE = 2, /* packets: the index of the host side of the pod's veth pair */
+};
+
+/* A client that a redirect does not concern: the pod that it leads to, which reaches what is behind it. */
+struct lb_skip {
+	__u64 cookie; /* or index, as `kind` says */
+	__u32 kind;   /* enum lb_skip_kind */
+	__u32 service; /* the redirect's id */
+};
+_Static_assert(sizeof(struct lb_skip) == 16, "size");
+
 enum lb_address_flag {
 	LB_ADDRESS_FLAG_INSIDE = 1,  /* served to pods and nodes; alone: a ClusterIP, which the wire does not reach */
 	LB_ADDRESS_FLAG_OUTSIDE = 2, /* served to the wire */
 	LB_ADDRESS_FLAG_NODE = 4,    /* this node's own: has the ports of every node address, and what it does not serve is the node's */
+	LB_ADDRESS_FLAG_REDIRECT = 8, /* somebody else's: some ports are served to pods and nodes, the others are his */
 };
 
-/* Service addresses as such, whatever the port: what they do not serve is refused, never forwarded. */
+/* Service addresses as such, whatever the port: what they do not serve is refused, never forwarded, but for those that are
+ * somebody else's. */
 struct lb_address {
 	__u32 flags; /* enum lb_address_flag */
 };

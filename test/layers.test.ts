@@ -8,7 +8,7 @@ import type { Import } from './sources.ts';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const features = ['services', 'policies', 'identities', 'endpoints', 'nodes', 'ipam', 'lbipam', 'l2', 'flows', 'trace'].map(
+const features = ['services', 'redirects', 'policies', 'identities', 'endpoints', 'nodes', 'ipam', 'lbipam', 'l2', 'flows', 'trace'].map(
   (name) => `src/${name}`,
 );
 const wiring = ['src/agent', 'src/operator', 'src/relay'];

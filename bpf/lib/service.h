@@ -50,6 +50,20 @@ __noinline int service_admits(const struct lb_service *service, const struct add
 	return !bpf_map_lookup_elem(&lb_source_ranges, &key) == !!(service->flags & LB_SERVICE_FLAG_SOURCE_RANGES_DENY);
 }
 
+/* A service as a client inside the cluster has it. False: to that one the address is not a service's. */
+static __always_inline bool service_inside(struct lb_service *to, const struct lb_service *service, enum lb_skip_kind kind,
+					   __u64 client)
+{
+	struct lb_skip key = {.cookie = client, .kind = kind, .service = service->redirect};
+
+	*to = *service;
+	if (service->redirect_backends && !bpf_map_lookup_elem(&lb_skips, &key)) {
+		to->id = service->redirect;
+		to->backends = service->redirect_backends;
+	}
+	return to->id;
+}
+
 /* The same number for every packet of a flow. A flow that conntrack has lost finds its backend again by it. */
 static __always_inline __u32 flow_hash(const struct flow *flow)
 {

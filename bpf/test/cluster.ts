@@ -5,7 +5,7 @@
 //   pod a ─ lxc-a ┐                             pod far
 //   pod b ─ lxc-b ┴ eth0 ──────────────────────────┴──────── router ─── world
 
-import type { EndpointSlice, Node, Service } from '../../src/kube/types.ts';
+import type { CiliumLocalRedirectPolicy, EndpointSlice, Node, Pod, Service } from '../../src/kube/types.ts';
 
 export const families = [4, 6] as const;
 
@@ -36,6 +36,8 @@ export const at = {
     near: '10.96.0.20',
     guarded: '10.96.0.21',
     barred: '10.96.0.22',
+    local: '10.96.0.23',
+    metadata: '198.51.100.77',
     frontVip: '192.0.2.217',
     awayVip: '192.0.2.218',
     hostedVip: '192.0.2.219',
@@ -69,6 +71,8 @@ export const at = {
     near: 'fd00:10:96::20',
     guarded: 'fd00:10:96::21',
     barred: 'fd00:10:96::22',
+    local: 'fd00:10:96::23',
+    metadata: '2001:db8:eeee::77',
     frontVip: '2001:db8:1::217',
     awayVip: '2001:db8:1::218',
     hostedVip: '2001:db8:1::219',
@@ -111,6 +115,7 @@ export const backendsOf = {
   near: ['far', 'podB'],
   guarded: ['podB'],
   barred: ['podB'],
+  local: ['far'],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
@@ -184,5 +189,53 @@ export function sliceObject(
       { name: 'http', protocol: 'TCP', port: 8080 },
       { name: 'dns', protocol: 'UDP', port: 5353 },
     ],
+  };
+}
+
+/** What is redirected to podB, but for itself: all of `local`, and port 80/TCP of `metadata`. */
+export function redirectObjects(): readonly CiliumLocalRedirectPolicy[] {
+  const http = { name: 'http', port: '8080', protocol: 'TCP' };
+  const dns = { name: 'dns', port: '5353', protocol: 'UDP' };
+  const policy = (name: string, redirectFrontend: object, toPorts: readonly object[]): CiliumLocalRedirectPolicy => ({
+    metadata: { name, namespace: 'shop' },
+    spec: {
+      redirectFrontend,
+      redirectBackend: { localEndpointSelector: { matchLabels: { app: 'podB' } }, toPorts },
+      skipRedirectFromBackend: true,
+    },
+  });
+  return [
+    policy('local', { serviceMatcher: { serviceName: 'local', namespace: 'shop' } }, [http, dns]),
+    ...families.map((family) =>
+      policy(`metadata-${family}`, { addressMatcher: { ip: at[family].metadata, toPorts: [{ port: '80', protocol: 'TCP' }] } }, [http]),
+    ),
+  ];
+}
+
+/** podB, as the API describes it. */
+export function localPodObject(state: 'ready' | 'not ready' | 'ending' = 'ready'): Pod {
+  return {
+    metadata: {
+      name: 'podB',
+      namespace: 'shop',
+      labels: { app: 'podB' },
+      ...(state === 'ending' && { deletionTimestamp: '2030-01-01T00:00:00Z' }),
+    },
+    spec: {
+      containers: [
+        {
+          name: 'app',
+          ports: [
+            { containerPort: 8080, protocol: 'TCP' },
+            { containerPort: 5353, protocol: 'UDP' },
+          ],
+        },
+      ],
+    },
+    status: {
+      phase: 'Running',
+      podIPs: families.map((family) => ({ ip: at[family].podB })),
+      conditions: [{ type: 'Ready', status: state === 'ready' ? 'True' : 'False' }],
+    },
   };
 }

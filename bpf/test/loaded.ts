@@ -9,10 +9,6 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ip } from '../../src/base/ip.ts';
 import type { Family } from '../../src/base/ip.ts';
-import { problemBook } from '../../src/base/problem.ts';
-import { reconciler, walk } from '../../src/base/reconcile.ts';
-import type { Reconciler } from '../../src/base/reconcile.ts';
-import type { Table } from '../../src/base/table.ts';
 import { mapKinds, mapTarget } from '../../src/datapath/maps.ts';
 import type { MapEntry, MapKind } from '../../src/datapath/maps.ts';
 import { loadDatapath } from '../../src/datapath/programs.ts';
@@ -32,15 +28,13 @@ import { nodeRows } from '../../src/nodes/node.ts';
 import type { NodeRow } from '../../src/nodes/node.ts';
 import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
 import { deviceEntries } from '../../src/nodes/uplinks.ts';
-import { servicesBefore } from '../../src/services/before.ts';
 import type { FrontendOptions } from '../../src/services/frontends.ts';
-import { serviceRows, sliceRows } from '../../src/services/service.ts';
-import { serviceTables } from '../../src/services/tables.ts';
-import { at, backendsOf, families, nodes, serviceObject, sliceObject } from './cluster.ts';
-import type { ServiceName, Serving } from './cluster.ts';
-import { eth0, knownMac, link, mac, nodeAddresses, uplinks } from './eth0.ts';
+import { at, families, nodes } from './cluster.ts';
+import { eth0, knownMac, link, mac, uplinks } from './eth0.ts';
 import { frame, packetOf } from './packet.ts';
 import type { Packet } from './packet.ts';
+import { serviceMaps } from './service-maps.ts';
+import type { ServiceMaps } from './service-maps.ts';
 
 export { link, mac } from './eth0.ts';
 
@@ -86,7 +80,7 @@ export type Program = 'pod_from' | 'pod_to' | 'host_from' | 'host_to';
 export type Outcome = { readonly verdict: Verdict; readonly frame: Buffer; readonly mark: number };
 export type ConntrackRow = { readonly key: Flow; readonly value: ConntrackEntry };
 
-export type LoadedNode = {
+export type LoadedNode = ServiceMaps & {
   readonly datapath: Datapath;
   /** `ifindex`: where the packet is. Throws when the verdict is none that a program may give. */
   run(program: Program, packet: Packet | Buffer, where: { readonly ifindex: number; readonly mark?: number }): Outcome;
@@ -99,8 +93,6 @@ export type LoadedNode = {
   drops(reason: number): number;
   /** Empties what programs write: conntrack, fragments, events. */
   forget(): void;
-  /** Replaces who serves a service, through the tables. */
-  serve(name: ServiceName, backends: Serving['ready'], draining?: Serving['ready']): void;
   /** Says of which families packets with options do not come to node2. */
   loseOptions(families: readonly Family[]): void;
   [Symbol.dispose](): void;
@@ -133,7 +125,7 @@ export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptio
   const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256, lb_affinities: 256 };
   const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
   fillMaps(datapath, rows);
-  const serve = serviceMaps(datapath, rows, mode);
+  const serving = serviceMaps(datapath, { rows, mode, endpoints });
   const ring = new RingBuffer(datapath.map('events'));
   const events = () => {
     const drained = Buffer.alloc(ring.sizeBytes);
@@ -153,7 +145,7 @@ export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptio
       for (const map of ['conntrack', 'fragments', 'lb_affinities']) empty(datapath.map(map));
       events();
     },
-    serve,
+    ...serving,
     loseOptions: (lossy) => {
       const entries = rows.filter(({ name }) => name === 'node2').flatMap((row) => [...ipcacheFor(row, 'node1', lossy)]);
       mapTarget(mapKinds.ipcache, datapath.map('ipcache')).put(entries);
@@ -204,50 +196,6 @@ function age(map: BpfMap, secondsAt: number, seconds: number): void {
 
 function empty(map: BpfMap): void {
   for (const [key] of Array.from(map.entries())) map.delete(key);
-}
-
-/** Services through tables, derivations, reconcilers; the function replaces the backends of one. */
-function serviceMaps(datapath: Datapath, rows: readonly NodeRow[], mode: FrontendOptions['mode']): LoadedNode['serve'] {
-  const tables = serviceTables({
-    self: 'node1',
-    before: servicesBefore({ services: [], slots: [], backends: [] }),
-    problems: problemBook(),
-    nodeAddresses: nodeAddresses(rows),
-    mode,
-    externalClusterIp: false,
-    trustExternalIps: false,
-    rangesOfAllTypes: false,
-  });
-  const services = tables.services.writer('test');
-  const slices = tables.slices.writer('test');
-  const made = <K, V>(desired: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>): Reconciler =>
-    reconciler(desired, mapTarget(kind, datapath.map(kind.name)));
-  const reconcilers = [
-    made(tables.lbBackends, mapKinds.lbBackends),
-    made(tables.lbMembers, mapKinds.lbMembers),
-    made(tables.lbSourceRanges, mapKinds.lbSourceRanges),
-    made(tables.lbSlots, mapKinds.lbSlots),
-    made(tables.lbServices, mapKinds.lbServices),
-    made(tables.lbAddresses, mapKinds.lbAddresses),
-  ];
-  const put = (name: ServiceName, serving: Serving) => {
-    for (const row of serviceRows(serviceObject(name), '')) if (!('kind' in row)) services.put(...row);
-    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, serving))]))
-      if (!('kind' in row)) slices.put(...row);
-  };
-  const commit = () => {
-    for (const derivation of tables.derivations) derivation.run();
-    if (!walk(reconcilers)) throw new Error(reconcilers.map((one) => one.status.error).join('; '));
-  };
-  for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, { ready: backendsOf[name] }); // as: keys of this very object
-  services.complete();
-  slices.complete();
-  tables.hostPorts.writer('test').complete();
-  commit();
-  return (name, ready, draining = []) => {
-    put(name, { ready, draining });
-    commit();
-  };
 }
 
 function outcomeOf(

@@ -95,6 +95,20 @@ export type ServiceRow = {
   readonly backends: readonly BackendRow[];
 };
 
+/** A CiliumLocalRedirectPolicy on this node. */
+export type RedirectRow = {
+  /** 'namespace/name'. */
+  readonly policy: string;
+  /** Undefined: it redirects an address. */
+  readonly service: string | undefined;
+  /** Which ports it names. */
+  readonly ports: 'all' | 'named' | 'one';
+  readonly frontends: readonly {
+    /** '10.96.0.10:53/UDP'. */ readonly frontend: string;
+    /** Without any, nobody is redirected. */ readonly backends: readonly { readonly address: string; readonly pod: string | undefined }[];
+  }[];
+};
+
 export type Enforcement = 'Disabled' | 'Enabled' | 'Disabled (Audit)' | 'Enabled (Audit)';
 export type EndpointRow = {
   readonly id: number;
@@ -161,6 +175,7 @@ export type DropRow = {
 export type Providers = {
   status(): StatusReport | Promise<StatusReport>;
   services(): readonly ServiceRow[];
+  redirects(): readonly RedirectRow[];
   endpoints(): readonly EndpointRow[];
   nodes(): readonly NodeListRow[];
   ips(): readonly IpRow[] | Promise<readonly IpRow[]>;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's own voice: HTTP with JSON over a UNIX socket that only root can open. It reads and never changes anything.
 //
-//   GET /status /services /endpoints /nodes /ips /trace?protocol=&source=&destination=&raw= /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
+//   GET /status /services /redirects /endpoints /nodes /ips /trace?protocol=&source=&destination=&raw= /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
@@ -35,6 +35,7 @@ export async function serveApi({ path, providers }: ApiOptions): Promise<AsyncDi
 const routes: Readonly<Record<string, (providers: Providers, query: URLSearchParams) => unknown>> = {
   '/status': (providers) => providers.status(),
   '/services': (providers) => providers.services(),
+  '/redirects': (providers) => providers.redirects(),
   '/endpoints': (providers) => providers.endpoints(),
   '/nodes': (providers) => providers.nodes(),
   '/ips': (providers) => providers.ips(),

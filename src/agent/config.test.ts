@@ -23,7 +23,7 @@ function mistakesIn(text: string): readonly string[] {
 test("the seed's values are read unmodified, without a warning", () => {
   const { config, warnings, planned } = configOf(seed, 'values.yaml');
   assert.deepEqual(warnings, []);
-  assert.deepEqual(planned, ['loadBalancer.algorithm', 'localRedirectPolicy', 'hubble.metrics.enabled']);
+  assert.deepEqual(planned, ['loadBalancer.algorithm', 'hubble.metrics.enabled']);
   assert.deepEqual(config, {
     clusterName: 'home-ops',
     clusterId: 1,
@@ -58,6 +58,7 @@ test("the seed's values are read unmodified, without a warning", () => {
     nodePort: { first: 30000, last: 32767, addresses: [], bindProtection: true, protectRange: true, healthCheck: true },
     l2announcements: true,
     localRedirectPolicy: true,
+    addressMatcherCidrs: [],
     cni: { install: true, exclusive: true, binPath: '/opt/cni/bin', confPath: '/etc/cni/net.d' },
     hubble: {
       enabled: true,

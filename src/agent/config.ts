@@ -63,6 +63,8 @@ export type Config = {
   };
   readonly l2announcements: boolean;
   readonly localRedirectPolicy: boolean;
+  /** Where addresses may be that policies redirect; empty: anywhere. */
+  readonly addressMatcherCidrs: readonly Cidr[];
   readonly cni: { readonly install: boolean; readonly exclusive: boolean; readonly binPath: string; readonly confPath: string };
   readonly hubble: {
     readonly enabled: boolean;
@@ -159,6 +161,7 @@ function configFrom(values: Values, complain: Complain): Config {
     loadBalancer: loadBalancerFrom(values),
     nodePort: nodePortsFrom(values, complain),
     l2announcements: flag('l2announcements.enabled'),
+    addressMatcherCidrs: texts(values.get('localRedirectPolicies.addressMatcherCIDRs')).flatMap((text) => parseCidr(text) ?? []),
     localRedirectPolicy: flag('localRedirectPolicy') || flag('localRedirectPolicies.enabled'),
     cni: {
       install: flag('cni.install'),

@@ -94,11 +94,16 @@ function labelsOf(identity: number, { identities }: IdentityTables): readonly st
 }
 
 /** What becomes of a packet, or why the question is none. */
-export function traceAnswer(question: Question, { self, endpoints, services, nodes, identities, config }: Insides): TraceAnswer {
+export function traceAnswer(
+  question: Question,
+  { self, endpoints, services, skips, nodes, identities, config, hostCookie }: Insides,
+): TraceAnswer {
   const tables: TraceTables = {
     self,
     endpoints,
     services,
+    skips,
+    hostCookie,
     nodes,
     remotePods: identities.remotePods,
     masquerade: config.masquerade,

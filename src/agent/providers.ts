@@ -19,6 +19,7 @@ import type { NodeTables } from '../nodes/tables.ts';
 import { uplinkReason } from '../nodes/uplink-reason.ts';
 import { frontendKey } from '../services/frontends.ts';
 import type { SetKey } from '../services/frontends.ts';
+import type { RedirectTables, SkipTables } from '../redirects/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { ControllerRow, Health, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
@@ -27,12 +28,17 @@ import type { Drops } from './drops.ts';
 import { ipList, nodeList, traceAnswer } from './lists.ts';
 import type { MapUsage } from './map-usage.ts';
 import { mtuOf } from './pod-network.ts';
+import { redirectRows } from './redirects.ts';
 import { version } from './version.ts';
 
 export type Insides = {
   readonly config: Config;
   readonly self: string;
   readonly services: ServiceTables;
+  readonly redirects: RedirectTables;
+  readonly skips: SkipTables;
+  /** Network namespace of the node. */
+  readonly hostCookie: bigint;
   readonly nodes: NodeTables;
   readonly endpoints: EndpointTables;
   readonly identities: IdentityTables;
@@ -59,6 +65,7 @@ export function providersOf(insides: Insides): Providers {
   return {
     status: () => statusOf(insides),
     services: () => serviceRows(services),
+    redirects: () => redirectRows(insides),
     endpoints: () =>
       Array.from(endpoints.endpoints.entries(), ([key, { id, namespace, pod, addresses }]) => {
         const who = identities.endpointIdentities.get(key);
@@ -95,8 +102,10 @@ export function providersOf(insides: Insides): Providers {
   };
 }
 
-function tablesOf({ services, nodes, endpoints, identities, l2, problems }: Insides): readonly Table<string, unknown>[] {
-  const groups = [services, nodes, endpoints, identities, l2].flatMap((group): unknown[] => Object.values(group));
+function tablesOf({ services, redirects, skips, nodes, endpoints, identities, l2, problems }: Insides): readonly Table<string, unknown>[] {
+  const groups = [services, { policies: redirects.policies, pods: redirects.pods }, skips, nodes, endpoints, identities, l2].flatMap(
+    (group): unknown[] => Object.values(group),
+  );
   const found = groups.filter(
     (value): value is Table<string, unknown> =>
       typeof value === 'object' && value !== null && 'entries' in value && 'complete' in value && 'size' in value,
@@ -114,14 +123,24 @@ function interfaceName(index: number, nodes: NodeTables, endpoints: EndpointTabl
 /** A frontend that serves clients inside the cluster by other backends than those on the wire has two rows, '/i' the former. */
 function serviceRows(tables: ServiceTables): ServiceRow[] {
   const byId = new Map(Array.from(tables.backendIds.entries(), ([key, { id }]) => [id, key]));
-  return Array.from(tables.frontends.entries(), ([key, { service, type, set, outside }]) => {
+  const redirected = Array.from(tables.redirects.entries()).flatMap(([key, { set, service, policy }]) =>
+    serves(set, tables) && tables.frontends.get(key)?.service === service
+      ? [{ ...scopeOf(tables, set, byId), service: service ?? policy, frontend: key, type: 'LocalRedirect' as const }]
+      : [],
+  );
+  const keys = new Set(redirected.map(({ frontend }) => frontend));
+  const usual = Array.from(tables.frontends.entries(), ([key, { service, type, set: inside, outside }]) => {
+    const set = keys.has(key) ? undefined : inside;
     const only = outside ?? set;
     const first = only === undefined ? [] : [{ ...scopeOf(tables, only, byId), service, frontend: key, type }];
     if (set === undefined || set === only) return first;
     return [...first, { ...scopeOf(tables, set, byId), service, frontend: `${key}/i`, type }];
-  })
-    .flat()
-    .toSorted((a, b) => a.id - b.id);
+  });
+  return [...usual.flat(), ...redirected].toSorted((a, b) => a.id - b.id);
+}
+
+function serves(set: SetKey, { slots }: ServiceTables): boolean {
+  return (slots.get(set)?.backends ?? []).length > 0;
 }
 
 function scopeOf(

@@ -23,6 +23,7 @@ import type { EndpointTables } from '../endpoints/tables.ts';
 import type { NetlinkSocket } from '../kernel/socket.ts';
 import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
+import type { SkipTables } from '../redirects/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { CniOptions } from './cni.ts';
 import { endpointFileTarget } from './endpoint-files.ts';
@@ -43,6 +44,7 @@ export type Everything = {
   readonly datapath: Datapath;
   readonly netlink: NetlinkSocket;
   readonly services: ServiceTables;
+  readonly skips: SkipTables;
   readonly nodes: NodeTables;
   readonly endpoints: EndpointTables;
   readonly l2: L2Tables;
@@ -53,7 +55,7 @@ export type Everything = {
   readonly links: string;
 };
 
-export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, l2, state, links, signal }: Everything): Reconcilers {
+export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal }: Everything): Reconcilers {
   const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
     reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
@@ -84,6 +86,7 @@ export function reconcilersOf({ datapath, netlink, services, nodes, endpoints, l
         map(services.lbMembers, mapKinds.lbMembers),
         map(services.lbSourceRanges, mapKinds.lbSourceRanges),
         map(services.lbSlots, mapKinds.lbSlots),
+        map(skips.lbSkips, mapKinds.lbSkips),
         map(services.lbServices, mapKinds.lbServices),
         map(services.lbAddresses, mapKinds.lbAddresses),
       ],

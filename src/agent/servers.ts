@@ -62,6 +62,7 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const inside = {
     ...ground,
     ...tables,
+    hostCookie: ground.netlink.netnsCookie,
     reconcilers: walks.flat(),
     slow,
     attachments,

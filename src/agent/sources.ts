@@ -19,13 +19,14 @@ import { hostPortRows } from '../services/host-ports.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import type { Ground } from './ground.ts';
 import { identityKinds, ownIdentityObjects } from './identities.ts';
+import { redirectKinds } from './redirects.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
 
 export type AgentSources = {
   /** Without them the agent cannot serve. */
   readonly needed: readonly Source[];
-  /** For identities and announcements: they may come later, or not at all. */
+  /** For identities, announcements and redirects: they may come later, or not at all. */
   readonly kinds: readonly Source[];
   /** Where CNI calls write. */
   readonly endpoints: Writer<string, EndpointRow>;
@@ -48,10 +49,12 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);
   const serviceSink = sink(services.services.writer('kubernetes'), rowsOf, problems);
   const sliceSink = sink(services.slices.writer('kubernetes'), sliceRows, problems);
+  const redirects = redirectKinds({ tables: tables.redirects, client, changed, problems, config });
   const podSinks = [
     sink(known.pods.writer('kubernetes'), podRows, problems),
     sink(tables.endpoints.exemptPods.writer('kubernetes'), exemptPodRows, problems),
     sink(services.hostPorts.writer('kubernetes'), hostPortRows, problems),
+    ...redirects.podSinks,
   ];
   const needed = [
     kubeSource<Pod>({ client, changed, resource: resources.pods, fieldSelector: `spec.nodeName=${self}`, sinks: podSinks }),
@@ -66,6 +69,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
     ...(config.l2announcements
       ? [kubeSource<CiliumL2AnnouncementPolicy>({ client, changed, resource: resources.l2Policies, sinks: [policies] })]
       : []),
+    ...redirects.kinds,
   ];
   return { needed, kinds, endpoints };
 }

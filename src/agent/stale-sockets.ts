@@ -25,7 +25,7 @@ import type { Backend, BackendSet } from '../services/frontends.ts';
 import type { ServiceTables } from '../services/tables.ts';
 
 export type StaleSocketsOptions = {
-  readonly services: Pick<ServiceTables, 'frontends' | 'sets'>;
+  readonly services: Pick<ServiceTables, 'frontends' | 'redirects' | 'sets'>;
   readonly endpoints: Table<string, EndpointRow>;
   /** The map sock_reverse. */
   readonly map: BpfMap;
@@ -107,10 +107,17 @@ async function closeStale({ services, endpoints, map, signal }: StaleSocketsOpti
 /** Byte offset of the protocol in struct sock_reverse. */
 const udpAt = 18;
 
-function isStale({ address, port }: SockReverseKey, service: SockReverse, { frontends, sets }: StaleSocketsOptions['services']): boolean {
-  const frontend = frontends.get(mapKinds.lbServices.text({ ...service, protocol: Protocol.UDP }));
-  const set = frontend?.set === undefined ? undefined : sets.get(frontend.set);
-  return !set || !isMember(set, frontendKey({ address, port, protocol: 'UDP' }));
+function isStale(
+  { address, port }: SockReverseKey,
+  service: SockReverse,
+  { frontends, redirects, sets }: StaleSocketsOptions['services'],
+): boolean {
+  const key = mapKinds.lbServices.text({ ...service, protocol: Protocol.UDP });
+  const backend = frontendKey({ address, port, protocol: 'UDP' });
+  return ![frontends.get(key)?.set, redirects.get(key)?.set].some((name) => {
+    const set = name === undefined ? undefined : sets.get(name);
+    return set && isMember(set, backend);
+  });
 }
 
 /** Closes those of one network namespace, and takes them from `stale`. */

@@ -19,9 +19,11 @@ import { nodeTables } from '../nodes/tables.ts';
 import { l2Tables } from '../l2/tables.ts';
 import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
+import { redirectTables, skipTables } from '../redirects/tables.ts';
+import type { RedirectTables, SkipTables } from '../redirects/tables.ts';
 import { servicesBefore } from '../services/before.ts';
 import type { ServicesBefore } from '../services/before.ts';
-import { serviceTables } from '../services/tables.ts';
+import { serviceSources, serviceTables } from '../services/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { netnsCookie } from './cni.ts';
@@ -40,6 +42,8 @@ export type AgentTables = {
   readonly l2: L2Tables;
   /** What this node answered for when the agent started. */
   readonly answering: L2Before;
+  readonly redirects: RedirectTables;
+  readonly skips: SkipTables;
   /** In dependency order. */
   readonly derivations: readonly Derivation[];
   /** The endpoints that there were when the agent started. */
@@ -47,7 +51,7 @@ export type AgentTables = {
 };
 
 export function agentTables(ground: Ground): AgentTables {
-  const { config, self, problems, datapath } = ground;
+  const { config, self, problems, datapath, netlink } = ground;
   const idOf = (name: string) => datapath.program(name).id;
   const known = identitySources();
   const podMtu = table<'now', PodMtu>('pod_mtu', { same: sameRow });
@@ -65,11 +69,14 @@ export function agentTables(ground: Ground): AgentTables {
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
   const { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
   const serving = { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
-  const services = serviceTables({ ...serving, self, before: before(datapath), problems });
+  const sources = serviceSources();
+  const redirects = redirectTables(sources, problems);
+  const services = serviceTables({ ...serving, self, before: before(datapath), problems, sources, redirected: redirects });
+  const skips = skipTables(redirects, services, { endpoints: endpoints.endpoints, hostCookie: netlink.netnsCookie });
   const answering = l2Before(datapath, ground.options.state);
   const l2 = l2Tables({ self, services, nodes, before: answering.claims, problems });
-  const derivations = [identities, nodes, endpoints, services, l2].flatMap((group) => group.derivations);
-  return { known, endpoints, nodes, identities, services, l2, answering, derivations, found };
+  const derivations = [identities, nodes, endpoints, redirects, services, skips, l2].flatMap((group) => group.derivations);
+  return { known, endpoints, nodes, identities, services, redirects, skips, l2, answering, derivations, found };
 }
 
 /** From their files, and where those are lost from the kernel. */

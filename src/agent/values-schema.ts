@@ -129,6 +129,7 @@ export const valueRows: readonly ValueRow[] = [
   ['svcSourceRangeCheck', 'boolean', true, 'acts', 'agent', 'Part of kubeProxyReplacement'],
   ['localRedirectPolicy', 'boolean', false, 'acts', 'agent', 'CiliumLocalRedirectPolicy'],
   ['localRedirectPolicies.enabled', 'boolean', false, 'acts', 'agent', 'CiliumLocalRedirectPolicy'],
+  ['localRedirectPolicies.addressMatcherCIDRs', 'cidrs', [], 'acts', 'agent', 'Where the addresses may be that such a policy redirects; empty: anywhere'],
   ['l2announcements.enabled', 'boolean', false, 'acts', 'agent', 'Answer ARP and ND for load balancer addresses'],
   ['l2announcements.leaseDuration', 'duration', '15s', 'accepted', 'none', 'There are no leases'],
   ['l2announcements.leaseRenewDeadline', 'duration', '5s', 'accepted', 'none', 'There are no leases'],
@@ -318,10 +319,4 @@ export const valueNotes: readonly ValueNote[] = [
  * What the agent reads and checks, and what comes with a later version: a value other than the default is told in the log. It is no
  * Problem, as there is nothing that a user could repair.
  */
-export const plannedValues: readonly string[] = [
-  'loadBalancer.algorithm',
-  'loadBalancer.serviceTopology',
-  'localRedirectPolicy',
-  'localRedirectPolicies.enabled',
-  'hubble.metrics.enabled',
-];
+export const plannedValues: readonly string[] = ['loadBalancer.algorithm', 'loadBalancer.serviceTopology', 'hubble.metrics.enabled'];

@@ -11,7 +11,13 @@ import type { Problem, ProblemBook } from './problem.ts';
 import type { Table, Writer } from './table.ts';
 
 /** Where a derivation hears which of its input keys to compute again; take() hands over those of up to `limit` changes. */
-export type Input<I> = { readonly complete: boolean; readonly pending: number; take(into: Set<I>, limit?: number): void };
+export type Input<I> = {
+  readonly complete: boolean;
+  readonly pending: number;
+  /** See late(). */
+  readonly late?: boolean;
+  take(into: Set<I>, limit?: number): void;
+};
 
 export type Derivation = {
   readonly name: string;
@@ -26,7 +32,7 @@ export type DerivationOptions<I extends string, K extends string, R> = {
   readonly inputs: readonly Input<I>[];
   readonly out: Writer<K, R>;
   /**
-   * Computes nothing before every input is complete. For rows that say less when an input is missing: what is in the kernel is
+   * Computes nothing before every input is complete, but for those that are late. For rows that say less when an input is missing: what is in the kernel is
    * better than half of what is wanted.
    */
   readonly whole?: boolean;
@@ -53,6 +59,20 @@ export function from<I extends string, K extends string, R>(
     take(into, limit) {
       for (const [key, before] of changes.take(limit)) for (const input of keysOf(key, source.get(key), before)) into.add(input);
     },
+  };
+}
+
+/** An input that a whole derivation does not wait for; its table is not complete before it. For rows that others do not depend on. */
+export function late<I>(input: Input<I>): Input<I> {
+  return {
+    late: true,
+    get complete() {
+      return input.complete;
+    },
+    get pending() {
+      return input.pending;
+    },
+    take: (into, limit) => input.take(into, limit),
   };
 }
 
@@ -101,7 +121,7 @@ export function derive<I extends string, K extends string, R>(options: Derivatio
     problems?.report(`${name} ${input}`, wrong);
   };
 
-  const waits = () => options.whole === true && !inputs.every((input) => input.complete);
+  const waits = () => options.whole === true && !inputs.every((input) => input.complete || input.late === true);
   const pending = () => (waits() ? 0 : dirty.size + inputs.reduce((sum, input) => sum + input.pending, 0));
   return {
     name,

@@ -43,14 +43,20 @@ export function serviceMapRows({ services, slots, backends, addresses }: Service
 
 type Scope = { readonly id: number; readonly count: number; readonly suffix: '' | '/i' };
 
-/** Its backends for the wire, and those for clients inside the cluster under '/i' where they are others. */
-function scopesOf({ id, backends, outside, outsideBackends }: LbService): readonly Scope[] {
+/** Its backends for the wire, and those that a policy leads to, or those for clients inside the cluster under '/i' where they are others. */
+function scopesOf({ backends, outside, outsideBackends, ...more }: LbService): readonly Scope[] {
+  if (more.redirectBackends > 0) {
+    const own = { id: more.redirect, count: more.redirectBackends, suffix: outside === 0 ? '' : '/i' } as const;
+    return [...(outside === 0 ? [] : [{ id: outside, count: outsideBackends, suffix: '' } as const]), own];
+  }
+  const { id } = more;
   const inside = { id, count: backends, suffix: outside === 0 || outside === id ? '' : '/i' } as const;
   const wire = { id: outside, count: outsideBackends, suffix: '' } as const;
   return [...(outside === 0 || outside === id ? [] : [wire]), ...(id === 0 ? [] : [inside])];
 }
 
-function idOf({ id, outside }: LbService): number {
+function idOf({ id, outside, redirect, redirectBackends }: LbService): number {
+  if (outside === 0 && redirectBackends > 0) return redirect;
   return outside === 0 ? id : outside;
 }
 
@@ -72,12 +78,12 @@ function backendText(backend: LbBackend): string {
   return mapKinds.lbServices.text(backend);
 }
 
-function flagWords(address: number, { id, affinity, outside, flags }: LbService): string {
+function flagWords(address: number, { id, affinity, outside, flags, redirectBackends }: LbService): string {
   const has = (flag: number) => (flags & flag) !== 0;
-  const type = TYPES.find(([flag]) => has(flag))?.[1] ?? 'ClusterIP';
+  const type = redirectBackends > 0 ? 'LocalRedirect' : (TYPES.find(([flag]) => has(flag))?.[1] ?? 'ClusterIP');
   const words = [
     type,
-    id !== 0 && outside !== 0 && id !== outside && 'two-scopes',
+    (redirectBackends > 0 || (id !== 0 && id !== outside)) && outside !== 0 && 'two-scopes',
     affinity > 0 && 'sessionAffinity',
     address === LbAddressFlag.inside && 'non-routable',
     has(LbServiceFlag.sourceRanges) && 'check source-range',

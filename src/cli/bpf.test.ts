@@ -13,11 +13,11 @@ const maps: ServiceMaps = {
   services: [
     {
       key: { address: ip('fd00::9'), port: 53, protocol: 17 },
-      value: { id: 7, backends: 0, affinity: 600, outside: 0, outsideBackends: 0, flags: 0 },
+      value: { id: 7, backends: 0, affinity: 600, outside: 0, outsideBackends: 0, flags: 0, redirect: 0, redirectBackends: 0 },
     },
     {
       key: { address: ip('10.96.0.1'), port: 443, protocol: 6 },
-      value: { id: 1, backends: 3, affinity: 0, outside: 0, outsideBackends: 0, flags: 0 },
+      value: { id: 1, backends: 3, affinity: 0, outside: 0, outsideBackends: 0, flags: 0, redirect: 0, redirectBackends: 0 },
     },
   ],
   slots: [

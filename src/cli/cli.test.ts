@@ -56,6 +56,15 @@ const providers: Providers = {
     problems: 0,
   }),
   services: () => [{ id: 1, service: 'default/kubernetes', frontend: '10.96.0.1:443/TCP', type: 'ClusterIP', backends: [] }],
+  redirects: () => [
+    {
+      policy: 'kube-system/local-dns',
+      service: 'kube-system/kube-dns',
+      ports: 'all',
+      frontends: [{ frontend: '10.96.0.10:53/UDP', backends: [{ address: '10.244.1.9:53', pod: 'kube-system/cache-1' }] }],
+    },
+    { policy: 'kube-system/metadata', service: undefined, ports: 'one', frontends: [{ frontend: '169.254.169.254:80/TCP', backends: [] }] },
+  ],
   endpoints: () => [
     {
       id: 7,
@@ -141,6 +150,21 @@ const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] =
   ['version', 0, /^Stentor \d+\.\d+\.\d+ /, /^$/],
   ['--version', 0, /^Stentor \d/, /^$/],
   ['help', 0, /^Usage: stentor COMMAND[^]*stentor status --brief/, /^$/],
+  [
+    'lrp list',
+    0,
+    new RegExp(
+      [
+        '^LRP namespace +LRP name +FrontendType +Matching Service',
+        'kube-system +local-dns +clusterIP \\+ all svc ports +kube-system/kube-dns',
+        ' +\\| +10\\.96\\.0\\.10:53/UDP -> 10\\.244\\.1\\.9:53\\(kube-system/cache-1\\),',
+        'kube-system +metadata +IP \\+ port',
+        ' +\\| +169\\.254\\.169\\.254:80/TCP ->\n$',
+      ].join('\n'),
+    ),
+    /^$/,
+  ],
+  ['lrp get', 2, /^$/, /Cannot run 'lrp get', wanted lrp list/],
   ['help service', 0, /^Usage: stentor service list[^]*Examples:/, /^$/],
   ['service list --help', 0, /^Usage: stentor service list/, /^$/],
   ['', 2, /^$/, /^Usage: stentor COMMAND/],
@@ -278,7 +302,7 @@ test('the API says what it has, and that it only reads', async () => {
   assert.deepEqual(await raw('GET', '/nothing'), {
     status: 404,
     error:
-      'Cannot find /nothing, wanted one of /status, /services, /endpoints, /nodes, /ips, /trace, /tables, /maps/diff, /problems, /drops',
+      'Cannot find /nothing, wanted one of /status, /services, /redirects, /endpoints, /nodes, /ips, /trace, /tables, /maps/diff, /problems, /drops',
   });
   assert.deepEqual(await raw('POST', '/status'), { status: 405, error: 'Cannot POST /status, wanted GET' });
   assert.equal((await raw('GET', '/constructor')).status, 404);

@@ -14,6 +14,7 @@ export const commands: readonly Command[] = [
   { name: 'doctor', does: 'whether this node has what is needed, and what is missing', load: () => import('./doctor.ts') },
   { name: 'trace', does: 'what becomes of a packet, and why, without sending one', load: () => import('./trace.ts') },
   { name: 'service', does: 'service list: every frontend with its backends; service get ID', load: () => import('./service.ts') },
+  { name: 'lrp', does: 'lrp list: what is redirected to pods of this node', load: () => import('./lrp.ts') },
   { name: 'endpoint', does: 'endpoint list: every pod of this node; endpoint get ID|POD', load: () => import('./endpoint.ts') },
   { name: 'node', does: 'node list: every node of the cluster', load: () => import('./node.ts') },
   { name: 'ip', does: 'ip list: who is behind an address', load: () => import('./ip.ts') },

@@ -26,7 +26,9 @@ import {
   lbMemberCodec,
   lbMemberValueCodec,
   lbServiceCodec,
+  lbSkipCodec,
   lbSlotCodec,
+  lbSkipKindNames,
   lbSlotValueCodec,
   lbSourceRangeCodec,
   lbSourceRangeValueCodec,
@@ -73,6 +75,12 @@ export const mapKinds = {
     value: lbSourceRangeValueCodec,
     text: ({ service, address, prefixLength }: { service: number; address: Ip; prefixLength: number }) =>
       `${service} ${address}/${prefixLength - 32}`,
+  },
+  lbSkips: {
+    name: 'lb_skips',
+    key: lbSkipCodec,
+    value: u32Codec,
+    text: ({ cookie, kind, service }: { cookie: bigint; kind: number; service: number }) => `${lbSkipKindNames[kind]}/${cookie}/${service}`,
   },
   lbAddresses: { name: 'lb_addresses', key: ipCodec, value: lbAddressCodec, text: (address: Ip) => address },
   l2Answers: {

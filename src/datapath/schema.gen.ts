@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '86d2b9345828';
+export const schemaHash = 'f9b8d0f71d03';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -108,10 +108,10 @@ export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 export const ipcacheFlagNames: { readonly [value: number]: string } = { 1: 'NO_MASQUERADE', 2: 'NO_OPTION_IPV4', 4: 'NO_OPTION_IPV6' };
 
 /** enum lb_address_flag. */
-export const LbAddressFlag = { inside: 1, outside: 2, node: 4 } as const;
+export const LbAddressFlag = { inside: 1, outside: 2, node: 4, redirect: 8 } as const;
 export type LbAddressFlag = (typeof LbAddressFlag)[keyof typeof LbAddressFlag];
 /** Names of the values, for display. */
-export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INSIDE', 2: 'OUTSIDE', 4: 'NODE' };
+export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INSIDE', 2: 'OUTSIDE', 4: 'NODE', 8: 'REDIRECT' };
 
 /** enum lb_member_state. */
 export const LbMemberState = { active: 1, draining: 2 } as const;
@@ -140,6 +140,12 @@ export const lbServiceFlagNames: { readonly [value: number]: string } = {
   32: 'SOURCE_RANGES',
   64: 'SOURCE_RANGES_DENY',
 };
+
+/** enum lb_skip_kind. */
+export const LbSkipKind = { netns: 1, interface: 2 } as const;
+export type LbSkipKind = (typeof LbSkipKind)[keyof typeof LbSkipKind];
+/** Names of the values, for display. */
+export const lbSkipKindNames: { readonly [value: number]: string } = { 1: 'NETNS', 2: 'INTERFACE' };
 
 /** struct conntrack_entry, 72 bytes. */
 export type ConntrackEntry = {
@@ -715,7 +721,7 @@ export const lbMemberValueCodec: Codec<LbMemberValue> = {
   },
 };
 
-/** struct lb_service, 24 bytes. */
+/** struct lb_service, 32 bytes. */
 export type LbService = {
   readonly id: number;
   readonly backends: number;
@@ -723,11 +729,13 @@ export type LbService = {
   readonly outside: number;
   readonly outsideBackends: number;
   readonly flags: number;
+  readonly redirect: number;
+  readonly redirectBackends: number;
 };
 export const lbServiceCodec: Codec<LbService> = {
-  size: 24,
+  size: 32,
   encode(row) {
-    const buffer = Buffer.alloc(24);
+    const buffer = Buffer.alloc(32);
     lbServiceCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
@@ -738,6 +746,8 @@ export const lbServiceCodec: Codec<LbService> = {
     buffer.writeUInt32LE(row.outside, offset + 12);
     buffer.writeUInt32LE(row.outsideBackends, offset + 16);
     buffer.writeUInt32LE(row.flags, offset + 20);
+    buffer.writeUInt32LE(row.redirect, offset + 24);
+    buffer.writeUInt32LE(row.redirectBackends, offset + 28);
   },
   decode(buffer, offset = 0) {
     return {
@@ -747,7 +757,28 @@ export const lbServiceCodec: Codec<LbService> = {
       outside: buffer.readUInt32LE(offset + 12),
       outsideBackends: buffer.readUInt32LE(offset + 16),
       flags: buffer.readUInt32LE(offset + 20),
+      redirect: buffer.readUInt32LE(offset + 24),
+      redirectBackends: buffer.readUInt32LE(offset + 28),
     };
+  },
+};
+
+/** struct lb_skip, 16 bytes. */
+export type LbSkip = { readonly cookie: bigint; readonly kind: number; readonly service: number };
+export const lbSkipCodec: Codec<LbSkip> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    lbSkipCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeBigUInt64LE(row.cookie, offset);
+    buffer.writeUInt32LE(row.kind, offset + 8);
+    buffer.writeUInt32LE(row.service, offset + 12);
+  },
+  decode(buffer, offset = 0) {
+    return { cookie: buffer.readBigUInt64LE(offset), kind: buffer.readUInt32LE(offset + 8), service: buffer.readUInt32LE(offset + 12) };
   },
 };
 
@@ -1065,12 +1096,23 @@ export const maps = {
     name: 'lb_services',
     type: 'hash',
     keySize: 20,
-    valueSize: 24,
+    valueSize: 32,
     maxEntries: 131072,
     flags: 1,
-    hash: '38b5b6e00127',
+    hash: '921c923a0e8b',
     key: lbFrontendCodec,
     value: lbServiceCodec,
+  },
+  lbSkips: {
+    name: 'lb_skips',
+    type: 'hash',
+    keySize: 16,
+    valueSize: 4,
+    maxEntries: 4096,
+    flags: 1,
+    hash: '56768c9b6f1b',
+    key: lbSkipCodec,
+    value: u32Codec,
   },
   lbSlots: {
     name: 'lb_slots',
@@ -1262,21 +1304,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '8696722733f9',
+    btfHash: '1bea159136b2',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '8696722733f9',
+    btfHash: '1bea159136b2',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '8696722733f9',
+    btfHash: '1bea159136b2',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },

@@ -24,6 +24,12 @@ export const resources = {
     namespaced: false,
   },
   lbPools: { kind: 'CiliumLoadBalancerIPPool', apiVersion: 'cilium.io/v2', plural: 'ciliumloadbalancerippools', namespaced: false },
+  localRedirectPolicies: {
+    kind: 'CiliumLocalRedirectPolicy',
+    apiVersion: 'cilium.io/v2',
+    plural: 'ciliumlocalredirectpolicies',
+    namespaced: true,
+  },
   leases: { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases', namespaced: true },
   events: { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events', namespaced: true },
 } as const satisfies Readonly<Record<string, Resource>>;

@@ -18,6 +18,7 @@ import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
 import { nameOf } from './client.ts';
 import type { KubeClient, Selection } from './client.ts';
+import { isStatus } from './kube-error.ts';
 import { pathOf } from './resources.ts';
 import type { Resource } from './resources.ts';
 import { watchKind } from './watch.ts';
@@ -96,6 +97,8 @@ export type SourceOptions<T> = Selection & {
   readonly resource: Resource;
   readonly namespace?: string;
   readonly sinks: readonly Sink<T>[];
+  /** A kind that the API does not know, or does not let us read, has no objects: nobody waits for it. It is asked for again. */
+  readonly optional?: boolean;
   /** Called when rows may have changed. */
   readonly changed: () => void;
   readonly clock?: Clock;
@@ -109,7 +112,7 @@ type Reading = { readonly name: string; readonly writes: readonly ((object: stri
 const OBJECTS_PER_TURN = 200;
 
 export function kubeSource<T>(options: SourceOptions<T>): Source {
-  const { client, resource, namespace, sinks, changed, clock = systemClock, ...rest } = options;
+  const { client, resource, namespace, sinks, changed, optional = false, clock = systemClock, ...rest } = options;
   const name = resource.plural;
   const known = new Set<string>();
   let status: Omit<SourceStatus, 'name' | 'objects'> = {
@@ -141,7 +144,9 @@ export function kubeSource<T>(options: SourceOptions<T>): Source {
   const on = async (update: Update<Reading>) => {
     if (update.kind === 'trouble') {
       status = { ...status, failures: status.failures + 1, error: messageOf(update.error), lastError: clock.now() };
-      return;
+      if (!optional || status.synced || !(isStatus(update.error, 404) || isStatus(update.error, 403))) return;
+      for (const one of sinks) one.complete();
+      return changed();
     }
     status = { ...status, error: undefined, lastSuccess: clock.now() };
     if (update.kind === 'watching') return;

@@ -186,6 +186,22 @@ export type CiliumLoadBalancerIPPool = KubeObject & {
   readonly status?: { readonly conditions?: readonly Condition[] };
 };
 
+/** A port as text, as the CRD has it. */
+export type RedirectPort = { readonly port?: string; readonly protocol?: string; readonly name?: string };
+
+/** cilium.io/v2. */
+export type CiliumLocalRedirectPolicy = KubeObject & {
+  readonly spec?: {
+    readonly redirectFrontend?: {
+      readonly addressMatcher?: { readonly ip?: string; readonly toPorts?: readonly RedirectPort[] };
+      readonly serviceMatcher?: { readonly serviceName?: string; readonly namespace?: string; readonly toPorts?: readonly RedirectPort[] };
+    };
+    readonly redirectBackend?: { readonly localEndpointSelector?: LabelSelector; readonly toPorts?: readonly RedirectPort[] };
+    readonly skipRedirectFromBackend?: boolean;
+    readonly description?: string;
+  };
+};
+
 export type Lease = KubeObject & {
   readonly spec?: {
     readonly holderIdentity?: string;

@@ -10,6 +10,8 @@ export type ServicesBefore = {
   /** Frontend key to the id of its backend set, for clients inside the cluster and for those on the wire. */
   readonly setOf: Map<string, number>;
   readonly outsideOf: Map<string, number>;
+  /** Frontend key to the id of the set that a policy redirects to. */
+  readonly redirectOf: Map<string, number>;
   /** Backend key to id. */
   readonly backendOf: Map<string, number>;
   /** Id of a backend set to the ids of its backends by slot. */
@@ -34,9 +36,11 @@ export function servicesBefore({ services, slots, backends }: ServiceMaps): Serv
   const keyText = mapKinds.lbServices.text; // frontends and backends are written alike
   const setOf = new Map<string, number>();
   const outsideOf = new Map<string, number>();
+  const redirectOf = new Map<string, number>();
   for (const [, { key, value }] of services) {
     if (value.id !== 0) setOf.set(keyText(key), value.id);
     if (value.outside !== 0 && value.outside !== value.id) outsideOf.set(keyText(key), value.outside);
+    if (value.redirect !== 0) redirectOf.set(keyText(key), value.redirect);
   }
   const backendOf = new Map<string, number>();
   for (const [, { key, value }] of backends) backendOf.set(keyText(value), key.id);
@@ -48,5 +52,5 @@ export function servicesBefore({ services, slots, backends }: ServiceMaps): Serv
   }
   const slotsOf = new Map<number, readonly number[]>();
   for (const [service, own] of bySlot) slotsOf.set(service, Object.values(own));
-  return { setOf, outsideOf, backendOf, slotsOf };
+  return { setOf, outsideOf, redirectOf, backendOf, slotsOf };
 }

@@ -6,6 +6,7 @@ import { assignSlots } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';
 import { familyOf } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
@@ -27,6 +28,7 @@ import type {
 import type { NodeAddress } from '../nodes/node-ports.ts';
 import { frontendKey } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
+import type { Redirect } from './redirect.ts';
 
 /** A backend set with its number and its backends' numbers by slot. */
 export type SlotRow = { readonly id: number; readonly backends: readonly number[] };
@@ -103,18 +105,28 @@ export function* slotEntries(row: SlotRow | undefined): Iterable<readonly [strin
 
 export function* serviceEntries(
   frontend: Frontend | undefined,
+  redirect: Redirect | Problem | undefined,
   slots: Table<SetKey, SlotRow>,
-): Iterable<readonly [string, MapEntry<LbFrontend, LbService>]> {
-  if (!frontend) return;
+): Iterable<readonly [string, MapEntry<LbFrontend, LbService>] | Problem> {
+  if (redirect !== undefined && 'kind' in redirect) yield redirect;
+  const elsewhere = redirect === undefined || 'kind' in redirect ? undefined : slots.get(redirect.set);
+  const aside = { redirect: elsewhere?.id ?? 0, redirectBackends: elsewhere?.backends.length ?? 0 };
+  if (!frontend) {
+    if (redirect === undefined || 'kind' in redirect || aside.redirectBackends === 0) return;
+    const { address, port, protocol } = redirect;
+    yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...NO_SETS, ...aside });
+    return;
+  }
   const { address, port, protocol, type, affinity, dsr, sourceRanges } = frontend;
   const inside = frontend.set === undefined ? NOBODY : slots.get(frontend.set);
   const outside = frontend.outside === undefined ? NOBODY : slots.get(frontend.outside);
   if (!inside || !outside) return;
   const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
   const flags = TYPE_FLAG[type] | (dsr ? LbServiceFlag.dsr : 0) | (sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges]);
-  yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags });
+  yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags, ...aside });
 }
 
+const NO_SETS = { id: 0, backends: 0, affinity: 0, outside: 0, outsideBackends: 0, flags: 0 } as const;
 const NOBODY: SlotRow = { id: 0, backends: [] };
 
 const TYPE_FLAG = {
@@ -136,6 +148,16 @@ export function* addressEntries(
   const inside = frontend.set === undefined ? 0 : LbAddressFlag.inside;
   const outside = frontend.outside === undefined ? 0 : LbAddressFlag.outside;
   yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: inside | outside });
+}
+
+/** An address that no Service and not this node has. Both say more of it, and its ports are found there as well. */
+export function* redirectedAddressEntries(
+  redirect: Redirect | undefined,
+  { frontends, nodeAddresses }: { readonly frontends: Table<FrontendKey, Frontend>; readonly nodeAddresses: Table<string, NodeAddress> },
+): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
+  if (!redirect || redirect.service !== undefined || nodeAddresses.has(redirect.address)) return;
+  for (const [, { address }] of frontends.entries()) if (address === redirect.address) return;
+  yield mapEntry(mapKinds.lbAddresses, redirect.address, { flags: LbAddressFlag.redirect });
 }
 
 export function* nodeAddressEntries(row: NodeAddress | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {

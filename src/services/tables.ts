@@ -11,7 +11,7 @@
 
 import { number } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';
-import { derive, from } from '../base/derive.ts';
+import { derive, from, late } from '../base/derive.ts';
 import type { Derivation } from '../base/derive.ts';
 import type { Ip } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
@@ -41,6 +41,7 @@ import {
   backendsFor,
   memberEntries,
   nodeAddressEntries,
+  redirectedAddressEntries,
   serviceEntries,
   slotEntries,
   slotsFor,
@@ -51,27 +52,37 @@ import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './f
 import type { Backend, BackendSet, Frontend, FrontendOptions } from './frontends.ts';
 import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
 import type { HostPortRow } from './host-ports.ts';
+import { noRedirects, onceKnown, redirectFor } from './redirect.ts';
+import type { Redirects } from './redirect.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 
-export type ServiceTables = {
+/** Tables that the Kubernetes API fills: made first, because policies about Services read them. */
+export type ServiceSources = {
   readonly services: Table<string, ServiceRow>;
   readonly slices: Table<string, SliceRow>;
-  readonly hostPorts: Table<string, HostPortRow>;
-  readonly frontends: Table<string, Frontend>;
-  readonly sets: Table<string, BackendSet>;
-  readonly slots: Table<string, SlotRow>;
-  readonly backends: Table<string, Backend>;
-  readonly backendIds: Table<string, Numbered>;
-  readonly lbServices: Table<string, MapEntry<LbFrontend, LbService>>;
-  readonly lbSlots: Table<string, MapEntry<LbSlot, LbSlotValue>>;
-  readonly lbBackends: Table<string, MapEntry<LbBackendKey, LbBackend>>;
-  readonly lbMembers: Table<string, MapEntry<LbMember, LbMemberValue>>;
-  readonly lbSourceRanges: Table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>;
-  readonly lbAddresses: Table<string, MapEntry<Ip, LbAddress>>;
-  readonly derivations: readonly Derivation[];
 };
 
+export type ServiceTables = ServiceSources &
+  Redirects & {
+    readonly frontends: Table<string, Frontend>;
+    readonly sets: Table<string, BackendSet>;
+    readonly hostPorts: Table<string, HostPortRow>;
+    readonly setIds: Table<string, Numbered>;
+    readonly slots: Table<string, SlotRow>;
+    readonly backends: Table<string, Backend>;
+    readonly backendIds: Table<string, Numbered>;
+    readonly lbServices: Table<string, MapEntry<LbFrontend, LbService>>;
+    readonly lbSlots: Table<string, MapEntry<LbSlot, LbSlotValue>>;
+    readonly lbBackends: Table<string, MapEntry<LbBackendKey, LbBackend>>;
+    readonly lbMembers: Table<string, MapEntry<LbMember, LbMemberValue>>;
+    readonly lbSourceRanges: Table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>;
+    readonly lbAddresses: Table<string, MapEntry<Ip, LbAddress>>;
+    readonly derivations: readonly Derivation[];
+  };
+
 const LAST_ID = 0xffff_ffff;
+/** Before the key of a redirect's set, among names of Services. */
+const REDIRECT = 'redirect ';
 const same = { same: sameRow };
 
 export type ServiceOptions = {
@@ -81,9 +92,11 @@ export type ServiceOptions = {
   readonly problems: ProblemBook;
   /** Those of this node that have node ports. */
   readonly nodeAddresses: Table<string, NodeAddress>;
+  readonly sources?: ServiceSources;
+  readonly redirected?: Redirects;
 } & Omit<FrontendOptions, 'isOwnAddress'>;
 
-export function serviceTables({ before, problems, nodeAddresses, ...given }: ServiceOptions): ServiceTables {
+export function serviceSources(): ServiceSources {
   const services = table<string, ServiceRow>('services', {
     ...same,
     indexes: {
@@ -93,6 +106,18 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     },
   });
   const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
+  return { services, slices };
+}
+
+export function serviceTables({
+  before,
+  problems,
+  nodeAddresses,
+  sources: { services, slices } = serviceSources(),
+  redirected = noRedirects(),
+  ...given
+}: ServiceOptions): ServiceTables {
+  const { redirects, redirectSets } = redirected;
   const hostPorts = table<string, HostPortRow>('host_ports', { ...same, indexes: { place: ({ ports }) => ports.map(placeText) } });
   const frontends = table<string, Frontend>('frontends', {
     ...same,
@@ -112,11 +137,17 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
   const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
     [slice?.service, last?.service].filter((name) => name !== undefined);
 
+  const kept = (key: string, frontend: string) => {
+    if (redirects.get(frontend)?.set === key) return before.redirectOf;
+    return frontends.get(frontend)?.set === key ? before.setOf : before.outsideOf;
+  };
   const setOf = (key: string, set: BackendSet) =>
-    set.frontends
-      .map((frontend) => takeFrom(frontends.get(frontend)?.set === key ? before.setOf : before.outsideOf, frontend))
-      .find((id) => id !== undefined);
+    set.frontends.map((frontend) => takeFrom(kept(key, frontend), frontend)).find((id) => id !== undefined);
   const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? takeFrom(before.slotsOf, id) ?? [];
+
+  const redirectsAt = (address: string | undefined) =>
+    address === undefined ? [] : Array.from(redirects.by('address', address), (one) => `${REDIRECT}${frontendKey(one)}`);
+  const redirectedBefore = new Set(before.redirectOf.keys());
 
   const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address) };
   const ofOwnAddress = () =>
@@ -148,11 +179,18 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     derive({
       name: 'backend sets',
       whole: true,
-      inputs: [from(services), from(slices, owner), ofOwnAddress(), ...ofHostPorts()],
+      inputs: [
+        from(services),
+        from(slices, owner),
+        ofOwnAddress(),
+        ...ofHostPorts(),
+        late(from(redirectSets, (key) => [`${REDIRECT}${key}`])),
+      ],
       out: sets.writer('backend sets'),
       compute: function* (name) {
         yield* backendSetsFor(services.get(name), slices, options);
         yield* hostPortSets(hostPorts.get(name), context);
+        if (name.startsWith(REDIRECT)) yield* rowOf(redirectSets, name.slice(REDIRECT.length));
       },
     }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
@@ -161,7 +199,7 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
       from: sets,
       out: setIds.writer('numbering'),
       previous: setOf,
-      reserved: [...before.setOf.values(), ...before.outsideOf.values()],
+      reserved: [before.setOf, before.outsideOf, before.redirectOf].flatMap((known) => [...known.values()]),
       range: [1, LAST_ID],
     }),
     number({
@@ -199,22 +237,34 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     derive({ name: 'lb_slots', inputs: [from(slots)], out: lbSlots.writer('lb_slots'), compute: (key) => slotEntries(slots.get(key)) }),
     derive({
       name: 'lb_services',
-      inputs: [from(frontends), from(slots, (key) => sets.get(key)?.frontends ?? [])],
+      inputs: [
+        from(frontends),
+        from(slots, (key) => sets.get(key)?.frontends ?? []),
+        from(redirects),
+        onceKnown(redirected, [...redirectedBefore]),
+      ],
       out: lbServices.writer('lb_services'),
-      compute: (key) => serviceEntries(frontends.get(key), slots),
+      compute: (key) => {
+        if (redirectedBefore.has(key) && !redirectSets.complete) return []; // stays as it is until it is known
+        return serviceEntries(frontends.get(key), redirectFor(key, frontends.get(key), redirects.get(key)), slots);
+      },
+      problems,
     }),
     derive({
       name: 'lb_addresses',
       inputs: [
-        from(frontends, (key) => [`frontend ${key}`]),
+        from(frontends, (key, now, last) => [`frontend ${key}`, ...redirectsAt((now ?? last)?.address)]),
+        from(redirects, (key) => [`${REDIRECT}${key}`]),
         from(nodeAddresses, (address) => [
           `node ${address}`,
           ...Array.from(frontends.by('external', address), (frontend) => `frontend ${frontendKey(frontend)}`),
+          ...redirectsAt(address),
         ]),
       ],
       out: lbAddresses.writer('lb_addresses'),
       compute: (key) => {
         const name = key.slice(key.indexOf(' ') + 1);
+        if (key.startsWith(REDIRECT)) return redirectedAddressEntries(redirects.get(name), { frontends, nodeAddresses });
         return key.startsWith('node ') ? nodeAddressEntries(nodeAddresses.get(name)) : addressEntries(frontends.get(name), nodeAddresses);
       },
     }),
@@ -223,8 +273,11 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     services,
     slices,
     hostPorts,
+    redirects,
+    redirectSets,
     frontends,
     sets,
+    setIds,
     slots,
     backends,
     backendIds,
@@ -236,4 +289,9 @@ export function serviceTables({ before, problems, nodeAddresses, ...given }: Ser
     lbAddresses,
     derivations,
   };
+}
+
+function rowOf<R>(rows: Table<string, R>, key: string): readonly (readonly [string, R])[] {
+  const row = rows.get(key);
+  return row === undefined ? [] : [[key, row]];
 }

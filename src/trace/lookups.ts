@@ -5,12 +5,13 @@ import { addressPort, cidrContains, cidrOf, cidrText, familyOf, ip } from '../ba
 import type { Cidr, Ip } from '../base/ip.ts';
 import { mapKinds } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
-import { IpcacheFlag, LbAddressFlag, LbServiceFlag } from '../datapath/schema.gen.ts';
-import type { LbBackend, LbService } from '../datapath/schema.gen.ts';
+import { IpcacheFlag, LbAddressFlag, LbServiceFlag, LbSkipKind } from '../datapath/schema.gen.ts';
+import type { LbBackend, LbService, LbSkip } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
 import type { IdentitySources } from '../identities/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
+import type { SkipTables } from '../redirects/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import { protocolNumber } from './packet.ts';
 import type { Moving } from './packet.ts';
@@ -21,8 +22,9 @@ export type TraceTables = {
   readonly endpoints: Pick<EndpointTables, 'endpoints' | 'exemptPods'>;
   readonly services: Pick<
     ServiceTables,
-    'services' | 'frontends' | 'lbServices' | 'lbSlots' | 'lbSourceRanges' | 'lbBackends' | 'lbAddresses'
+    'services' | 'frontends' | 'redirects' | 'lbServices' | 'lbSlots' | 'lbSourceRanges' | 'lbBackends' | 'lbAddresses'
   >;
+  readonly skips: Pick<SkipTables, 'lbSkips'>;
   readonly nodes: Pick<NodeTables, 'nodes' | 'interfaces' | 'routes' | 'ipcache' | 'deviceEntries' | 'attachments'>;
   /** Pods of other nodes by 'namespace/name', for their names. */
   readonly remotePods: IdentitySources['remotePods'];
@@ -31,6 +33,8 @@ export type TraceTables = {
   readonly noBackendReject: boolean;
   /** First port of the NAT range. */
   readonly natPortFirst: number;
+  /** Network namespace of the node itself. */
+  readonly hostCookie: bigint;
   /** Only the node's own sockets are translated. */
   readonly socketLbHostOnly: boolean;
 };
@@ -50,7 +54,24 @@ export function exemption(pod: EndpointRow, { endpoints, socketLbHostOnly }: Tra
   return socketLbHostOnly ? 'socketLB.hostNamespaceOnly' : endpoints.exemptPods.get(podName(pod))?.because;
 }
 
-export type ServiceFound = { readonly key: string; readonly name: string; readonly entry: LbService };
+/** Who asks for a service. 'host': this node; 'outside': the wire. */
+export type Client = Omit<LbSkip, 'service'> | 'host' | 'outside';
+
+/** As the programs name the client: the socket's network namespace, or the pod's interface. */
+export function clientAt(pod: EndpointRow | undefined, by: 'socket' | 'packet'): Client {
+  if (!pod) return 'host';
+  if (by === 'packet') return { kind: LbSkipKind.interface, cookie: BigInt(pod.interfaceIndex) };
+  return { kind: LbSkipKind.netns, cookie: BigInt(pod.netnsCookie === '' ? 0 : pod.netnsCookie) };
+}
+
+export type ServiceFound = {
+  readonly key: string;
+  readonly name: string;
+  /** With the backends that are this client's. */
+  readonly entry: LbService;
+  /** The policy that leads it to pods of this node, or that it skips. */
+  readonly redirect: { readonly policy: string; readonly skipped: boolean } | undefined;
+};
 
 /** bpf/lib/service.h service_address(): LB_ADDRESS_FLAG_* of the destination; a loopback address is the node's own (bpf/sock.bpf.c). */
 export function addressFlags(address: Ip, { services }: TraceTables): number {
@@ -58,21 +79,18 @@ export function addressFlags(address: Ip, { services }: TraceTables): number {
   return services.lbAddresses.get(mapKinds.lbAddresses.text(address))?.value.flags ?? 0;
 }
 
-/** bpf/lib/service.h service_find() with service_outside(): as clients of `scope` have it; `flags`: of the destination. */
-export function serviceAt(
-  packet: Moving,
-  flags: number,
-  tables: TraceTables,
-  scope: 'inside' | 'outside' = 'inside',
-): ServiceFound | undefined {
-  const { lbServices, frontends } = tables.services;
+/** bpf/lib/service.h service_find() with service_inside() and service_outside(): as the client has it; `flags`: of the destination. */
+export function serviceAt(packet: Moving, flags: number, tables: TraceTables, client: Client): ServiceFound | undefined {
+  const { lbServices, frontends, redirects } = tables.services;
   const any = familyOf(packet.destination) === 4 ? ip('0.0.0.0') : ip('::');
   for (const destination of (flags & LbAddressFlag.node) === 0 ? [packet.destination] : [packet.destination, any]) {
     const key = serviceKey({ ...packet, destination });
     const found = lbServices.get(key)?.value;
     if (!found) continue;
-    const entry = scope === 'inside' ? found : { ...found, id: found.outside, backends: found.outsideBackends };
-    return entry.id === 0 ? undefined : { key, name: frontends.get(key)?.service ?? 'of no name', entry };
+    const policy = redirects.get(key)?.policy ?? '';
+    const redirect = client === 'outside' || found.redirectBackends === 0 ? undefined : { policy, skipped: skips(client, found, tables) };
+    const entry = entryFor(found, client, redirect);
+    return entry.id === 0 ? undefined : { key, name: frontends.get(key)?.service ?? policy, entry, redirect };
   }
   return undefined;
 }
@@ -87,6 +105,16 @@ export function admits({ id: service, flags }: LbService, client: Ip, { services
     isInRange = services.lbSourceRanges.has(mapKinds.lbSourceRanges.text({ service, address: cidrOf(client, bits).ip, prefixLength }));
   }
   return isInRange === ((flags & LbServiceFlag.sourceRangesDeny) === 0);
+}
+
+function entryFor(found: LbService, client: Client, redirect: ServiceFound['redirect']): LbService {
+  if (client === 'outside') return { ...found, id: found.outside, backends: found.outsideBackends };
+  return redirect && !redirect.skipped ? { ...found, id: found.redirect, backends: found.redirectBackends } : found;
+}
+
+function skips(client: Exclude<Client, 'outside'>, { redirect }: LbService, { skips: { lbSkips }, hostCookie }: TraceTables): boolean {
+  const named = client === 'host' ? { kind: LbSkipKind.netns, cookie: hostCookie } : client;
+  return lbSkips.has(mapKinds.lbSkips.text({ ...named, service: redirect }));
 }
 
 export function serviceKey(packet: Moving): string {

@@ -22,7 +22,7 @@ export function atSocket(walk: Walk, packet: Moving, pod: EndpointRow | undefine
     say(walk, hook, `sock_exempt ${pod?.netnsCookie}`, [`exempt: ${exempt}`, 'leaves the socket as it is, and the service to the packet']);
     return packet;
   }
-  const served = atService(walk, hook, packet);
+  const served = atService(walk, hook, packet, look.clientAt(pod, 'socket'));
   if (served.kind === 'backend') return served.packet;
   if (served.kind === 'none') return packet;
   if (served.because === 'no backend' || packet.protocol === 'tcp') return end({ kind: 'refused', because: served.because }, packet);
@@ -36,17 +36,18 @@ export type Served =
   | { readonly kind: 'refused'; readonly because: 'no backend' | 'no such port' };
 
 /** Service, slot and backend, as bpf/lib/service.h looks them up. */
-export function atService(walk: Walk, hook: Place, packet: Moving): Served {
+export function atService(walk: Walk, hook: Place, packet: Moving, client: look.Client): Served {
   const { tables } = walk;
   const flags = look.addressFlags(packet.destination, tables);
   const isService = (flags & LbAddressFlag.inside) !== 0;
-  if (!isService && (flags & LbAddressFlag.node) === 0) {
+  if (!isService && (flags & (LbAddressFlag.node | LbAddressFlag.redirect)) === 0) {
     say(walk, hook, `lb_addresses ${packet.destination}`, [undefined, 'not the address of a service: goes on as it is']);
     return { kind: 'none' };
   }
-  const found = isService ? 'a service address' : 'an address of this node';
+  const own = (flags & LbAddressFlag.node) === 0 ? 'an address that a policy redirects some ports of' : 'an address of this node';
+  const found = isService ? 'a service address' : own;
   say(walk, hook, `lb_addresses ${packet.destination}`, [found, 'looks for the service at this port']);
-  const service = look.serviceAt(packet, flags, tables);
+  const service = look.serviceAt(packet, flags, tables, client);
   const key = service?.key ?? look.serviceKey(packet);
   if (!service) {
     say(walk, hook, `lb_services ${key}`, [
@@ -63,7 +64,7 @@ function atBackend(walk: Walk, hook: Place, packet: Moving, service: look.Servic
   const { id, backends, affinity } = service.entry;
   const count = `${backends} backend${backends === 1 ? '' : 's'}`;
   say(walk, hook, `lb_services ${service.key}`, [
-    `service ${service.name}, id ${id}, ${count}`,
+    `service ${service.name}${redirectText(service.redirect)}, id ${id}, ${count}`,
     choiceText(backends, affinity, isSocket(hook) ? 'at random' : 'by its addresses and ports'),
   ]);
   walk.backends = Math.max(1, backends);
@@ -106,6 +107,11 @@ export function atUplink(walk: Walk, packet: Moving): Served | { readonly kind: 
   }
   say(walk, 'host_from', key, [flags === 0 ? undefined : 'an address of this node', 'not the port of a service']);
   return { kind: 'none' };
+}
+
+function redirectText(redirect: look.ServiceFound['redirect']): string {
+  if (!redirect) return '';
+  return redirect.skipped ? `, whose redirect by ${redirect.policy} this client skips` : `, led to pods of this node by ${redirect.policy}`;
 }
 
 function isSocket(hook: Place): boolean {

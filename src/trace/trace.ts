@@ -95,7 +95,7 @@ function fromPod(walk: Walk, packet: Moving, sender: EndpointRow | undefined): E
     sender ? 'the sender is who it says' : 'drops it: a pod sends with its own address only',
   ]);
   if (!sender) return dropped(DropReason.invalidSourceIp, packet);
-  const served = atService(walk, 'pod_from', packet);
+  const served = atService(walk, 'pod_from', packet, look.clientAt(sender, 'packet'));
   if (served.kind === 'refused') return refuse(walk, packet, served.because);
   const translated = served.kind === 'backend' ? served.packet : packet;
   const receiver = look.endpointAt(translated.destination, tables);
@@ -234,7 +234,7 @@ function byStack(
 
 /** bpf/host.bpf.c answer_node(): what no socket program has given a backend. */
 function answeredAtUplink(walk: Walk, packet: Moving): End {
-  const served = look.serviceAt(packet, LbAddressFlag.inside, walk.tables);
+  const served = look.serviceAt(packet, LbAddressFlag.inside, walk.tables, 'host');
   if (!served) {
     say(walk, 'host_to', `lb_addresses ${packet.destination}`, ['a service address', 'nobody serves this port']);
     return refuse(walk, packet, 'no such port');

@@ -2,8 +2,8 @@
 // What becomes of a packet, in words.
 
 import type { Ip } from '../base/ip.ts';
-import { addressFlags, endpointAt, endText, podName, serviceAt } from './lookups.ts';
-import type { TraceTables } from './lookups.ts';
+import { addressFlags, clientAt, endpointAt, endText, podName, serviceAt } from './lookups.ts';
+import type { Client, TraceTables } from './lookups.ts';
 import type { Moving, Packet, Verdict } from './packet.ts';
 
 /** Whether the packet goes where it was meant to, as far as this node can know. */
@@ -26,9 +26,13 @@ export function sentenceOf(packet: Packet, verdict: Verdict, out: Moving, tables
   const { protocol, source, destination, destinationPort } = packet;
   const moving = { ...packet, source: out.source };
   const flags = addressFlags(destination, tables);
-  const service = serviceAt(moving, flags, tables) ?? serviceAt(moving, flags, tables, 'outside');
+  const service = serviceAt(moving, flags, tables, clientOf(packet, tables)) ?? serviceAt(moving, flags, tables, 'outside');
   const asked = `${endText(protocol, destination, destinationPort)}${service ? ` (service ${service.name})` : ''}`;
   return `${protocol.toUpperCase()} from ${nameOf(source, tables)} to ${asked} ${fate(verdict, packet, out)}`;
+}
+
+function clientOf({ source, raw }: Packet, tables: TraceTables): Client {
+  return clientAt(source === 'host' ? undefined : endpointAt(source, tables), raw ? 'packet' : 'socket');
 }
 
 function nameOf(source: Ip | 'host', tables: TraceTables): string {

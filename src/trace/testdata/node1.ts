@@ -1,24 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tables of node1 of the cluster in bpf/test/cluster.ts, filled by the shipped derivations.
 
-import { at, backendsOf, families, nodes as nodeObjects, serviceObject, sliceObject } from '../../../bpf/test/cluster.ts';
+import {
+  at,
+  backendsOf,
+  families,
+  localPodObject,
+  nodes as nodeObjects,
+  redirectObjects,
+  serviceObject,
+  sliceObject,
+} from '../../../bpf/test/cluster.ts';
 import type { ServiceName } from '../../../bpf/test/cluster.ts';
 import { cidr, ip, parseMac } from '../../base/ip.ts';
 import { problemBook } from '../../base/problem.ts';
+import type { ProblemBook } from '../../base/problem.ts';
 import { table } from '../../base/table.ts';
 import type { Writer } from '../../base/table.ts';
 import { configDefaults } from '../../datapath/schema.gen.ts';
 import { AttachType } from '../../kernel/link.ts';
 import type { EndpointRow } from '../../endpoints/endpoint.ts';
 import { endpointTables } from '../../endpoints/tables.ts';
+import type { EndpointTables } from '../../endpoints/tables.ts';
 import { identity } from '../../identities/numbers.ts';
 import { identitySources } from '../../identities/tables.ts';
 import type { PodMtu } from '../../nodes/mtu.ts';
 import { nodeRows } from '../../nodes/node.ts';
 import { nodeTables } from '../../nodes/tables.ts';
+import type { NodeTables } from '../../nodes/tables.ts';
+import { localPodRows } from '../../redirects/local-pod.ts';
+import { policyRows } from '../../redirects/policy.ts';
+import { redirectTables, skipTables } from '../../redirects/tables.ts';
 import { servicesBefore } from '../../services/before.ts';
 import { serviceRows, sliceRows } from '../../services/service.ts';
-import { serviceTables } from '../../services/tables.ts';
+import { serviceSources, serviceTables } from '../../services/tables.ts';
 import type { TraceTables } from '../trace.ts';
 
 const UPLINK = 10;
@@ -48,6 +63,8 @@ export type Node1Options = Partial<Pick<TraceTables, 'masquerade' | 'natPortFirs
   readonly sockets?: boolean;
   /** Pods whose sockets stay as they are. */
   readonly exempt?: readonly string[];
+  /** Whether the pod that policies lead to is ready. */
+  readonly redirected?: boolean;
 };
 
 export function node1({
@@ -58,6 +75,7 @@ export function node1({
   noBackendReject = true,
   socketLbHostOnly = false,
   exempt = [],
+  redirected = true,
 }: Node1Options = {}): TraceTables {
   const problems = problemBook();
   const podMtu = table<'now', PodMtu>('pod_mtu');
@@ -83,18 +101,32 @@ export function node1({
     for (const name of ['sock_connect4', 'sock_connect6'])
       nodes.hooks.put(name, { kind: 'cgroup', path: '', type: AttachType.cgroupInet4Connect, program: 5 });
   nodes.hooks.complete();
+  const { services, redirects, skips } = serving(nodes.addresses, endpoints.endpoints, { problems, redirected });
+  for (const { derivations } of [endpoints, nodes, redirects, services, skips]) for (const derivation of derivations) derivation.run();
+  const asked = { masquerade, natPortFirst, noBackendReject, socketLbHostOnly };
+  return { self: 'node1', endpoints, nodes, services, skips, remotePods, hostCookie: 1n, ...asked };
+}
+
+/** The cluster's Services and redirects. */
+function serving(
+  nodeAddresses: NodeTables['addresses'],
+  endpoints: EndpointTables['endpoints'],
+  { problems, redirected }: { readonly problems: ProblemBook; readonly redirected: boolean },
+) {
   const before = servicesBefore({ services: [], slots: [], backends: [] });
   const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false } as const;
-  const services = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses: nodes.addresses });
+  const sources = serviceSources();
+  const redirects = redirectTables(sources, problems);
+  const services = serviceTables({ ...usual, sources, redirected: redirects, nodeAddresses, self: 'node1', before, problems });
+  const skips = skipTables(redirects, services, { endpoints, hostCookie: 1n });
+  fill(redirects.policies.writer('test'), facts(redirectObjects().flatMap((one) => [...policyRows(one)])));
+  fill(redirects.pods.writer('test'), localPodRows(localPodObject(redirected ? 'ready' : 'not ready')));
   const names = Object.keys(backendsOf) as ServiceName[]; // as: keys of this very object
-  fill(services.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
-  fill(
-    services.slices.writer('test'),
-    facts(names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]))),
-  );
+  fill(sources.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
+  const slices = names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]));
+  fill(sources.slices.writer('test'), facts(slices));
   services.hostPorts.writer('test').complete();
-  for (const derivation of [...endpoints.derivations, ...nodes.derivations, ...services.derivations]) derivation.run();
-  return { self: 'node1', endpoints, nodes, services, remotePods, masquerade, natPortFirst, noBackendReject, socketLbHostOnly };
+  return { services, redirects, skips };
 }
 
 function interfaces() {

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { hasKubectl, kubectlFor, ok, startTestServer } from './api/server-fixture.ts';
-import { createAll, definitions, seed as seedOf } from './manifests.ts';
+import { createAll, definitions, manifest, seed as seedOf } from './manifests.ts';
 
 const needsKubectl = { skip: hasKubectl() ? false : 'kubectl 1.31 or later is missing' };
 
@@ -37,6 +37,16 @@ test('the seed comes into a sandbox without kubectl, too', async (context) => {
   createAll(store, await definitions());
   createAll(store, await seedOf('cilium-l2.yaml'));
   assert.equal(store.get('ciliumloadbalancerippools.cilium.io', { name: 'pool' })?.apiVersion, 'cilium.io/v2');
+});
+
+test('a policy of redirects is taken as users have it, and its frontend and backend stay', needsKubectl, async (context) => {
+  const server = await startTestServer(context);
+  for (const one of await definitions()) server.api.store.create('customresourcedefinitions.apiextensions.k8s.io', one);
+  const kubectl = await kubectlFor(server);
+  const [, ...policies] = await manifest('local-dns.yaml');
+  for (const one of policies) ok(await kubectl('apply -f -', JSON.stringify(one)));
+  assert.match(ok(await kubectl('get clrp -A')), /^NAMESPACE +NAME +AGE\nkube-system +internet-dns /);
+  assert.match(ok(await kubectl('get ciliumpolicy -A -o name')), /ciliumlocalredirectpolicy\.cilium\.io\/local-dns\n/);
 });
 
 const refused = [

@@ -18,6 +18,7 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   CustomResourceDefinition: 'customresourcedefinitions.apiextensions.k8s.io',
   CiliumIdentity: 'ciliumidentities.cilium.io',
   CiliumEndpoint: 'ciliumendpoints.cilium.io',
+  CiliumLocalRedirectPolicy: 'ciliumlocalredirectpolicies.cilium.io',
   CiliumLoadBalancerIPPool: 'ciliumloadbalancerippools.cilium.io',
   CiliumL2AnnouncementPolicy: 'ciliuml2announcementpolicies.cilium.io',
 };

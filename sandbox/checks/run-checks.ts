@@ -16,6 +16,7 @@ import { operatorChecks } from './operators.ts';
 import { outsideChecks } from './outside.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
+import { redirectChecks } from './redirects.ts';
 import { restartChecks } from './restart.ts';
 import { serviceKindChecks } from './service-kinds.ts';
 import { serviceChecks } from './services.ts';
@@ -43,6 +44,7 @@ const CHECKS: readonly Check[] = [
   ...sizeChecks,
   ...stateChecks,
   ...identityChecks,
+  ...redirectChecks,
   ...commandChecks,
   ...uplinkChecks,
   ...operatorChecks,

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { derive, from } from './derive.ts';
+import { derive, from, late } from './derive.ts';
 import type { Derivation } from './derive.ts';
 import { problem, problemBook } from './problem.ts';
 import type { ProblemBook } from './problem.ts';
@@ -188,4 +188,27 @@ test('after any history every row is that of one of those who want it now, and n
         `${row} is ${text}`,
       );
   }
+});
+
+test('a whole derivation goes on without an input that is late, and is not complete before it', () => {
+  const [needed, more] = [table<string, number>('needed'), table<string, number>('more')];
+  const rows = table<string, number>('rows');
+  const derivation = derive<string, string, number>({
+    name: 'rows',
+    whole: true,
+    inputs: [from(needed), late(from(more))],
+    out: rows.writer('rows'),
+    compute: (key) => [[key, needed.get(key) ?? more.get(key) ?? 0]],
+  });
+  const [first, second] = [needed.writer('test'), more.writer('test')];
+  first.put('a', 1);
+  derivation.run();
+  assert.equal(rows.size, 0);
+  first.complete();
+  derivation.run();
+  assert.deepEqual([[...rows.entries()], rows.complete], [[['a', 1]], false]);
+  second.put('b', 2);
+  second.complete();
+  derivation.run();
+  assert.deepEqual([rows.get('b'), rows.complete], [2, true]);
 });

@@ -30,7 +30,7 @@ function* rowsOf({ metadata: { name, namespace }, value }: Thing): Iterable<read
   }
 }
 
-async function setup(context: TestContext, prepare: (api: TestApi) => void) {
+async function setup(context: TestContext, prepare: (api: TestApi) => void, optional = false) {
   const api = await testApi(context);
   prepare(api);
   const client = kubeClient({ access: api.access });
@@ -39,6 +39,7 @@ async function setup(context: TestContext, prepare: (api: TestApi) => void) {
   const source = kubeSource<Thing>({
     client,
     resource: things,
+    optional,
     sinks: [
       sink(rows.writer('things'), rowsOf, book),
       sink<Thing, string, true>(names.writer('things'), ({ metadata }) => [[metadata.name, true]]),
@@ -72,6 +73,25 @@ test('invariant 3: tables are complete after the first whole list, and not while
     [['a/1', 'a/2'], ['a'], true, undefined, 1],
   );
 });
+
+for (const [code, optional, complete] of [
+  [404, true, true],
+  [403, true, true],
+  [500, true, false],
+  [404, false, false],
+] as const)
+  test(`a list that ends with ${code} of ${optional ? 'an optional' : 'any other'} kind ${complete ? 'is an empty one until there is another' : 'is none'}`, async (context) => {
+    const prepare = (api: TestApi) => {
+      api.put({ name: 'a', value: [1] });
+      api.hook = (_, response) => (refuse(response, { code, reason: 'Whatever', message: 'no' }), true);
+    };
+    const one = await setup(context, prepare, optional);
+    await until(() => one.source.status.failures > 1);
+    assert.deepEqual([one.rows.complete, one.rows.size, one.source.status.synced], [complete, 0, false]);
+    assert.equal(one.changes.count > 0, complete);
+    one.api.hook = undefined;
+    await until(() => keys(one.rows).join() === 'a/1');
+  });
 
 test('rows follow their objects: more, fewer, none', async (context) => {
   const one = await setup(context, (api) => api.put({ name: 'a', value: [1, 2] }));

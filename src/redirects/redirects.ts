@@ -108,7 +108,7 @@ function* undeclared(policy: PolicyRow, pods: readonly LocalPod[], leads: readon
 }
 
 /** As users of Cilium know what a policy makes. */
-export function pseudoService(policy: string): string {
+function pseudoService(policy: string): string {
   return `${policy}:local-redirect`;
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Load balancer addresses on the LAN: one node answers for each, and another when that one fails.
 import type { Json } from '../api/json.ts';
-import { NODES } from '../layout.ts';
+import { NODES, ROUTER } from '../layout.ts';
 import { podsIn } from '../objects.ts';
 import { pause, until } from '../until.ts';
 import { CheckFailed, expect, inBoth, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
-import { NAMESPACE } from './places.ts';
+import { NAMESPACE, podPlace } from './places.ts';
 import { httpGet, ping, url } from './traffic.ts';
 
 const VIPS = ['192.168.0.229', 'fd00:192:168::229'];
@@ -52,6 +52,18 @@ async function neighbour({ places, signal }: CheckContext, address: string): Pro
   return node.name;
 }
 
+type Vip = { readonly ip: string; readonly owner?: string };
+
+async function vipsOn({ cluster }: CheckContext, node: string): Promise<readonly Vip[]> {
+  const agents = podsIn(cluster.store, {
+    namespace: 'kube-system',
+    labelSelector: 'k8s-app=cilium',
+    fieldSelector: `spec.nodeName=${node}`,
+  });
+  const ran = await podPlace(cluster, agents[0], `cilium on ${node}`).run(['stentor', 'vip', '-o', 'json'], 10_000);
+  return JSON.parse(ran.stdout) as readonly Vip[]; // as: what the command prints
+}
+
 const served = (context: CheckContext, family: Ipv): Promise<string> =>
   announced(context, async () => {
     const { outsider } = context.places;
@@ -62,6 +74,10 @@ const served = (context: CheckContext, family: Ipv): Promise<string> =>
     expect(peer === ofFamily(outsider.ips, family), `The pod saw ${peer}, wanted the client's address`);
     await pause(1000, context.signal);
     expect((await neighbour(context, address)) === owner, `${address} moved from ${owner} without a reason`);
+    for (const { name } of NODES) {
+      const row = (await vipsOn(context, name)).find(({ ip }) => ip === address);
+      expect(row?.owner === owner, `'stentor vip' on ${name} says that ${row?.owner} answers for ${address}, wanted ${owner}`);
+    }
     return `${owner} answers`;
   });
 
@@ -88,7 +104,31 @@ const movesOn = (context: CheckContext): Promise<string> =>
     return `from ${owner} to ${heir}, which the client knew after ${ms.toFixed(0)} ms`;
   });
 
+/** Another machine says that it has the address, as one that somebody gave it by hand does when it comes up. */
+const foreign = (context: CheckContext): Promise<string> =>
+  announced(context, async () => {
+    const { places, cluster, signal } = context;
+    const address = ofFamily(VIPS, 'IPv4');
+    const owner = await neighbour(context, address);
+    await places.router.run(['arping', '-A', '-c', '2', '-I', 'eth0', '-s', address, address]);
+    const agents = podsIn(cluster.store, {
+      namespace: 'kube-system',
+      labelSelector: 'k8s-app=cilium',
+      fieldSelector: `spec.nodeName=${owner}`,
+    });
+    const told = async () => (await podPlace(cluster, agents[0], `cilium on ${owner}`).run(['stentor', 'problems'], 10_000)).stdout;
+    await until(
+      'a Problem that names the link address',
+      5000,
+      async () => (await told()).includes(`${ROUTER.mac} says that ${address} is his`),
+      signal,
+    );
+    expect((await neighbour(context, address)) === owner, `${address} is not at ${owner} any more`);
+    return `${owner} names ${ROUTER.mac}`;
+  });
+
 export const announcementChecks: readonly Check[] = [
   ...inBoth('A load balancer address that a policy announces is found on the LAN: ping and TCP', 'agent', served),
+  { name: 'An address that another machine says to have is told of, with its link address, and defended', needs: 'agent', run: foreign },
   { name: 'The address moves when the agent of the node that answers is killed, and serves on', needs: 'agent', run: movesOn },
 ];

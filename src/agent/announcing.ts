@@ -6,11 +6,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock as clock } from '../base/clock.ts';
 import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
 import { Beats } from '../kernel/beats.ts';
 import type { MemberRow } from '../l2/members.ts';
+import { foreignClaims } from './foreign-claims.ts';
 import type { Ground } from './ground.ts';
 import { beatName, helloFrames, helloPart } from './hello.ts';
 import type { Hello } from './hello.ts';
@@ -51,6 +53,7 @@ export type AnnouncingOptions = {
   readonly changed: () => void;
   /** What the kernel answers for: nobody but us should change it, and it matters at once. */
   readonly answers: Pick<Reconciler, 'look' | 'pending'>;
+  readonly announcements: Pick<Reconciler, 'doubt'>;
 };
 
 export function announcing(options: AnnouncingOptions): Announcing {
@@ -72,6 +75,7 @@ export function announcing(options: AnnouncingOptions): Announcing {
     changed();
   };
   const listening = listeningOn(options, segments);
+  const claims = foreignClaimsOf(options);
   const look = () => {
     segments.set(placesOf(options), clock.monotonic());
     listening.look();
@@ -91,6 +95,7 @@ export function announcing(options: AnnouncingOptions): Announcing {
         say();
         if (peers.tidy()) beating?.set();
         lookAtAnswers(options);
+        ground.problems.report('l2 claims', claims());
         if (listening.isOver()) writer.complete();
         changed();
       };
@@ -102,6 +107,11 @@ export function announcing(options: AnnouncingOptions): Announcing {
 function peersIn(options: AnnouncingOptions, writer: Writer<string, MemberRow>): Peers {
   const { self, datapath } = options.ground;
   return peersOf({ self, uidOf: (node) => uidOf(options, node), writer, beats: datapath.map('l2_beats'), clock });
+}
+
+function foreignClaimsOf({ ground, tables: { l2 }, announcements }: AnnouncingOptions): () => readonly Problem[] {
+  const defend = (key: string) => announcements.doubt(key);
+  return foreignClaims({ claims: ground.datapath.map('l2_claims'), l2, clock, defend });
 }
 
 type Voice = {

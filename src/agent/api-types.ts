@@ -109,6 +109,30 @@ export type RedirectRow = {
   }[];
 };
 
+/** An address that is announced on the LAN, or should be, as this node knows it. */
+export type VipRow = {
+  readonly ip: string;
+  /** 'namespace/name'. */
+  readonly services: readonly string[];
+  readonly policies: readonly string[];
+  /** Undefined: nobody answers. */
+  readonly owner: string | undefined;
+  readonly interfaces: readonly string[];
+  readonly macs: readonly string[];
+  /** As far as this agent has seen it. */
+  readonly since: number | undefined;
+  /** Who answered before. */
+  readonly from: string | undefined;
+  /** Why this owner, or none. */
+  readonly why: string;
+  /** How often this node has answered; undefined: it does not. */
+  readonly answers: number | undefined;
+  /** Nodes that answer, too, as after a split. */
+  readonly alsoClaimed: readonly string[];
+  /** 0: cannot, 1: better than nobody, 2: can; `why` follows "it". */
+  readonly candidates: readonly { readonly node: string; readonly level: 0 | 1 | 2; readonly why: string | undefined }[];
+};
+
 export type Enforcement = 'Disabled' | 'Enabled' | 'Disabled (Audit)' | 'Enabled (Audit)';
 export type EndpointRow = {
   readonly id: number;
@@ -176,6 +200,7 @@ export type Providers = {
   status(): StatusReport | Promise<StatusReport>;
   services(): readonly ServiceRow[];
   redirects(): readonly RedirectRow[];
+  vips(): readonly VipRow[];
   endpoints(): readonly EndpointRow[];
   nodes(): readonly NodeListRow[];
   ips(): readonly IpRow[] | Promise<readonly IpRow[]>;

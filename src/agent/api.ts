@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's own voice: HTTP with JSON over a UNIX socket that only root can open. It reads and never changes anything.
 //
-//   GET /status /services /redirects /endpoints /nodes /ips /trace?protocol=&source=&destination=&raw= /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
+//   GET /status /services /redirects /vips /endpoints /nodes /ips /trace?protocol=&source=&destination=&raw= /tables /tables/<name> /maps/diff /problems /drops /drops?follow=1
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../base/errors.ts';
@@ -36,6 +36,7 @@ const routes: Readonly<Record<string, (providers: Providers, query: URLSearchPar
   '/status': (providers) => providers.status(),
   '/services': (providers) => providers.services(),
   '/redirects': (providers) => providers.redirects(),
+  '/vips': (providers) => providers.vips(),
   '/endpoints': (providers) => providers.endpoints(),
   '/nodes': (providers) => providers.nodes(),
   '/ips': (providers) => providers.ips(),

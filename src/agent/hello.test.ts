@@ -13,7 +13,7 @@ function hello(claims: number): Hello {
     node: 'node1',
     uid: '0d9f5c1e-5a0c-4c58-9a53-0f6c2a1b7e11',
     instance: 7,
-    interfaces: [{ name: 'eth0', index: 2, prefixes: ['192.168.0.0/24'], fault: undefined }],
+    interfaces: [{ name: 'eth0', index: 2, mac, prefixes: ['192.168.0.0/24'], fault: undefined }],
     claims: Array.from({ length: claims }, (_, i) => ({ ip: ip(`10.${i >> 8}.${i & 255}.${(i * 37) & 255}`), epoch: i * 7919, level: 2 })),
     asks: false,
   };

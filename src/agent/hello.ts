@@ -141,10 +141,16 @@ function listOf<T>(value: unknown, read: (fields: Fields) => T | undefined): rea
   return rows.every((one) => one !== undefined) ? rows : undefined;
 }
 
-function interfaceOf({ name, index, prefixes, fault }: Fields): Hello['interfaces'][number] | undefined {
+function interfaceOf({ name, index, mac, prefixes, fault }: Fields): Hello['interfaces'][number] | undefined {
   const texts = Array.isArray(prefixes) ? prefixes.filter((one) => typeof one === 'string') : [];
   if (typeof name !== 'string' || typeof index !== 'number') return undefined;
-  return { name, index, prefixes: texts, fault: typeof fault === 'string' ? fault : undefined };
+  return {
+    name,
+    index,
+    mac: typeof mac === 'string' ? parseMac(mac) : undefined,
+    prefixes: texts,
+    fault: typeof fault === 'string' ? fault : undefined,
+  };
 }
 
 function claimOf({ ip, epoch, level }: Fields): Claim | undefined {

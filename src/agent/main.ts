@@ -88,9 +88,13 @@ export async function main(args: readonly string[]): Promise<Ending> {
 }
 
 /** Makes this node one of those that announce addresses; what is returned runs until the end. */
-function announces(ground: Ground, tables: AgentTables, { machine, answers, afterwards }: AgentTargets): () => Promise<void> {
+function announces(
+  ground: Ground,
+  tables: AgentTables,
+  { machine, answers, announcements, afterwards }: AgentTargets,
+): () => Promise<void> {
   if (!ground.config.l2announcements) return () => Promise.resolve();
-  const { look, run } = announcing({ ground, tables, before: tables.answering, changed: machine.schedule, answers });
+  const { look, run } = announcing({ ground, tables, before: tables.answering, changed: machine.schedule, answers, announcements });
   afterwards(look);
   return run;
 }

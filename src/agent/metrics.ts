@@ -24,7 +24,14 @@ export type Measured = Insides & {
 };
 
 export function agentMetrics(measured: Measured): readonly Metric[] {
-  return [...aboutNetwork(measured), ...aboutMaps(measured), ...aboutPorts(measured), ...aboutAgent(measured), ...aboutProcess()];
+  return [
+    ...aboutNetwork(measured),
+    ...aboutMaps(measured),
+    ...aboutPorts(measured),
+    ...aboutVips(measured),
+    ...aboutAgent(measured),
+    ...aboutProcess(),
+  ];
 }
 
 function gauge(name: string, help: string, samples: () => Iterable<Sample>): Metric {
@@ -33,6 +40,24 @@ function gauge(name: string, help: string, samples: () => Iterable<Sample>): Met
 
 function counter(name: string, help: string, samples: () => Iterable<Sample>): Metric {
   return { name, type: 'counter', help, samples };
+}
+
+function aboutVips({ l2, vips }: Measured): readonly Metric[] {
+  const owners = () => Array.from(l2.owners.entries(), ([, row]) => row);
+  return [
+    gauge('stentor_l2_addresses', 'Load balancer addresses by the node that answers for them, as this node knows it', () => {
+      const counts = new Map<string, number>();
+      for (const { owner = '' } of owners()) counts.set(owner, (counts.get(owner) ?? 0) + 1);
+      return Array.from(counts, ([node, value]) => ({ labels: { node }, value }));
+    }),
+    gauge('stentor_l2_owned', '1: this node answers for the address', () =>
+      owners().flatMap(({ ip, held }) => (held ? [{ labels: { ip }, value: 1 }] : [])),
+    ),
+    gauge('stentor_l2_peers', 'Other nodes whose heartbeats are heard', () => [{ value: l2.peers.size }]),
+    counter('stentor_l2_moves_total', 'Changes of the node that answers for an address', () =>
+      Array.from(vips.moves(), ([ip, value]) => ({ labels: { ip }, value })),
+    ),
+  ];
 }
 
 function aboutNetwork({ endpoints, identities, nodes, services, self, maps }: Measured): readonly Metric[] {

@@ -121,8 +121,9 @@ function isOver({ hello, ways, dead, lastHello }: Peer, { uidOf, clock }: PeersO
 
 function show(writer: PeersOptions['writer'], { hello, ways, dead }: Peer): void {
   if (ways.size === dead.size) return writer.delete(hello.node);
-  const interfaces = hello.interfaces.map(({ index, name, prefixes, fault }) => ({
+  const interfaces = hello.interfaces.map(({ index, name, mac, prefixes, fault }) => ({
     name,
+    mac,
     prefixes,
     fault: fault ?? (dead.has(index) ? 'its heartbeats are not heard' : undefined),
   }));

@@ -30,6 +30,7 @@ import type { MapUsage } from './map-usage.ts';
 import { mtuOf } from './pod-network.ts';
 import { redirectRows } from './redirects.ts';
 import { version } from './version.ts';
+import type { Vips } from './vips.ts';
 
 export type Insides = {
   readonly config: Config;
@@ -54,6 +55,7 @@ export type Insides = {
   readonly usage: MapUsage;
   readonly sweep: Sweep;
   readonly drops: Drops;
+  readonly vips: Vips;
   readonly health: () => { readonly healthy: boolean; readonly reason: string | undefined };
   readonly kubernetes: () => Promise<Health>;
   readonly cni: () => Health;
@@ -66,6 +68,7 @@ export function providersOf(insides: Insides): Providers {
     status: () => statusOf(insides),
     services: () => serviceRows(services),
     redirects: () => redirectRows(insides),
+    vips: () => insides.vips.rows(),
     endpoints: () =>
       Array.from(endpoints.endpoints.entries(), ([key, { id, namespace, pod, addresses }]) => {
         const who = identities.endpointIdentities.get(key);

@@ -33,6 +33,7 @@ export type Reconcilers = {
   readonly attachments: AsyncReconciler;
   /** What this node answers for on its segments. */
   readonly answers: Reconciler;
+  readonly announcements: Reconciler;
   /** Those that somebody else's hand on the node's network may reach. */
   readonly lost: (loss: Loss) => void;
   /** Those that an endpoint depends on. */
@@ -93,6 +94,7 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
       [answers, told],
     ],
     answers,
+    announcements: told,
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     leaving: (key) => podLinks.leaving(key),

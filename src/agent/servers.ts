@@ -3,6 +3,7 @@
 
 import type { CniCall } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
+import { systemClock } from '../base/clock.ts';
 import { ip } from '../base/ip.ts';
 import type { Port } from '../base/ip.ts';
 import { metricsText } from '../base/metrics.ts';
@@ -26,6 +27,7 @@ import type { Readiness } from './readiness.ts';
 import type { AgentSources } from './sources.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
+import { vipsOf } from './vips.ts';
 import type { Watched } from './rounds.ts';
 
 /** On every address of the node, as Prometheus comes from elsewhere. */
@@ -59,7 +61,10 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
+  const vips = vipsOf({ l2: tables.l2, self, asked: datapath.map('l2_asked'), clock: systemClock });
+  targets.afterwards(vips.look);
   const inside = {
+    vips,
     ...ground,
     ...tables,
     hostCookie: ground.netlink.netnsCookie,

@@ -10,6 +10,7 @@ import { eventsTarget } from '../kube/events.ts';
 import type { Ground } from './ground.ts';
 import { identityObjects } from './identities.ts';
 import type { IdentityObjects } from './identities.ts';
+import { l2Objects } from './l2-objects.ts';
 import { reconcilersOf } from './reconcilers.ts';
 import type { Reconcilers } from './reconcilers.ts';
 import type { AgentTables } from './tables.ts';
@@ -29,7 +30,7 @@ export function agentTargets(ground: Ground, tables: AgentTables): AgentTargets 
   const kernel = reconcilersOf({ ...ground, ...tables, state: options.state });
   const events = eventsTarget({ client, controller: 'stentor-agent', instance: self, fallback: `Node ${self}` });
   const objects = identityObjects(client, tables.identities, self);
-  const written = [kernel.attachments, ...Object.values(objects)];
+  const written = [kernel.attachments, ...(ground.config.l2announcements ? l2Objects(client, tables.l2) : []), ...Object.values(objects)];
   const slow = [...written, asyncReconciler(problems.table, events)];
   const endpoints = tables.endpoints.endpoints;
   const troubles = troublesOf({ reconcilers: [...kernel.walks.flat(), ...written], endpoints, clock: systemClock });

@@ -65,6 +65,7 @@ const providers: Providers = {
     },
     { policy: 'kube-system/metadata', service: undefined, ports: 'one', frontends: [{ frontend: '169.254.169.254:80/TCP', backends: [] }] },
   ],
+  vips: () => [],
   endpoints: () => [
     {
       id: 7,
@@ -302,7 +303,7 @@ test('the API says what it has, and that it only reads', async () => {
   assert.deepEqual(await raw('GET', '/nothing'), {
     status: 404,
     error:
-      'Cannot find /nothing, wanted one of /status, /services, /redirects, /endpoints, /nodes, /ips, /trace, /tables, /maps/diff, /problems, /drops',
+      'Cannot find /nothing, wanted one of /status, /services, /redirects, /vips, /endpoints, /nodes, /ips, /trace, /tables, /maps/diff, /problems, /drops',
   });
   assert.deepEqual(await raw('POST', '/status'), { status: 405, error: 'Cannot POST /status, wanted GET' });
   assert.equal((await raw('GET', '/constructor')).status, 404);

@@ -2,10 +2,11 @@
 // Who is there to announce: this node, and every other whose heartbeats are heard, each with what it says of itself.
 
 import { cidrContains, parseCidr } from '../base/ip.ts';
-import type { Ip } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 
 export type MemberInterface = {
   readonly name: string;
+  readonly mac: Mac | undefined;
   /** Connected prefixes, as text. */
   readonly prefixes: readonly string[];
   /** Why nobody is reached through it; undefined: it works. */

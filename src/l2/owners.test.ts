@@ -18,6 +18,7 @@ const names = ['node1', 'node2', 'node3'];
 const vip = (address: string, more: Partial<VipRow> = {}): VipRow => ({
   ip: ip(address),
   services: ['shop/web'],
+  balanced: true,
   policies: ['policy'],
   local: [],
   ...more,
@@ -40,7 +41,7 @@ function announcerTable(specs: Readonly<Record<string, NodeSpec & { readonly lab
   return announcers;
 }
 
-const eth0 = { name: 'eth0', prefixes: ['192.168.0.0/24'], fault: undefined };
+const eth0 = { name: 'eth0', mac: undefined, prefixes: ['192.168.0.0/24'], fault: undefined };
 const member = (
   node: string,
   claims: readonly (readonly [string, number, Level?])[] = [],
@@ -131,7 +132,7 @@ describe('who answers for an address', () => {
   });
 
   it('answers on the interface whose subnet has the address, on those that patterns name, and on any where no subnet has it', () => {
-    const wide = [eth0, { name: 'eth1', prefixes: ['10.0.0.0/8'], fault: undefined }];
+    const wide = [eth0, { name: 'eth1', mac: undefined, prefixes: ['10.0.0.0/8'], fault: undefined }];
     const members = [member('node1', [], wide)];
     const on = (address: string, policies = policyTable()) => owner({ vips: [vip(address)], members, policies }).interfaces;
     assert.deepEqual(on(A), ['eth0']);

@@ -16,6 +16,7 @@ import type { VipRow } from './vips.ts';
 export type OwnerRow = {
   readonly ip: Ip;
   readonly services: readonly string[];
+  readonly balanced: boolean;
   readonly policies: readonly string[];
   /** Undefined: nobody can; `why` has the reason. */
   readonly owner: string | undefined;
@@ -92,7 +93,7 @@ function byClaim(a: Candidate, b: Candidate): number {
 }
 
 function rowOf({ vip, candidates }: Case, owner: Candidate | undefined, { self, before }: OwnersInput): OwnerRow {
-  const { ip, services, policies } = vip;
+  const { ip, services, balanced, policies } = vip;
   const last = before(ip);
   const highest = Math.max(last?.epoch ?? 0, ...candidates.map(({ claim }) => claim?.epoch ?? 0));
   const me = candidates.find(({ node }) => node === self);
@@ -100,6 +101,7 @@ function rowOf({ vip, candidates }: Case, owner: Candidate | undefined, { self, 
   return {
     ip,
     services,
+    balanced,
     policies,
     owner: owner?.node,
     interfaces: owner?.interfaces ?? [],

@@ -19,10 +19,13 @@ export type PolicyRow = {
   readonly loadBalancerIps: boolean;
   /** What cannot be read, by condition; with a selector among them the policy announces nothing. */
   readonly wrong: Readonly<Partial<Record<PolicyFault, string>>>;
+  /** The conditions that its status has. */
+  readonly told: readonly PolicyFault[];
 };
 
-/** The conditions that users know. */
-export type PolicyFault = 'bad-node-selector' | 'bad-service-selector' | 'bad-interface-regex';
+/** The conditions that users know, without 'io.cilium/'. */
+export const FAULTS = ['bad-node-selector', 'bad-service-selector', 'bad-interface-regex'] as const;
+export type PolicyFault = (typeof FAULTS)[number];
 
 export function* policyRows(policy: CiliumL2AnnouncementPolicy): Iterable<readonly [string, PolicyRow] | Problem> {
   const { name } = policy.metadata;
@@ -47,6 +50,7 @@ export function* policyRows(policy: CiliumL2AnnouncementPolicy): Iterable<readon
       externalIps: readable && spec.externalIPs === true,
       loadBalancerIps: readable && spec.loadBalancerIPs === true,
       wrong,
+      told: FAULTS.filter((fault) => policy.status?.conditions?.some(({ type }) => type === `io.cilium/${fault}`)),
     },
   ];
   yield* problemsOf(name, wrong, spec);

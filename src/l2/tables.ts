@@ -20,10 +20,13 @@ import type { AnnouncementRow } from '../datapath/announcements.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { AnnouncerRow } from './announcers.ts';
+import { conditionsFor } from './conditions.ts';
+import type { PolicyCondition } from './conditions.ts';
 import type { Claim, MemberInterface, MemberRow } from './members.ts';
 import { ownersFor } from './owners.ts';
 import type { OwnerRow } from './owners.ts';
 import type { PolicyRow } from './policy.ts';
+import { problemsOf } from './problems.ts';
 import { vipsFor } from './vips.ts';
 import type { VipRow } from './vips.ts';
 
@@ -38,6 +41,7 @@ export type L2Tables = {
   readonly owners: Table<string, OwnerRow>;
   readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
   readonly announcements: Table<string, AnnouncementRow>;
+  readonly conditions: Table<string, readonly PolicyCondition[]>;
   readonly derivations: readonly Derivation[];
   /** This node as others should know it. */
   readonly self: () => MemberRow;
@@ -57,7 +61,7 @@ export type L2Options = {
 
 const same = { same: sameRow };
 
-export function l2Tables({ self, services, nodes, before }: L2Options): L2Tables {
+export function l2Tables({ self, services, nodes, before, problems }: L2Options): L2Tables {
   const policies = table<string, PolicyRow>('l2_policies', same);
   const announcers = table<string, AnnouncerRow>('l2_announcers', same);
   const peers = table<string, MemberRow>('l2_peers', same);
@@ -66,6 +70,9 @@ export function l2Tables({ self, services, nodes, before }: L2Options): L2Tables
   const owners = table<string, OwnerRow>('l2_owners', same);
   const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
   const announcements = table<string, AnnouncementRow>('l2_announcements', same);
+  const conditions = table<string, readonly PolicyCondition[]>('l2_conditions', same);
+  /** Of several that would say the same. */
+  const isFirst = () => Array.from(peers.entries()).every(([node]) => self < node);
 
   const me = (): MemberRow => {
     const held = Array.from(owners.entries(), ([, { ip, held: one }]) => one && { ip, epoch: one.epoch, level: one.level });
@@ -97,15 +104,22 @@ export function l2Tables({ self, services, nodes, before }: L2Options): L2Tables
       inputs: [all(vips), all(policies), all(announcers), all(peers), all(segments), all(nodes.uplinks), all(nodes.interfaces)],
       out: owners.writer('l2_owners'),
       whole: true,
-      compute: () =>
-        ownersFor({
-          self,
-          policies,
-          announcers,
-          vips: Array.from(vips.entries(), ([, row]) => row),
-          members: [me(), ...Array.from(peers.entries(), ([, row]) => row)],
-          before: (address) => owners.get(address),
-        }),
+      problems,
+      compute: function* () {
+        const members = [me(), ...Array.from(peers.entries(), ([, row]) => row)];
+        const known = Array.from(vips.entries(), ([, row]) => row);
+        for (const [ip, row] of ownersFor({ self, policies, announcers, vips: known, members, before: (address) => owners.get(address) })) {
+          yield [ip, row] as const;
+          if (isFirst()) yield* problemsOf(row);
+        }
+      },
+    }),
+    derive({
+      name: 'l2_conditions',
+      inputs: [from(policies), from(peers, () => Array.from(policies.entries(), ([name]) => name))],
+      out: conditions.writer('l2_conditions'),
+      whole: true,
+      compute: (name: string) => conditionsFor(policies.get(name), isFirst()),
     }),
     derive({
       name: 'l2_answers',
@@ -120,13 +134,14 @@ export function l2Tables({ self, services, nodes, before }: L2Options): L2Tables
       compute: (address: string) => announcementsFor(owners.get(address), nodes),
     }),
   ];
-  return { policies, announcers, peers, segments, vips, owners, answers, announcements, derivations, self: me };
+  return { policies, announcers, peers, segments, vips, owners, answers, announcements, conditions, derivations, self: me };
 }
 
 function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2Tables['segments']): readonly MemberInterface[] {
   const rows = Array.from(uplinks.entries(), ([, { index }]) => interfaces.get(String(index))).filter((row) => row !== undefined);
-  return rows.map(({ name, addresses, carrier }) => ({
+  return rows.map(({ name, mac, addresses, carrier }) => ({
     name,
+    mac,
     prefixes: addresses.map(({ ip, bits }) => `${ip}/${bits}`),
     fault: carrier ? faultOn(segments.get(name)) : 'no carrier',
   }));

@@ -11,6 +11,8 @@ export type VipRow = {
   readonly ip: Ip;
   /** 'namespace/name', sorted. Several may share one address: it has one owner all the same. */
   readonly services: readonly string[];
+  /** Of a Service of type LoadBalancer: it is there to be announced. */
+  readonly balanced: boolean;
   /** Names of policies that announce it for one of them, sorted; empty: nobody may announce it. */
   readonly policies: readonly string[];
   /** Of the Services with externalTrafficPolicy: Local, the nodes that can serve, each sorted. One that nobody can serve is not among them. */
@@ -35,6 +37,7 @@ export function* vipsFor(ip: Ip, { services, slices, policies }: VipInputs): Ite
     {
       ip,
       services: own.map(({ name }) => name).toSorted(),
+      balanced: own.some(({ external }) => external?.ingressIps.includes(ip)),
       policies: [...new Set(named)].toSorted(),
       local: local.filter((nodes) => nodes.length > 0),
     },

@@ -12,6 +12,7 @@ import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
 import { Beats } from '../kernel/beats.ts';
 import type { MemberRow } from '../l2/members.ts';
+import { asker } from './asker.ts';
 import { foreignClaims } from './foreign-claims.ts';
 import type { Ground } from './ground.ts';
 import { beatName, helloFrames, helloPart } from './hello.ts';
@@ -20,6 +21,7 @@ import { HOLD_MS, leaveWords } from './l2-before.ts';
 import type { L2Before } from './l2-before.ts';
 import { beatTimes, peersOf } from './peers.ts';
 import type { Peers } from './peers.ts';
+import { probing } from './probing.ts';
 import { segmentsOf } from './segments.ts';
 import type { Segment, Segments } from './segments.ts';
 import type { AgentTables } from './tables.ts';
@@ -76,9 +78,12 @@ export function announcing(options: AnnouncingOptions): Announcing {
   };
   const listening = listeningOn(options, segments);
   const claims = foreignClaimsOf(options);
+  const asking = asker();
+  const probe = probing({ l2: tables.l2, nodes: tables.nodes, asker: asking, clock, changed });
   const look = () => {
     segments.set(placesOf(options), clock.monotonic());
     listening.look();
+    probe();
     const hello = words();
     if (hello === undefined) return;
     beating ??= beatingOf(ground, peers, hello, told);
@@ -99,7 +104,7 @@ export function announcing(options: AnnouncingOptions): Announcing {
         if (listening.isOver()) writer.complete();
         changed();
       };
-      return turns({ often, seldom }, ground.signal).finally(() => segments[Symbol.dispose]());
+      return turns({ often, seldom }, ground.signal).finally(() => [segments, asking].forEach((one) => one[Symbol.dispose]()));
     },
   };
 }

@@ -60,7 +60,7 @@ function claimed(
 }
 
 /** Link addresses of nodes: of two that answer during a hand-over neither is foreign. */
-function macsOf({ self, peers }: L2Tables): ReadonlySet<Mac> {
+export function macsOf({ self, peers }: L2Tables): ReadonlySet<Mac> {
   const members = [self(), ...Array.from(peers.entries(), ([, row]) => row)];
   return new Set(members.flatMap(({ interfaces }) => interfaces.flatMap(({ mac }) => mac ?? [])));
 }

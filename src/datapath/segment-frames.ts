@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What goes out on a segment to say who has an address: ARP (RFC 826, RFC 5227) and neighbour discovery (RFC 4861).
 
-import { familyOf, ip, ipToWire, macToBytes, parseMac } from '../base/ip.ts';
+import { familyOf, ip, ipFromWire, ipToWire, macFromBytes, macToBytes, parseMac } from '../base/ip.ts';
 import type { Ip, Mac } from '../base/ip.ts';
 
 const BROADCAST = Buffer.alloc(6, 0xff);
 const NOBODY = Buffer.alloc(6);
 const ALL_NODES = ip('ff02::1');
-const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+export const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
 const ArpOperation = { request: 1, reply: 2 } as const;
+const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
+const SOURCE_MAC = 1;
+const ETHERNET = 14;
 const OVERRIDE = 0x2000_0000;
 const TARGET_MAC = 2;
 
@@ -22,6 +25,40 @@ export function gratuitousFrames(address: Ip, mac: Mac): readonly Buffer[] {
     arp(own, BROADCAST, { operation: ArpOperation.request, sender: wire, targetMac: NOBODY, target: wire }),
     arp(own, BROADCAST, { operation: ArpOperation.reply, sender: wire, targetMac: BROADCAST, target: wire }),
   ];
+}
+
+/** Asks everybody, or the group of the address, who has it. Without a `source`: whether it is free (RFC 5227 section 2.1.1, RFC 4862 section 5.4.2). */
+export function questionFrame({
+  ip: address,
+  mac,
+  source,
+}: {
+  readonly ip: Ip;
+  readonly mac: Mac;
+  readonly source: Ip | undefined;
+}): Buffer {
+  const own = macToBytes(mac);
+  if (familyOf(address) === 4) {
+    const sender = source === undefined ? Buffer.alloc(4) : ipToWire(source);
+    return arp(own, BROADCAST, { operation: ArpOperation.request, sender, targetMac: NOBODY, target: ipToWire(address) });
+  }
+  const option = source === undefined ? [] : [Buffer.from([SOURCE_MAC, 1]), own];
+  const message = Buffer.concat([Buffer.alloc(8), ipToWire(address), ...option]);
+  message.writeUInt8(SOLICITATION, 0);
+  return icmpv6({ source: source ?? ip('::'), destination: solicitedNodeGroup(address).group, from: own }, message);
+}
+
+/** Who says in this frame that he has which address. */
+export function ownerIn(frame: Buffer): { readonly ip: Ip; readonly mac: Mac } | undefined {
+  const type = frame.length >= 42 ? frame.readUInt16BE(12) : 0;
+  if (type === EtherType.arp) {
+    const sender = ipFromWire(frame.subarray(ETHERNET + 14, ETHERNET + 18));
+    return frame.readUInt32BE(ETHERNET + 14) === 0 ? undefined : { ip: sender, mac: macFromBytes(frame, ETHERNET + 8) };
+  }
+  const isAdvertisement =
+    type === EtherType.ipv6 && frame.length >= 86 && frame[ETHERNET + 6] === 58 && frame[ETHERNET + 40] === ADVERTISEMENT;
+  if (!isAdvertisement || frame[ETHERNET + 64] !== TARGET_MAC) return undefined;
+  return { ip: ipFromWire(frame.subarray(ETHERNET + 48, ETHERNET + 64)), mac: macFromBytes(frame, ETHERNET + 66) };
 }
 
 type Asked = { readonly operation: number; readonly sender: Uint8Array; readonly targetMac: Buffer; readonly target: Uint8Array };

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ip } from '../base/ip.ts';
+import { ip, parseMac } from '../base/ip.ts';
 import { table } from '../base/table.ts';
 import { announcerRows } from './announcers.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import type { Level, MemberInterface, MemberRow } from './members.ts';
 import { ownersFor } from './owners.ts';
-import type { OwnerRow } from './owners.ts';
+import type { OwnerRow, ProbeRow } from './owners.ts';
 import { policyRows } from './policy.ts';
 import type { PolicyRow } from './policy.ts';
 import type { VipRow } from './vips.ts';
@@ -59,16 +59,22 @@ type Given = {
   readonly policies?: ReturnType<typeof policyTable>;
   readonly announcers?: ReturnType<typeof announcerTable>;
   readonly before?: ReadonlyMap<string, OwnerRow>;
+  readonly probe?: (address: string) => ProbeRow | undefined;
 };
 
-function owners({ self = 'node1', before = new Map(), ...given }: Given): ReadonlyMap<string, OwnerRow> {
+function owners({
+  self = 'node1',
+  before = new Map(),
+  probe = () => ({ taken: undefined }),
+  ...given
+}: Given): ReadonlyMap<string, OwnerRow> {
   const usual = {
     vips: [vip('192.168.0.220')],
     members: names.map((name) => member(name)),
     policies: policyTable(),
     announcers: announcerTable(),
   };
-  return new Map(ownersFor({ ...usual, ...given, self, before: (address) => before.get(address) }));
+  return new Map(ownersFor({ ...usual, ...given, self, before: (address) => before.get(address), probe: (address) => probe(address) }));
 }
 
 function owner(given: Given): OwnerRow {
@@ -176,6 +182,23 @@ describe('what a node claims', () => {
     const before = new Map([[A, { ...owner({}), owner: 'node3', epoch: 41 }]]);
     const members = [member('node1')];
     assert.equal(owner({ members, before }).held?.epoch, 42);
+  });
+
+  it('an address that nobody answered for is asked for first, and left alone where another host has it', () => {
+    const alone = { members: [member('node1')] };
+    const mac = parseMac('02:00:00:00:00:99');
+    const unknown = owner({ ...alone, probe: () => undefined });
+    assert.deepEqual([unknown.owner, unknown.held, unknown.probes], ['node1', undefined, ['eth0']]);
+    assert.equal(owner({ ...alone, probe: () => ({ taken: undefined }) }).held?.epoch, 1);
+    const taken = owner({ ...alone, probe: () => ({ taken: mac }) });
+    assert.deepEqual([taken.owner, taken.held, taken.probes], [undefined, undefined, ['eth0']]);
+    assert.equal(taken.why, '02:00:00:00:00:99 has it already, and is no node of this cluster');
+  });
+
+  it('one that is taken over is not asked for', () => {
+    const before = new Map([[A, { ...owner({}), owner: 'node3', epoch: 41 }]]);
+    const row = owner({ members: [member('node1')], before, probe: () => undefined });
+    assert.deepEqual([row.held?.epoch, row.probes], [42, undefined]);
   });
 
   it('keeps its claim while it stands', () => {

@@ -7,7 +7,7 @@
 // Whoever answers goes on while it can. A node that is to hand over answers until its successor says that it does; one that
 // cannot serve ends at once.
 
-import type { Ip } from '../base/ip.ts';
+import type { Ip, Mac } from '../base/ip.ts';
 import type { Candidate, Everybody } from './candidates.ts';
 import { candidatesFor } from './candidates.ts';
 import type { Level } from './members.ts';
@@ -28,6 +28,8 @@ export type OwnerRow = {
   readonly epoch: number;
   /** What this node claims, and answers for. */
   readonly held: Held | undefined;
+  /** Interfaces of this node on which it has to be asked whether another host has it, before it is answered for the first time. */
+  readonly probes: readonly string[] | undefined;
   /** Other nodes that claim it, too. */
   readonly rivals: readonly string[];
   readonly candidates: readonly Pick<Candidate, 'node' | 'level' | 'why'>[];
@@ -39,7 +41,12 @@ export type OwnersInput = Everybody & {
   readonly self: string;
   readonly vips: Iterable<VipRow>;
   readonly before: (ip: Ip) => OwnerRow | undefined;
+  /** What was found when it was asked; undefined: nobody has asked. */
+  readonly probe: (ip: Ip) => ProbeRow | undefined;
 };
+
+/** `taken`: by the host with this link address, which is no node. */
+export type ProbeRow = { readonly taken: Mac | undefined };
 
 type Case = { readonly vip: VipRow; readonly candidates: readonly Candidate[]; readonly able: readonly Candidate[] };
 
@@ -92,12 +99,15 @@ function byClaim(a: Candidate, b: Candidate): number {
   return (b.claim?.epoch ?? 0) - (a.claim?.epoch ?? 0) || (a.node < b.node ? -1 : 1);
 }
 
-function rowOf({ vip, candidates }: Case, owner: Candidate | undefined, { self, before }: OwnersInput): OwnerRow {
+function rowOf({ vip, candidates }: Case, chosen: Candidate | undefined, { self, before, probe }: OwnersInput): OwnerRow {
   const { ip, services, balanced, policies } = vip;
   const last = before(ip);
   const highest = Math.max(last?.epoch ?? 0, ...candidates.map(({ claim }) => claim?.epoch ?? 0));
   const me = candidates.find(({ node }) => node === self);
-  const held = heldBy(me, owner, highest);
+  const probes = highest === 0 && chosen?.node === self ? chosen.interfaces : undefined;
+  const found = probes === undefined ? { taken: undefined } : probe(ip);
+  const owner = found?.taken === undefined ? chosen : undefined;
+  const held = found === undefined ? undefined : heldBy(me, owner, highest);
   return {
     ip,
     services,
@@ -105,9 +115,11 @@ function rowOf({ vip, candidates }: Case, owner: Candidate | undefined, { self, 
     policies,
     owner: owner?.node,
     interfaces: owner?.interfaces ?? [],
-    why: reasonOf(vip, candidates, owner, last),
+    why:
+      found?.taken === undefined ? reasonOf(vip, candidates, owner, last) : `${found.taken} has it already, and is no node of this cluster`,
     epoch: Math.max(highest, held?.epoch ?? 0),
     held,
+    probes,
     rivals: candidates.filter(({ node, claim }) => node !== self && claim !== undefined).map(({ node }) => node),
     candidates: candidates.map(({ node, level, why }) => ({ node, level, why })),
   };

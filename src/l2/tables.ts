@@ -24,7 +24,7 @@ import { conditionsFor } from './conditions.ts';
 import type { PolicyCondition } from './conditions.ts';
 import type { Claim, MemberInterface, MemberRow } from './members.ts';
 import { ownersFor } from './owners.ts';
-import type { OwnerRow } from './owners.ts';
+import type { OwnerRow, ProbeRow } from './owners.ts';
 import type { PolicyRow } from './policy.ts';
 import { problemsOf } from './problems.ts';
 import { vipsFor } from './vips.ts';
@@ -37,6 +37,8 @@ export type L2Tables = {
   readonly peers: Table<string, MemberRow>;
   /** The interfaces of this node on which somebody listens, by name. */
   readonly segments: Table<string, SegmentRow>;
+  /** Whether other hosts have addresses that nobody has answered for yet. */
+  readonly probes: Table<string, ProbeRow>;
   readonly vips: Table<string, VipRow>;
   readonly owners: Table<string, OwnerRow>;
   readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
@@ -66,6 +68,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   const announcers = table<string, AnnouncerRow>('l2_announcers', same);
   const peers = table<string, MemberRow>('l2_peers', same);
   const segments = table<string, SegmentRow>('l2_segments', same);
+  const probes = table<string, ProbeRow>('l2_probes', same);
   const vips = table<string, VipRow>('vips', same);
   const owners = table<string, OwnerRow>('l2_owners', same);
   const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
@@ -101,16 +104,33 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
     }),
     derive({
       name: 'l2_owners',
-      inputs: [all(vips), all(policies), all(announcers), all(peers), all(segments), all(nodes.uplinks), all(nodes.interfaces)],
+      inputs: [
+        all(vips),
+        all(policies),
+        all(announcers),
+        all(peers),
+        all(segments),
+        all(probes),
+        all(nodes.uplinks),
+        all(nodes.interfaces),
+      ],
       out: owners.writer('l2_owners'),
       whole: true,
       problems,
       compute: function* () {
         const members = [me(), ...Array.from(peers.entries(), ([, row]) => row)];
         const known = Array.from(vips.entries(), ([, row]) => row);
-        for (const [ip, row] of ownersFor({ self, policies, announcers, vips: known, members, before: (address) => owners.get(address) })) {
+        for (const [ip, row] of ownersFor({
+          self,
+          policies,
+          announcers,
+          vips: known,
+          members,
+          before: (address) => owners.get(address),
+          probe: (address) => probes.get(address),
+        })) {
           yield [ip, row] as const;
-          if (isFirst()) yield* problemsOf(row);
+          if (isFirst() || row.probes !== undefined) yield* problemsOf(row);
         }
       },
     }),
@@ -134,7 +154,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       compute: (address: string) => announcementsFor(owners.get(address), nodes),
     }),
   ];
-  return { policies, announcers, peers, segments, vips, owners, answers, announcements, conditions, derivations, self: me };
+  return { policies, announcers, peers, segments, probes, vips, owners, answers, announcements, conditions, derivations, self: me };
 }
 
 function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2Tables['segments']): readonly MemberInterface[] {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packet sockets: whole Ethernet frames of one protocol on one interface, out and in. What is in them is
+ * Packet sockets: whole Ethernet frames of one protocol on one interface, out and in; of IPv6, in only advertisements. What is in them is
  * TypeScript's business (src/kernel/packet.ts).
  */
 #define _GNU_SOURCE
@@ -8,11 +8,25 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* Of IPv6 only neighbour advertisements: whoever asks for neighbours must not be woken by everything else. */
+static int keep_advertisements(int fd)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 6), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 3),
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ETH_HLEN + 40), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 136, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0xffff), BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog filter = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
 
 napi_value packet_open(napi_env env, napi_callback_info info)
 {
@@ -29,7 +43,8 @@ napi_value packet_open(napi_env env, napi_callback_info info)
 		return throw_errno(env, errno, "socket", "packet");
 	address.sll_ifindex = (int)interface_index;
 	address.sll_protocol = htons((uint16_t)protocol);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+	if ((protocol == ETHERTYPE_IPV6 && keep_advertisements(fd)) ||
+	    bind(fd, (struct sockaddr *)&address, sizeof(address))) {
 		int why = errno;
 
 		close(fd);

@@ -52,7 +52,11 @@ async function neighbour({ places, signal }: CheckContext, address: string): Pro
   return node.name;
 }
 
-type Vip = { readonly ip: string; readonly owner?: string };
+type Vip = {
+  readonly ip: string;
+  readonly owner?: string;
+  readonly reachable: readonly { readonly from: string; readonly found: boolean }[];
+};
 
 async function vipsOn({ cluster }: CheckContext, node: string): Promise<readonly Vip[]> {
   const agents = podsIn(cluster.store, {
@@ -78,7 +82,14 @@ const served = (context: CheckContext, family: Ipv): Promise<string> =>
       const row = (await vipsOn(context, name)).find(({ ip }) => ip === address);
       expect(row?.owner === owner, `'stentor vip' on ${name} says that ${row?.owner} answers for ${address}, wanted ${owner}`);
     }
-    return `${owner} answers`;
+    const sights = async () => (await vipsOn(context, owner)).find(({ ip }) => ip === address)?.reachable ?? [];
+    await until(
+      'two other nodes to find it',
+      10_000,
+      async () => (await sights()).filter(({ found }) => found).length === 2,
+      context.signal,
+    );
+    return `${owner} answers, and the other two find it`;
   });
 
 /** Kills the agent of the node that answers, and looks who answers then. */
@@ -138,6 +149,6 @@ const foreign = (context: CheckContext): Promise<string> =>
 
 export const announcementChecks: readonly Check[] = [
   ...inBoth('A load balancer address that a policy announces is found on the LAN: ping and TCP', 'agent', served),
-  { name: 'An address that another machine says to have is told of, with its link address, and defended', needs: 'agent', run: foreign },
+  { name: 'An address that another machine uses, too, is told of, with its link address, and defended', needs: 'agent', run: foreign },
   { name: 'The address moves when the agent of the node that answers is killed, and serves on', needs: 'agent', run: movesOn },
 ];

@@ -5,26 +5,21 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock as clock } from '../base/clock.ts';
-import { problem } from '../base/problem.ts';
-import type { Problem } from '../base/problem.ts';
-import type { Reconciler } from '../base/reconcile.ts';
 import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
 import { Beats } from '../kernel/beats.ts';
 import type { MemberRow } from '../l2/members.ts';
-import { asker } from './asker.ts';
-import { foreignClaims } from './foreign-claims.ts';
 import type { Ground } from './ground.ts';
 import { beatName, helloFrames, helloPart } from './hello.ts';
 import type { Hello } from './hello.ts';
 import { HOLD_MS, leaveWords } from './l2-before.ts';
 import type { L2Before } from './l2-before.ts';
+import { watchesOf } from './l2-watches.ts';
+import type { WatchesOptions } from './l2-watches.ts';
 import { beatTimes, peersOf } from './peers.ts';
 import type { Peers } from './peers.ts';
-import { probing } from './probing.ts';
 import { segmentsOf } from './segments.ts';
 import type { Segment, Segments } from './segments.ts';
-import type { AgentTables } from './tables.ts';
 
 export type Announcing = {
   /** To be called after each commit: what is said of this node may be another than before. */
@@ -38,8 +33,6 @@ const LEASE_MS = 200;
 /** An event loop that does not turn for so long is none. */
 const PATIENCE_MS = 1000;
 const TOUCH_MS = 100;
-/** How long a repair is told of. */
-const TELL_MS = 60_000;
 const TOUCHES_PER_HELLO = 10;
 /** Whoever is on a segment has answered our hello by then. */
 const LISTEN_MS = 1000;
@@ -48,15 +41,7 @@ const ANSWERED_MS = 150;
 /** A change is said at once and, as frames get lost, again after these. */
 const REPEAT_MS = [30, 100, 300] as const;
 
-export type AnnouncingOptions = {
-  readonly ground: Ground;
-  readonly tables: AgentTables;
-  readonly before: L2Before;
-  readonly changed: () => void;
-  /** What the kernel answers for: nobody but us should change it, and it matters at once. */
-  readonly answers: Pick<Reconciler, 'look' | 'pending'>;
-  readonly announcements: Pick<Reconciler, 'doubt'>;
-};
+export type AnnouncingOptions = WatchesOptions & { readonly before: L2Before };
 
 export function announcing(options: AnnouncingOptions): Announcing {
   const { ground, tables, changed } = options;
@@ -77,13 +62,11 @@ export function announcing(options: AnnouncingOptions): Announcing {
     changed();
   };
   const listening = listeningOn(options, segments);
-  const claims = foreignClaimsOf(options);
-  const asking = asker();
-  const probe = probing({ l2: tables.l2, nodes: tables.nodes, asker: asking, clock, changed });
+  const watching = watchesOf(options);
   const look = () => {
     segments.set(placesOf(options), clock.monotonic());
     listening.look();
-    probe();
+    watching.often();
     const hello = words();
     if (hello === undefined) return;
     beating ??= beatingOf(ground, peers, hello, told);
@@ -99,12 +82,11 @@ export function announcing(options: AnnouncingOptions): Announcing {
       const seldom = () => {
         say();
         if (peers.tidy()) beating?.set();
-        lookAtAnswers(options);
-        ground.problems.report('l2 claims', claims());
+        watching.seldom();
         if (listening.isOver()) writer.complete();
         changed();
       };
-      return turns({ often, seldom }, ground.signal).finally(() => [segments, asking].forEach((one) => one[Symbol.dispose]()));
+      return turns({ often, seldom }, ground.signal).finally(() => [segments, watching].forEach((one) => one[Symbol.dispose]()));
     },
   };
 }
@@ -112,11 +94,6 @@ export function announcing(options: AnnouncingOptions): Announcing {
 function peersIn(options: AnnouncingOptions, writer: Writer<string, MemberRow>): Peers {
   const { self, datapath } = options.ground;
   return peersOf({ self, uidOf: (node) => uidOf(options, node), writer, beats: datapath.map('l2_beats'), clock });
-}
-
-function foreignClaimsOf({ ground, tables: { l2 }, announcements }: AnnouncingOptions): () => readonly Problem[] {
-  const defend = (key: string) => announcements.doubt(key);
-  return foreignClaims({ claims: ground.datapath.map('l2_claims'), l2, clock, defend });
 }
 
 type Voice = {
@@ -175,24 +152,6 @@ function listeningOn({ tables: { l2, nodes }, changed }: AnnouncingOptions, segm
       return true;
     },
   };
-}
-
-/** Answers that somebody else took away or changed are there again after this. The Problem stays for a while, as it may come back. */
-function lookAtAnswers({ ground: { problems, self, log }, answers, changed }: AnnouncingOptions): void {
-  const before = answers.pending;
-  answers.look(() => false);
-  const found = answers.pending - before;
-  if (found <= 0) return;
-  log.warn('Repairs answers for addresses that somebody changed in the kernel', { answers: found });
-  problems.report('l2 answers', [
-    problem({
-      object: `Node ${self}`,
-      reason: 'AnswersChanged',
-      message: `${found} entries of l2_answers were not as the agent had written them, and have been written again`,
-      advice: 'Find what else writes to the BPF maps of this node: another agent, or bpftool',
-    }),
-  ]);
-  setTimeout(() => (problems.report('l2 answers', []), changed()), TELL_MS).unref();
 }
 
 async function turns({ often, seldom }: { readonly often: () => void; readonly seldom: () => void }, signal: AbortSignal): Promise<void> {
@@ -257,9 +216,17 @@ function wordsOf({ ground: { self }, tables, before: { words } }: AnnouncingOpti
   const { l2, nodes } = tables;
   const uid = l2.announcers.get(self)?.uid ?? words?.hello.uid;
   if (uid === undefined) return undefined;
-  const { interfaces, claims } = l2.self();
+  const { interfaces, claims, sights } = l2.self();
   const indexed = interfaces.map((one) => ({ ...one, index: nodes.uplinks.get(one.name)?.index ?? 0 }));
-  return { node: self, uid, instance, interfaces: nodes.uplinks.complete ? indexed : (words?.hello.interfaces ?? []), claims, asks: false };
+  return {
+    node: self,
+    uid,
+    instance,
+    interfaces: nodes.uplinks.complete ? indexed : (words?.hello.interfaces ?? []),
+    claims,
+    sights,
+    asks: false,
+  };
 }
 
 /** The same: where it is said. */

@@ -127,6 +127,8 @@ export type VipRow = {
   readonly why: string;
   /** How often this node has answered; undefined: it does not. */
   readonly answers: number | undefined;
+  /** Nodes that ask for it on the LAN as a client does, and whether they find it at its owner; empty: nobody does. */
+  readonly reachable: readonly { readonly from: string; readonly found: boolean }[];
   /** Nodes that answer, too, as after a split. */
   readonly alsoClaimed: readonly string[];
   /** 0: cannot, 1: better than nobody, 2: can; `why` follows "it". */

@@ -24,7 +24,7 @@ export type Asker = Disposable & {
 type Waiting = { readonly ip: Ip; readonly own: Mac; readonly answer: (mac: Mac) => void };
 type Line = { readonly socket: PacketSocket; readonly poll: Disposable; readonly waiting: Set<Waiting> };
 
-/** Sockets stay open: to close one takes the kernel a while. Those of IPv6 hear all of it, and live only while somebody asks. */
+/** Sockets stay open: to close one takes the kernel a while. */
 export function asker(): Asker {
   const lines = new Map<string, Line>();
   const close = (key: string) => {
@@ -60,8 +60,6 @@ export function asker(): Asker {
       } catch (error) {
         if (!(error instanceof KernelError)) throw error; // an interface that is down hears nobody
         return undefined;
-      } finally {
-        if (protocol === EtherType.ipv6 && lines.get(key)?.waiting.size === 0) close(key);
       }
     },
     [Symbol.dispose]() {

@@ -7,7 +7,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { macToBytes, parseIp, parseMac } from '../base/ip.ts';
 import type { Mac } from '../base/ip.ts';
 import { ethernet } from '../datapath/segment-frames.ts';
-import type { Claim, Level, MemberInterface } from '../l2/members.ts';
+import type { Claim, Level, MemberInterface, Sight } from '../l2/members.ts';
 
 export type Hello = {
   readonly node: string;
@@ -17,6 +17,7 @@ export type Hello = {
   readonly instance: number;
   readonly interfaces: readonly (MemberInterface & { readonly index: number })[];
   readonly claims: readonly Claim[];
+  readonly sights: readonly Sight[];
   /** Wants to hear the others now. */
   readonly asks: boolean;
 };
@@ -122,11 +123,13 @@ export function helloOf(bytes: Buffer): Hello | undefined {
 export function helloIn(value: unknown): Hello | undefined {
   if (!isObject(value) || typeof value['node'] !== 'string' || typeof value['uid'] !== 'string' || typeof value['instance'] !== 'number')
     return undefined;
-  const [interfaces, claims] = [listOf(value['interfaces'], interfaceOf), listOf(value['claims'], claimOf)];
-  return (
-    interfaces &&
-    claims && { node: value['node'], uid: value['uid'], instance: value['instance'], interfaces, claims, asks: value['asks'] === true }
-  );
+  const [interfaces, claims, sights] = [
+    listOf(value['interfaces'], interfaceOf),
+    listOf(value['claims'], claimOf),
+    listOf(value['sights'] ?? [], sightOf),
+  ];
+  if (!interfaces || !claims || !sights) return undefined;
+  return { node: value['node'], uid: value['uid'], instance: value['instance'], interfaces, claims, sights, asks: value['asks'] === true };
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -157,6 +160,11 @@ function claimOf({ ip, epoch, level }: Fields): Claim | undefined {
   const address = typeof ip === 'string' ? parseIp(ip) : undefined;
   if (address === undefined || !Number.isSafeInteger(epoch) || !isLevel(level)) return undefined;
   return { ip: address, epoch: Number(epoch), level };
+}
+
+function sightOf({ ip, found }: Fields): Sight | undefined {
+  const address = typeof ip === 'string' ? parseIp(ip) : undefined;
+  return address === undefined ? undefined : { ip: address, found: found === true };
 }
 
 function isLevel(level: unknown): level is Level {

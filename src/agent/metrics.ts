@@ -54,6 +54,9 @@ function aboutVips({ l2, vips }: Measured): readonly Metric[] {
       owners().flatMap(({ ip, held }) => (held ? [{ labels: { ip }, value: 1 }] : [])),
     ),
     gauge('stentor_l2_peers', 'Other nodes whose heartbeats are heard', () => [{ value: l2.peers.size }]),
+    gauge('stentor_l2_reachable', '1: `from` asks for the address on the LAN and finds it at its owner; 0: it does not find it', () =>
+      vips.rows().flatMap(({ ip, reachable }) => reachable.map(({ from, found }) => ({ labels: { ip, from }, value: Number(found) }))),
+    ),
     counter('stentor_l2_moves_total', 'Changes of the node that answers for an address', () =>
       Array.from(vips.moves(), ([ip, value]) => ({ labels: { ip }, value })),
     ),

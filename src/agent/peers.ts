@@ -103,7 +103,7 @@ function turned(peer: Peer | undefined, interfaceIndex: number, alive: boolean, 
   if (peer === undefined || alive !== peer.dead.has(interfaceIndex)) return false;
   if (alive) peer.dead.delete(interfaceIndex);
   else peer.dead.add(interfaceIndex);
-  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [] }; // whoever comes back says it again
+  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [], sights: [] }; // whoever comes back says it again
   show(writer, peer);
   return alive;
 }
@@ -127,7 +127,7 @@ function show(writer: PeersOptions['writer'], { hello, ways, dead }: Peer): void
     prefixes,
     fault: fault ?? (dead.has(index) ? 'its heartbeats are not heard' : undefined),
   }));
-  writer.put(hello.node, { node: hello.node, interfaces, claims: hello.claims });
+  writer.put(hello.node, { node: hello.node, interfaces, claims: hello.claims, sights: hello.sights });
 }
 
 /** The whole message, when a part was what was missing of it. */

@@ -9,6 +9,7 @@ import type { MemberRow } from '../l2/members.ts';
 import type { OwnerRow } from '../l2/owners.ts';
 import type { L2Tables } from '../l2/tables.ts';
 import type { VipRow } from './api-types.ts';
+import { sightsOf } from './truth.ts';
 
 export type Vips = {
   /** To be called after each commit. */
@@ -63,6 +64,7 @@ function rowOf(row: OwnerRow, seen: Seen | undefined, { self, members, answers }
     from: seen?.from,
     why,
     answers: owner === self ? (answers.get(ip) ?? 0) : undefined,
+    reachable: sightsOf(ip, [...members.values()]),
     alsoClaimed: held === undefined ? [] : rivals,
     candidates,
   };

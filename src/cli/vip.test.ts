@@ -17,6 +17,10 @@ const owned: VipRow = {
   from: 'node1',
   why: 'node1 is cordoned',
   answers: 12,
+  reachable: [
+    { from: 'node1', found: true },
+    { from: 'node3', found: false },
+  ],
   alsoClaimed: [],
   candidates: [
     { node: 'node1', level: 1, why: 'is cordoned' },
@@ -32,6 +36,7 @@ const orphan: VipRow = {
   interfaces: [],
   macs: [],
   from: undefined,
+  reachable: [],
   why: 'no CiliumL2AnnouncementPolicy selects it',
   answers: undefined,
   candidates: [],
@@ -41,9 +46,9 @@ describe('vip', () => {
   it('is one table', () => {
     assert.equal(
       vipText([owned, orphan], NOW),
-      `ADDRESS         SERVICE    OWNER    INTERFACE   MAC                 SINCE   LAST MOVE                                  ANSWERS
-192.168.0.220   shop/web   node2    eth0        02:00:c0:a8:00:0c   1m30s   from node1: node1 is cordoned              12
-192.168.0.221   shop/web   nobody   -           -                   1m30s   no CiliumL2AnnouncementPolicy selects it   -
+      `ADDRESS         SERVICE    OWNER    INTERFACE   MAC                 SINCE   LAST MOVE                                  REACHABLE FROM    ANSWERS
+192.168.0.220   shop/web   node2    eth0        02:00:c0:a8:00:0c   1m30s   from node1: node1 is cordoned              node1,not node3   12
+192.168.0.221   shop/web   nobody   -           -                   1m30s   no CiliumL2AnnouncementPolicy selects it   -                 -
 `,
     );
     assert.equal(vipText([], NOW), 'No Service has a load balancer address or an external IP\n');
@@ -51,8 +56,8 @@ describe('vip', () => {
 
   it('is a table for markdown, too', () => {
     const [header, line, row] = markdown([owned], NOW).split('\n');
-    assert.equal(header, '| ADDRESS | SERVICE | OWNER | INTERFACE | MAC | SINCE | LAST MOVE | ANSWERS |');
-    assert.equal(line, '| --- | --- | --- | --- | --- | --- | --- | --- |');
+    assert.equal(header, '| ADDRESS | SERVICE | OWNER | INTERFACE | MAC | SINCE | LAST MOVE | REACHABLE FROM | ANSWERS |');
+    assert.equal(line, '| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
     assert.match(row ?? '', /^\| 192\.168\.0\.220 \| shop\/web \| node2 \|/);
   });
 
@@ -63,6 +68,8 @@ describe('vip', () => {
 node2 answers for it on eth0, since 1m30s: node1 is cordoned.
 Before, node1 did.
 Policies that announce it: policy.
+node1 asks for it on the LAN, and finds it at node2.
+node3 asks for it on the LAN, and does not find it at node2.
 node1 could if nobody else can: it is cordoned.
 node3 cannot: it is not heard on the segment.
 `,

@@ -63,7 +63,7 @@ async function watch(rows: () => Promise<readonly VipRow[]>, text: (rows: readon
   }
 }
 
-const HEADER: Line = ['ADDRESS', 'SERVICE', 'OWNER', 'INTERFACE', 'MAC', 'SINCE', 'LAST MOVE', 'ANSWERS'];
+const HEADER: Line = ['ADDRESS', 'SERVICE', 'OWNER', 'INTERFACE', 'MAC', 'SINCE', 'LAST MOVE', 'REACHABLE FROM', 'ANSWERS'];
 
 function cells(row: VipRow, now: number): Line {
   const { ip, services, owner, interfaces, macs, since, answers } = row;
@@ -75,8 +75,16 @@ function cells(row: VipRow, now: number): Line {
     macs.join(',') || '-',
     since === undefined ? '-' : duration(now - since),
     lastMove(row),
+    reachable(row),
     answers === undefined ? '-' : String(answers),
   ];
+}
+
+function reachable({ reachable: sights }: VipRow): string {
+  if (sights.length === 0) return '-';
+  const names = (wanted: boolean) => sights.filter(({ found }) => found === wanted).map(({ from }) => from);
+  const missing = names(false).map((name) => `not ${name}`);
+  return [...names(true), ...missing].join(',');
 }
 
 function lastMove({ owner, from, why: because }: VipRow): string {
@@ -98,7 +106,7 @@ export function markdown(rows: readonly VipRow[], now: number): string {
 }
 
 export function whyText(row: VipRow, now: number): string {
-  const { ip, services, policies, owner, interfaces, since, from, why: because, candidates, alsoClaimed } = row;
+  const { ip, services, policies, owner, interfaces, since, from, why: because, candidates, alsoClaimed, reachable: sights } = row;
   const lines = [`${ip} is an address of ${services.join(' and ')}.`];
   if (owner === undefined) lines.push(`Nobody answers for it: ${because}.`);
   else {
@@ -108,6 +116,8 @@ export function whyText(row: VipRow, now: number): string {
     if (from !== undefined && from !== owner) lines.push(`Before, ${from} did.`);
   }
   lines.push(policies.length === 0 ? 'No CiliumL2AnnouncementPolicy selects it.' : `Policies that announce it: ${policies.join(', ')}.`);
+  for (const { from: witness, found } of sights)
+    lines.push(`${witness} asks for it on the LAN, and ${found ? `finds it at ${owner}` : `does not find it at ${owner}`}.`);
   for (const node of alsoClaimed) lines.push(`${node} says that it answers, too; it will stop when it has heard of ${owner}.`);
   for (const { node, level, why: reason } of candidates)
     if (node !== owner)

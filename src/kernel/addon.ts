@@ -211,7 +211,7 @@ export type Addon = {
   /** Sends one rtnetlink message in our own namespace and reads one datagram, both off the JS thread, by a socket that lives for this only. */
   socketExchange(message: Uint8Array): Promise<Buffer>;
 
-  /** A packet socket for frames of one Ethernet protocol on one interface; protocol 0 hears nothing. */
+  /** A packet socket for frames of one Ethernet protocol on one interface; protocol 0 hears nothing, IPv6 only neighbour advertisements. */
   packetOpen(interfaceIndex: number, protocol: number): SocketHandle;
   /** Has the interface take frames for a group address while the socket is open. */
   packetJoin(socket: SocketHandle, interfaceIndex: number, group: Uint8Array): void;

@@ -30,7 +30,12 @@ export type MemberRow = {
   readonly node: string;
   readonly interfaces: readonly MemberInterface[];
   readonly claims: readonly Claim[];
+  /** Of other nodes' addresses, those for which it asks. */
+  readonly sights: readonly Sight[];
 };
+
+/** Whether an address was found at its owner, when somebody else asked for it as a client does. */
+export type Sight = { readonly ip: Ip; readonly found: boolean };
 
 export function isConnected({ prefixes }: Pick<MemberInterface, 'prefixes'>, ip: Ip): boolean {
   return prefixes.some((text) => {

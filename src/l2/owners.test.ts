@@ -49,6 +49,7 @@ const member = (
 ): MemberRow => ({
   node,
   interfaces,
+  sights: [],
   claims: claims.map(([address, epoch, level = 2]) => ({ ip: ip(address), epoch, level })),
 });
 

@@ -151,7 +151,7 @@ function reasonOf(
 }
 
 /** The same on every node, and different for every pair: FNV-1a, mixed as MurmurHash3 ends. */
-function score(node: string, ip: Ip): number {
+export function score(node: string, ip: Ip): number {
   let hash = 0x811c9dc5;
   for (const letter of `${node}#${ip}`) hash = Math.imul(hash ^ (letter.codePointAt(0) ?? 0), 0x01000193);
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);

@@ -5,7 +5,7 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { OwnerRow } from './owners.ts';
 
-export function problemsOf({ ip, services, balanced, policies, owner, why }: OwnerRow): readonly Problem[] {
+export function problemsOf({ ip, services, balanced, policies, owner, why, probes }: OwnerRow): readonly Problem[] {
   if (owner !== undefined || (policies.length === 0 && !balanced)) return [];
   return services.map((service) =>
     problem(
@@ -19,9 +19,12 @@ export function problemsOf({ ip, services, balanced, policies, owner, why }: Own
           }
         : {
             object: `Service ${service}`,
-            reason: 'NoEligibleNode',
+            reason: probes === undefined ? 'NoEligibleNode' : 'AddressTaken',
             message: `nobody answers for ${ip} on the LAN: ${why}`,
-            advice: `Make one of these nodes able to, or let the nodeSelector or the interfaces of ${policies.join(', ')} take others`,
+            advice:
+              probes !== undefined
+                ? `Take ${ip} away from that host, or from the CiliumLoadBalancerIPPool`
+                : `Make one of these nodes able to, or let the nodeSelector or the interfaces of ${policies.join(', ')} take others`,
           },
     ),
   );

@@ -22,7 +22,7 @@ import type { ServiceTables } from '../services/tables.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import { conditionsFor } from './conditions.ts';
 import type { PolicyCondition } from './conditions.ts';
-import type { Claim, MemberInterface, MemberRow } from './members.ts';
+import type { Claim, MemberInterface, MemberRow, Sight } from './members.ts';
 import { ownersFor } from './owners.ts';
 import type { OwnerRow, ProbeRow } from './owners.ts';
 import type { PolicyRow } from './policy.ts';
@@ -39,6 +39,8 @@ export type L2Tables = {
   readonly segments: Table<string, SegmentRow>;
   /** Whether other hosts have addresses that nobody has answered for yet. */
   readonly probes: Table<string, ProbeRow>;
+  /** What this node sees of others' addresses. */
+  readonly sights: Table<string, Sight>;
   readonly vips: Table<string, VipRow>;
   readonly owners: Table<string, OwnerRow>;
   readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
@@ -69,6 +71,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   const peers = table<string, MemberRow>('l2_peers', same);
   const segments = table<string, SegmentRow>('l2_segments', same);
   const probes = table<string, ProbeRow>('l2_probes', same);
+  const sights = table<string, Sight>('l2_sights', same);
   const vips = table<string, VipRow>('vips', same);
   const owners = table<string, OwnerRow>('l2_owners', same);
   const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
@@ -80,7 +83,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   const me = (): MemberRow => {
     const held = Array.from(owners.entries(), ([, { ip, held: one }]) => one && { ip, epoch: one.epoch, level: one.level });
     const claims = owners.complete ? held.filter((one) => one !== undefined) : before;
-    return { node: self, interfaces: interfacesOf(nodes, segments), claims };
+    return { node: self, interfaces: interfacesOf(nodes, segments), claims, sights: Array.from(sights.entries(), ([, row]) => row) };
   };
   const ofIp = () => Array.from(vips.entries(), ([address]) => address);
   const vipKeys = (
@@ -154,7 +157,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       compute: (address: string) => announcementsFor(owners.get(address), nodes),
     }),
   ];
-  return { policies, announcers, peers, segments, probes, vips, owners, answers, announcements, conditions, derivations, self: me };
+  return { policies, announcers, peers, segments, probes, sights, vips, owners, answers, announcements, conditions, derivations, self: me };
 }
 
 function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2Tables['segments']): readonly MemberInterface[] {

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether an address is really found on the segment: two other nodes ask for it once a second, as a client would, and tell everybody what
+// they saw. An owner that is not found writes its answers again and announces anew.
+
+import type { Ip } from '../base/ip.ts';
+import { familyOf } from '../base/ip.ts';
+import { problem } from '../base/problem.ts';
+import type { Problem } from '../base/problem.ts';
+import { isConnected } from '../l2/members.ts';
+import type { MemberRow } from '../l2/members.ts';
+import { score } from '../l2/owners.ts';
+import type { OwnerRow } from '../l2/owners.ts';
+import type { L2Tables } from '../l2/tables.ts';
+import type { NodeTables } from '../nodes/tables.ts';
+import type { Asker, Question } from './asker.ts';
+
+export type TruthOptions = {
+  readonly self: string;
+  readonly l2: L2Tables;
+  readonly nodes: Pick<NodeTables, 'uplinks' | 'interfaces'>;
+  readonly asker: Asker;
+  /** Writes the answer again, and announces the address anew. */
+  readonly heal: (row: OwnerRow) => void;
+};
+
+const WITNESSES = 2;
+const TIMES = 2;
+const EACH_MS = 200;
+/** In a row, before an address counts as not found: frames get lost. */
+const MISSES = 3;
+
+/** To be called once a second; what it returns is wrong with this node's own addresses. */
+export function truthOf(options: TruthOptions): () => readonly Problem[] {
+  const { l2, asker } = options;
+  const sights = l2.sights.writer('truth');
+  sights.complete();
+  const misses = new Map<Ip, number>();
+  const underWay = new Set<Ip>();
+  const healed = new Set<Ip>();
+  const look = async (row: OwnerRow, question: Question, macs: ReadonlySet<string>) => {
+    underWay.add(row.ip);
+    const mac = await asker.ask(question, TIMES, EACH_MS);
+    underWay.delete(row.ip);
+    const now = l2.owners.get(row.ip);
+    if (now?.owner !== row.owner) return; // it has moved meanwhile
+    const failed = mac !== undefined && macs.has(mac) ? 0 : (misses.get(row.ip) ?? 0) + 1;
+    misses.set(row.ip, failed);
+    if (failed === 0 || failed >= MISSES) sights.put(row.ip, { ip: row.ip, found: failed === 0 });
+  };
+  return () => {
+    const members = [l2.self(), ...Array.from(l2.peers.entries(), ([, row]) => row)];
+    const mine = new Set<string>();
+    const lost: Problem[] = [];
+    for (const [, row] of l2.owners.entries()) {
+      if (row.held) lost.push(...healIfLost(row, members, healed, options));
+      const question = questionFor(row, members, options);
+      if (question === undefined) continue;
+      mine.add(row.ip);
+      const owner = members.find(({ node }) => node === row.owner);
+      if (!underWay.has(row.ip)) void look(row, question, new Set(owner?.interfaces.flatMap(({ mac }) => mac ?? [])));
+    }
+    for (const [ip] of l2.sights.entries()) if (!mine.has(ip)) sights.delete(ip);
+    for (const ip of misses.keys()) if (!mine.has(ip)) misses.delete(ip);
+    return lost;
+  };
+}
+
+/** What others see of an address: from whom it is found, and from whom not. */
+export function sightsOf(ip: Ip, members: readonly MemberRow[]): readonly { readonly from: string; readonly found: boolean }[] {
+  return members.flatMap(({ node, sights }) => sights.filter((sight) => sight.ip === ip).map(({ found }) => ({ from: node, found })));
+}
+
+/** Heals once for each time that nobody finds it. */
+function healIfLost(row: OwnerRow, members: readonly MemberRow[], healed: Set<Ip>, { self, heal }: TruthOptions): readonly Problem[] {
+  const sights = sightsOf(row.ip, members);
+  if (sights.length === 0 || sights.some(({ found }) => found)) {
+    healed.delete(row.ip);
+    return [];
+  }
+  if (!healed.has(row.ip)) heal(row);
+  healed.add(row.ip);
+  return row.services.map((service) =>
+    problem({
+      object: `Service ${service}`,
+      reason: 'NotReachable',
+      message: `${sights.map(({ from }) => from).join(' and ')} ask for ${row.ip} on the LAN and do not find it at ${self}, which answers for it`,
+      advice: `Look at the switch port and the filters between these nodes for ARP or neighbour discovery that is dropped`,
+    }),
+  );
+}
+
+/** Undefined: it is others who ask, or this node is not on the segment. */
+function questionFor({ ip, owner }: OwnerRow, members: readonly MemberRow[], { self, nodes }: TruthOptions): Question | undefined {
+  if (owner === undefined || owner === self) return undefined;
+  const able = members.filter(
+    ({ node, interfaces }) => node !== owner && interfaces.some((one) => isConnected(one, ip) && one.fault === undefined),
+  );
+  const witnesses = able.toSorted((a, b) => score(b.node, ip) - score(a.node, ip)).slice(0, WITNESSES);
+  if (!witnesses.some(({ node }) => node === self)) return undefined;
+  for (const [, { index }] of nodes.uplinks.entries()) {
+    const row = nodes.interfaces.get(String(index));
+    if (row?.mac === undefined) continue;
+    const source = row.addresses.find((address) => familyOf(address.ip) === familyOf(ip));
+    const prefixes = row.addresses.map((address) => `${address.ip}/${address.bits}`);
+    if (source && isConnected({ prefixes }, ip)) return { ip, interfaceIndex: index, mac: row.mac, source: source.ip };
+  }
+  return undefined;
+}

@@ -56,6 +56,11 @@ export type Everything = {
   readonly links: string;
 };
 
+function l2Reconcilers(l2: L2Tables, datapath: Datapath, signal: AbortSignal): Pick<Reconcilers, 'answers' | 'announcements'> {
+  const answers = reconciler(l2.answers, mapTarget(mapKinds.l2Answers, datapath.map('l2_answers')));
+  return { answers, announcements: reconciler(l2.announcements, announcementTarget(signal), { waitsFor: answers.trouble }) };
+}
+
 export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal }: Everything): Reconcilers {
   const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
     reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
@@ -73,8 +78,7 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
       .find((trouble) => trouble !== undefined);
   const entries = map(endpoints.entries, mapKinds.endpoints, { waitsFor: podOf });
   const routes = reconciler(nodes.routes, routeTarget(netlink));
-  const answers = map(l2.answers, mapKinds.l2Answers);
-  const told = reconciler(l2.announcements, announcementTarget(signal), { waitsFor: answers.trouble });
+  const announced = l2Reconcilers(l2, datapath, signal);
   return {
     walks: [
       [reconciler(sysctlTable(), sysctlTarget(dirname(state)))],
@@ -91,10 +95,9 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
         map(services.lbServices, mapKinds.lbServices),
         map(services.lbAddresses, mapKinds.lbAddresses),
       ],
-      [answers, told],
+      [announced.answers, announced.announcements],
     ],
-    answers,
-    announcements: told,
+    ...announced,
     attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     leaving: (key) => podLinks.leaving(key),

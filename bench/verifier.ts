@@ -14,7 +14,7 @@ import { temporaryBpffs } from '../src/kernel/testdata/harness.ts';
 import { VERIFIED_BUDGET, complaintsAbout, recordWith } from './verifier-costs.ts';
 import type { Cost, CostRecord, Costs, Found } from './verifier-costs.ts';
 
-const OBJECTS = ['pod', 'host', 'sock'];
+const OBJECTS = ['pod', 'host', 'sock', 'xdp'];
 const INSTRUCTION_BYTES = 8;
 const RECORD = fileURLToPath(new URL('verifier.json', import.meta.url));
 const objectPath = (name: string): string => fileURLToPath(new URL(`../build/bpf/${name}.bpf.o`, import.meta.url));

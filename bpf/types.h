@@ -67,8 +67,10 @@ _Static_assert(sizeof(struct endpoint) == 16, "size");
 struct device {
 	struct address ipv4;
 	struct address ipv6;
+	__u8 mac[6];
+	__u16 pad;
 };
-_Static_assert(sizeof(struct device) == 32, "size");
+_Static_assert(sizeof(struct device) == 40, "size");
 
 /* Longest-prefix key: the length counts address bits, IPv4 prefixes have 96 added. */
 struct ipcache_key {

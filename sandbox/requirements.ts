@@ -19,6 +19,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   script: 'bsdutils',
   socat: 'socat',
   curl: 'curl',
+  ethtool: 'ethtool',
   ping: 'iputils-ping',
   tcpdump: 'tcpdump',
 };

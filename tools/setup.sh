@@ -37,6 +37,7 @@ missing_packages() {
 		bsdutils         script
 		clang-19         clang-19
 		curl             curl
+		ethtool          ethtool
 		gcc              gcc
 		hostname         hostname
 		iproute2         ip

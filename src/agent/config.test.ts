@@ -48,6 +48,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       algorithm: 'maglev',
       mode: 'dsr',
       dispatch: 'opt',
+      acceleration: 'disabled',
       serviceTopology: false,
       trustExternalIps: false,
       rangesOfAllTypes: false,

@@ -46,6 +46,7 @@ export type Config = {
     readonly mode: 'snat' | 'dsr' | 'hybrid';
     /** How the node of a backend is told the frontend. */
     readonly dispatch: 'opt' | 'geneve';
+    readonly acceleration: 'disabled' | 'native' | 'best-effort' | 'testing-only';
     readonly serviceTopology: boolean;
     readonly noBackendResponse: 'reject' | 'drop';
     readonly externalClusterIp: boolean;
@@ -182,6 +183,7 @@ function loadBalancerFrom(values: Values): Config['loadBalancer'] {
     algorithm: oneOf(values.get('loadBalancer.algorithm'), ['random', 'maglev']),
     mode: oneOf(values.get('loadBalancer.mode'), ['snat', 'dsr', 'hybrid']),
     dispatch: oneOf(values.get('loadBalancer.dsrDispatch'), ['opt', 'geneve']),
+    acceleration: oneOf(values.get('loadBalancer.acceleration'), ['disabled', 'native', 'best-effort', 'testing-only']),
     serviceTopology: values.get('loadBalancer.serviceTopology') === true,
     noBackendResponse: oneOf(values.get('serviceNoBackendResponse'), ['reject', 'drop']),
     externalClusterIp: values.get('bpf.lbExternalClusterIP') === true,

@@ -21,6 +21,7 @@ import type { L2Tables } from '../l2/tables.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import { redirectTables, skipTables } from '../redirects/tables.ts';
 import type { RedirectTables, SkipTables } from '../redirects/tables.ts';
+import type { UplinkPrograms } from '../nodes/uplinks.ts';
 import { servicesBefore } from '../services/before.ts';
 import type { ServicesBefore } from '../services/before.ts';
 import { serviceSources, serviceTables } from '../services/tables.ts';
@@ -63,7 +64,8 @@ export function agentTables(ground: Ground): AgentTables {
   const nativeRoutingCidrs = [...config.nativeRoutingCidrs, ...config.masquerade.except];
   const nodePortPrefixes = config.nodePort.addresses;
   const common = { ...config, nativeRoutingCidrs, nodePortPrefixes, podMtu, self, problems, endpoints: endpoints.endpoints };
-  const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs: { from: idOf('host_from'), to: idOf('host_to') } });
+  const programs = { from: idOf('host_from'), to: idOf('host_to'), xdp: xdpOf(config, idOf('xdp_from')) };
+  const nodes = nodeTables({ ...common, remotePods: known.remotePods, programs });
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
@@ -77,6 +79,11 @@ export function agentTables(ground: Ground): AgentTables {
   const l2 = l2Tables({ self, services, nodes, before: answering.claims, problems });
   const derivations = [identities, nodes, endpoints, redirects, services, skips, l2].flatMap((group) => group.derivations);
   return { known, endpoints, nodes, identities, services, redirects, skips, l2, answering, derivations, found };
+}
+
+function xdpOf({ loadBalancer: { acceleration } }: Ground['config'], program: number): UplinkPrograms['xdp'] {
+  if (acceleration === 'disabled') return undefined;
+  return { program, mode: acceleration === 'testing-only' ? 'generic' : 'native', optional: acceleration === 'best-effort' };
 }
 
 /** From their files, and where those are lost from the kernel. */

@@ -295,8 +295,6 @@ export const valueNotes: readonly ValueNote[] = [
   ['k8sServiceHost', 'auto', 'refused', 'this version does not read cluster-info; give the host, or leave the key out'],
   ['bpf.masquerade', false, 'warned', 'masquerade is always done in BPF; to have none, set enableIPv4Masquerade and enableIPv6Masquerade to false'],
   ['socketLB.enabled', false, 'warned', 'kubeProxyReplacement: true includes it; for pods alone, set socketLB.hostNamespaceOnly: true'],
-  ['loadBalancer.acceleration', 'native', 'warned', 'this version has no XDP; packets take the tc programs'],
-  ['loadBalancer.acceleration', 'best-effort', 'warned', 'this version has no XDP; packets take the tc programs'],
   ['loadBalancer.dsrDispatch', 'ipip', 'refused', 'this version dispatches by IP option or by Geneve; use opt or geneve'],
   ['bpf.hostLegacyRouting', true, 'warned', 'this version has no legacy routing; packets of pods take the BPF path'],
   ['nodePort.enabled', false, 'refused', partOfReplacement],

@@ -68,7 +68,7 @@ function makeMap(): string {
 /** Pins and attaches nothing: the verifier is asked, and the maps end with this process. */
 async function loadPrograms(): Promise<string> {
   let count = 0;
-  for (const name of ['pod', 'host', 'sock'] as const) {
+  for (const name of ['pod', 'host', 'sock', 'xdp'] as const) {
     using object = await loadObject({
       path: join(OBJECTS, `${name}.bpf.o`),
       config: encodeConfig({}, name),

@@ -7,13 +7,15 @@ import { join } from 'node:path';
 import { EntryErrors } from '../base/ledger.ts';
 import type { AsyncTarget } from '../base/reconcile-async.ts';
 import { isKernelError } from '../kernel/errors.ts';
-import { attachCgroup, attachTcx, BpfLink } from '../kernel/link.ts';
-import type { AttachType } from '../kernel/link.ts';
+import { attachCgroup, attachTcx, attachXdp, BpfLink } from '../kernel/link.ts';
+import type { AttachType, XdpMode } from '../kernel/link.ts';
 import type { BpfProgram } from '../kernel/program.ts';
 
 export type Attachment =
   /** `index`: the interface. */
   | { readonly kind: 'tcx'; readonly index: number; readonly direction: 'ingress' | 'egress'; readonly program: number }
+  /** `optional`: a driver that does not run such programs is no failure. */
+  | { readonly kind: 'xdp'; readonly index: number; readonly mode: XdpMode; readonly optional: boolean; readonly program: number }
   | { readonly kind: 'cgroup'; readonly path: string; readonly type: AttachType; readonly program: number }
   /** What a pin turned out to be; never wanted. A link that was detached stays so. */
   | { readonly kind: 'found'; readonly index: number | undefined; readonly attached: boolean; readonly program: number };
@@ -35,9 +37,9 @@ export function attachmentTarget(directory: string, programs: readonly BpfProgra
   const attach = async (attachment: Attachment): Promise<BpfLink> => {
     if (attachment.kind === 'found') throw new TypeError('Cannot attach what was only found');
     const program = programOf(attachment.program);
-    return attachment.kind === 'tcx'
-      ? attachTcx(program, attachment.index, { direction: attachment.direction })
-      : attachCgroup(program, attachment.path, attachment.type);
+    if (attachment.kind === 'tcx') return attachTcx(program, attachment.index, { direction: attachment.direction });
+    if (attachment.kind === 'xdp') return attachXdp(program, attachment.index, attachment.mode);
+    return attachCgroup(program, attachment.path, attachment.type);
   };
   const put = async (key: string, attachment: Attachment) => {
     const path = join(directory, key);
@@ -48,8 +50,11 @@ export function attachmentTarget(directory: string, programs: readonly BpfProgra
       return;
     }
     rmSync(path, { force: true });
-    using link = await attach(attachment);
-    link.pin(path);
+    using link = await attach(attachment).catch((error: unknown) => {
+      if (attachment.kind === 'xdp' && attachment.optional && isKernelError(error, 'EOPNOTSUPP')) return undefined;
+      throw error;
+    });
+    link?.pin(path);
   };
   return {
     name: 'attachments',

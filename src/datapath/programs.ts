@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loads the data plane: three objects that share their maps through pins.
+// Loads the data plane: objects that share their maps through pins.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
@@ -18,7 +18,7 @@ import { nextSize } from './sizes.ts';
 import type { Found } from './sizes.ts';
 
 export type DatapathOptions = {
-  /** Holds pod.bpf.o, host.bpf.o and sock.bpf.o. */
+  /** Holds pod.bpf.o, host.bpf.o, sock.bpf.o and xdp.bpf.o. */
   readonly objectDirectory: string;
   /** On a bpf filesystem. Each map has a directory in it, and there a pin named after its definition: see inheritance.ts. */
   readonly pinDirectory: string;
@@ -88,7 +88,7 @@ export async function loadDatapath(options: DatapathOptions): Promise<Datapath> 
   const { objectDirectory, pinDirectory, config } = options;
   const maxEntries = sizesFor(options);
   const loaded: LoadedObject[] = [];
-  for (const name of ['pod', 'host', 'sock'] as const) {
+  for (const name of ['pod', 'host', 'sock', 'xdp'] as const) {
     const path = join(objectDirectory, `${name}.bpf.o`);
     const { btfHash } = objectAt(path);
     if (btfHash !== objects[name].btfHash)

@@ -19,7 +19,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'f9b8d0f71d03';
+export const schemaHash = '181657463613';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -216,21 +216,23 @@ export const counterCodec: Codec<Counter> = {
   },
 };
 
-/** struct device, 32 bytes. */
-export type Device = { readonly ipv4: Ip; readonly ipv6: Ip };
+/** struct device, 40 bytes. */
+export type Device = { readonly ipv4: Ip; readonly ipv6: Ip; readonly mac: Mac };
 export const deviceCodec: Codec<Device> = {
-  size: 32,
+  size: 40,
   encode(row) {
-    const buffer = Buffer.alloc(32);
+    const buffer = Buffer.alloc(40);
     deviceCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
   encodeInto(row, buffer, offset) {
     writeIp(row.ipv4, buffer, offset);
     writeIp(row.ipv6, buffer, offset + 16);
+    writeMac(row.mac, buffer, offset + 32);
+    buffer.fill(0, offset + 38, offset + 40);
   },
   decode(buffer, offset = 0) {
-    return { ipv4: ipFromBytes(buffer, offset), ipv6: ipFromBytes(buffer, offset + 16) };
+    return { ipv4: ipFromBytes(buffer, offset), ipv6: ipFromBytes(buffer, offset + 16), mac: macFromBytes(buffer, offset + 32) };
   },
 };
 
@@ -931,10 +933,10 @@ export const maps = {
     name: 'devices',
     type: 'hash',
     keySize: 4,
-    valueSize: 32,
+    valueSize: 40,
     maxEntries: 256,
     flags: 1,
-    hash: '3396e49bed38',
+    hash: '60bbbd49a90d',
     key: u32Codec,
     value: deviceCodec,
   },
@@ -1161,7 +1163,7 @@ export const maps = {
 } as const satisfies { readonly [name: string]: MapSchema };
 
 /** The objects that the schema was read from. */
-export type ObjectName = 'host' | 'pod' | 'sock';
+export type ObjectName = 'host' | 'pod' | 'sock' | 'xdp';
 /** What can be set before a program is loaded (bpf/config.h). */
 export type Config = {
   /** 1: backends of other nodes are told their frontend by Geneve; 0: by IP option */
@@ -1215,85 +1217,155 @@ export const configVariables = {
     name: 'dsr_geneve',
     description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 48 }, pod: { section: '.rodata', offset: 48 }, sock: { section: '.rodata', offset: 48 } },
+    places: {
+      host: { section: '.rodata', offset: 48 },
+      pod: { section: '.rodata', offset: 48 },
+      sock: { section: '.rodata', offset: 48 },
+      xdp: { section: '.rodata', offset: 48 },
+    },
   },
   gatewayMac: {
     name: 'gateway_mac',
     description: "MAC of the host side of every pod's veth pair",
     codec: macCodec,
-    places: { host: { section: '.rodata', offset: 0 }, pod: { section: '.rodata', offset: 0 }, sock: { section: '.rodata', offset: 0 } },
+    places: {
+      host: { section: '.rodata', offset: 0 },
+      pod: { section: '.rodata', offset: 0 },
+      sock: { section: '.rodata', offset: 0 },
+      xdp: { section: '.rodata', offset: 0 },
+    },
   },
   hostNetnsCookie: {
     name: 'host_netns_cookie',
     description: "cookie of the node's network namespace; 0: not known",
     codec: id64Codec,
-    places: { host: { section: '.rodata', offset: 56 }, pod: { section: '.rodata', offset: 56 }, sock: { section: '.rodata', offset: 56 } },
+    places: {
+      host: { section: '.rodata', offset: 56 },
+      pod: { section: '.rodata', offset: 56 },
+      sock: { section: '.rodata', offset: 56 },
+      xdp: { section: '.rodata', offset: 56 },
+    },
   },
   masqueradeIpv4: {
     name: 'masquerade_ipv4',
     description: "1: IPv4 packets of pods leave the cluster with the node's address",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 8 }, pod: { section: '.rodata', offset: 8 }, sock: { section: '.rodata', offset: 8 } },
+    places: {
+      host: { section: '.rodata', offset: 8 },
+      pod: { section: '.rodata', offset: 8 },
+      sock: { section: '.rodata', offset: 8 },
+      xdp: { section: '.rodata', offset: 8 },
+    },
   },
   masqueradeIpv6: {
     name: 'masquerade_ipv6',
     description: "1: IPv6 packets of pods leave the cluster with the node's address",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 12 }, pod: { section: '.rodata', offset: 12 }, sock: { section: '.rodata', offset: 12 } },
+    places: {
+      host: { section: '.rodata', offset: 12 },
+      pod: { section: '.rodata', offset: 12 },
+      sock: { section: '.rodata', offset: 12 },
+      xdp: { section: '.rodata', offset: 12 },
+    },
   },
   natPortFirst: {
     name: 'nat_port_first',
     description: "first source port that translations to the node's address use",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 16 }, pod: { section: '.rodata', offset: 16 }, sock: { section: '.rodata', offset: 16 } },
+    places: {
+      host: { section: '.rodata', offset: 16 },
+      pod: { section: '.rodata', offset: 16 },
+      sock: { section: '.rodata', offset: 16 },
+      xdp: { section: '.rodata', offset: 16 },
+    },
   },
   natPortLast: {
     name: 'nat_port_last',
     description: "last source port that translations to the node's address use",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 20 }, pod: { section: '.rodata', offset: 20 }, sock: { section: '.rodata', offset: 20 } },
+    places: {
+      host: { section: '.rodata', offset: 20 },
+      pod: { section: '.rodata', offset: 20 },
+      sock: { section: '.rodata', offset: 20 },
+      xdp: { section: '.rodata', offset: 20 },
+    },
   },
   noBackendReject: {
     name: 'no_backend_reject',
     description: '1: a service without backends refuses; 0: its packets are dropped',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 40 }, pod: { section: '.rodata', offset: 40 }, sock: { section: '.rodata', offset: 40 } },
+    places: {
+      host: { section: '.rodata', offset: 40 },
+      pod: { section: '.rodata', offset: 40 },
+      sock: { section: '.rodata', offset: 40 },
+      xdp: { section: '.rodata', offset: 40 },
+    },
   },
   optionProbePort: {
     name: 'option_probe_port',
     description: 'UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 52 }, pod: { section: '.rodata', offset: 52 }, sock: { section: '.rodata', offset: 52 } },
+    places: {
+      host: { section: '.rodata', offset: 52 },
+      pod: { section: '.rodata', offset: 52 },
+      sock: { section: '.rodata', offset: 52 },
+      xdp: { section: '.rodata', offset: 52 },
+    },
   },
   socketLbHostOnly: {
     name: 'socket_lb_host_only',
     description: "1: only the node's own sockets are translated; what pods send is, packet by packet",
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 44 }, pod: { section: '.rodata', offset: 44 }, sock: { section: '.rodata', offset: 44 } },
+    places: {
+      host: { section: '.rodata', offset: 44 },
+      pod: { section: '.rodata', offset: 44 },
+      sock: { section: '.rodata', offset: 44 },
+      xdp: { section: '.rodata', offset: 44 },
+    },
   },
   timeoutAny: {
     name: 'timeout_any',
     description: 'seconds after which an idle flow that is not TCP is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 36 }, pod: { section: '.rodata', offset: 36 }, sock: { section: '.rodata', offset: 36 } },
+    places: {
+      host: { section: '.rodata', offset: 36 },
+      pod: { section: '.rodata', offset: 36 },
+      sock: { section: '.rodata', offset: 36 },
+      xdp: { section: '.rodata', offset: 36 },
+    },
   },
   timeoutTcp: {
     name: 'timeout_tcp',
     description: 'seconds after which an idle TCP connection is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 24 }, pod: { section: '.rodata', offset: 24 }, sock: { section: '.rodata', offset: 24 } },
+    places: {
+      host: { section: '.rodata', offset: 24 },
+      pod: { section: '.rodata', offset: 24 },
+      sock: { section: '.rodata', offset: 24 },
+      xdp: { section: '.rodata', offset: 24 },
+    },
   },
   timeoutTcpClosing: {
     name: 'timeout_tcp_closing',
     description: 'seconds after which a closed TCP connection is forgotten',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 32 }, pod: { section: '.rodata', offset: 32 }, sock: { section: '.rodata', offset: 32 } },
+    places: {
+      host: { section: '.rodata', offset: 32 },
+      pod: { section: '.rodata', offset: 32 },
+      sock: { section: '.rodata', offset: 32 },
+      xdp: { section: '.rodata', offset: 32 },
+    },
   },
   timeoutTcpHalfClosed: {
     name: 'timeout_tcp_half_closed',
     description: 'seconds after which an idle TCP connection that one side has ended gives its port to one that finds none',
     codec: u32Codec,
-    places: { host: { section: '.rodata', offset: 28 }, pod: { section: '.rodata', offset: 28 }, sock: { section: '.rodata', offset: 28 } },
+    places: {
+      host: { section: '.rodata', offset: 28 },
+      pod: { section: '.rodata', offset: 28 },
+      sock: { section: '.rodata', offset: 28 },
+      xdp: { section: '.rodata', offset: 28 },
+    },
   },
 } as const satisfies { readonly [name in keyof Config]: ConfigSchema<ObjectName> };
 /** The bytes that give `object` these values; what is not named keeps its default. Throws RangeError for a value that does not fit. */
@@ -1304,21 +1376,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '1bea159136b2',
+    btfHash: '0d5cff67829d',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '1bea159136b2',
+    btfHash: '0d5cff67829d',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '1bea159136b2',
+    btfHash: '0d5cff67829d',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1330,4 +1402,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
+  xdp: { btfHash: '0d5cff67829d', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

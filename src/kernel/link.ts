@@ -146,6 +146,23 @@ export async function attachCgroup(program: BpfProgram, cgroupPath: string, atta
   return new BpfLink(handle);
 }
 
+/** `native`: in the driver; `generic`: in the stack, for any device. */
+export type XdpMode = 'native' | 'generic';
+const xdpFlag: Readonly<Record<XdpMode, number>> = { generic: 1 << 1, native: 1 << 2 };
+
+/** Attaches to an interface of our own network namespace. Throws KernelError (EOPNOTSUPP: not this driver; EBUSY: somebody else's is there; ENODEV). */
+export async function attachXdp(program: BpfProgram, ifindex: number, mode: XdpMode): Promise<BpfLink> {
+  const handle = await native().linkCreate({
+    program: program.handle,
+    attachType: AttachType.xdp,
+    target: ifindex,
+    netns: undefined,
+    flags: xdpFlag[mode],
+    relativeId: 0,
+  });
+  return new BpfLink(handle);
+}
+
 /** The programs at a hook in the order in which they run. `target` is an interface index, in `netns` or our own, or a cgroup directory. */
 export function attachedPrograms(attachType: AttachType, target: number | string, netns?: string): readonly AttachedProgram[] {
   return native().programQuery(attachType, target, netns);

@@ -135,7 +135,7 @@ describe('uplinks', () => {
     assert.equal(found?.[1].ipv4, '192.168.0.12');
     assert.deepEqual(
       [...deviceEntries(found?.[1])].map(([, entry]) => entry),
-      [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::' } }],
+      [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::', mac: '02:00:00:00:00:01' } }],
     );
   });
 });

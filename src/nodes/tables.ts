@@ -34,7 +34,7 @@ import { overlapProblem, overlapsOf } from './overlaps.ts';
 import type { OverlapRow } from './overlaps.ts';
 import { endpointRoutes, nodeRoutes } from './routes.ts';
 import { deviceEntries, uplinkAttachments, uplinksFor } from './uplinks.ts';
-import type { UplinkRow } from './uplinks.ts';
+import type { UplinkPrograms, UplinkRow } from './uplinks.ts';
 
 export type NodeOptions = {
   /** Name of this node. */
@@ -51,8 +51,7 @@ export type NodeOptions = {
   readonly autoDirectNodeRoutes: boolean;
   /** directRoutingSkipUnreachable: a node on no segment of this one is none of its business. */
   readonly skipUnreachableNodes: boolean;
-  /** Ids of the loaded host_from and host_to. */
-  readonly programs: { readonly from: number; readonly to: number };
+  readonly programs: UplinkPrograms;
   readonly endpoints: Table<string, EndpointRow>;
   readonly remotePods: Table<string, RemotePod>;
   readonly problems: ProblemBook;

@@ -93,7 +93,7 @@ export function node1({
     exempt.map((pod) => [pod, { because: 'the test says so' }]),
   );
   const values = { devices: [], nativeRoutingCidrs: [], nodePortPrefixes: [], autoDirectNodeRoutes: true, skipUnreachableNodes: false };
-  const options = { ...values, mtu: undefined, podMtu, programs: { from: 3, to: 4 } };
+  const options = { ...values, mtu: undefined, podMtu, programs: { from: 3, to: 4, xdp: undefined } };
   const nodes = nodeTables({ ...options, remotePods, self: 'node1', endpoints: endpoints.endpoints, problems });
   fill(nodes.nodes.writer('test'), facts(nodeObjects.flatMap((node) => [...nodeRows(node)])));
   fill(nodes.interfaces.writer('test'), interfaces());

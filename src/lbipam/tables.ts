@@ -66,9 +66,20 @@ function asWritten(pools: Table<string, PoolRow>): Input<string> {
   return from(pools, (_key, now, before) => (sameRow(plain(now), plain(before)) ? [] : ALL));
 }
 
+/** Not for a status that says what was decided, unless it frees an address. */
+function asAsked(services: Table<string, LbServiceRow>, allocations: Table<string, Allocation>): Input<string> {
+  const plain = (row: LbServiceRow) => ({ ...row, resourceVersion: undefined, has: [], condition: undefined });
+  return from(services, (name, now, before) => {
+    if (now === undefined || before === undefined || now.condition === undefined) return ALL;
+    const isDecided = sameRow(now.has, allocations.get(name)?.ips) && before.has.every((ip) => now.has.includes(ip));
+    return isDecided && sameRow(plain(now), plain(before)) ? [] : ALL;
+  });
+}
+
 function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
   const { pools, services, nodes, subnets, allocations, reports } = tables;
   const all = () => ALL;
+  const others = (name: string) => (allocations.has(name) ? [] : ALL);
   const rows = <R>(of: Table<string, R>) => Array.from(of.entries(), ([, row]) => row);
   const decided = ({ name, uid }: LbServiceRow) => {
     const last = allocations.get(name);
@@ -78,14 +89,14 @@ function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
     derive({
       name: 'allocations',
       whole: true,
-      inputs: [asWritten(pools), from(services, all), from(nodes, all)],
+      inputs: [asWritten(pools), asAsked(services, allocations), from(nodes, all)],
       out: allocations.writer('allocations'),
       compute: () => allocationsFor({ pools: rows(pools), services: rows(services), nodes: addressesOf(nodes), decided }),
     }),
     derive({
       name: 'pool_reports',
       whole: true,
-      inputs: [asWritten(pools), from(allocations, all), from(services, all), from(nodes, all), from(subnets, all)],
+      inputs: [asWritten(pools), from(allocations, all), from(services, others), from(nodes, all), from(subnets, all)],
       out: reports.writer('pool_reports'),
       problems,
       compute: function* () {

@@ -90,6 +90,24 @@ async function keeps(context: CheckContext): Promise<string> {
   return 'until the pool has it again';
 }
 
+/** A typing error in the third number, and a node's own address. */
+async function comparesWithNodes(context: CheckContext): Promise<string> {
+  const { store } = context.cluster;
+  const wrong = { 'pool-elsewhere': ['192.168.11.220', 'NoSubnet'], 'pool-of-nodes': ['192.168.0.12', 'OverlapsNodes'] } as const;
+  const ready = (name: string): Json =>
+    store.get(POOLS, { name })?.['status']?.conditions?.find(({ type }: Json) => type === 'stentor.dev/Ready') ?? {};
+  for (const [name, [start]] of Object.entries(wrong)) store.create(POOLS, { metadata: { name }, spec: { blocks: [{ start }] } });
+  try {
+    for (const [name, [, reason]] of Object.entries(wrong))
+      await until(`${name} to be ${reason}`, PATIENCE_MS, () => ready(name).reason === reason, context.signal);
+    const { reason } = ready('pool');
+    expect(reason === 'Ready', `The seed's pool is ${reason}, wanted Ready`);
+    return ready('pool-elsewhere').message.split('; ')[0];
+  } finally {
+    for (const name of Object.keys(wrong)) store.delete(POOLS, { name });
+  }
+}
+
 async function survives(context: CheckContext): Promise<string> {
   const { store } = context.cluster;
   const seen = () => SERVED.map((name) => [addressOf(context, name), serviceNamed(context, name).metadata.resourceVersion].join(' '));
@@ -113,5 +131,6 @@ export const balancerChecks: readonly Check[] = [
   { name: 'A Service that asks for an address which is taken is told by whom', needs: 'agent', run: inVain },
   { name: 'kubectl get ciliumloadbalancerippools shows what a pool has and what is left', needs: 'agent', run: columns },
   { name: 'A pool edit moves no address: it is kept, and said where it would move', needs: 'agent', run: keeps },
+  { name: 'A pool that no node can announce, or with an address of a node, says so', needs: 'agent', run: comparesWithNodes },
   { name: 'Load balancer addresses stay when the operator that leads is killed', needs: 'agent', run: survives },
 ];

@@ -6,6 +6,7 @@ import { asyncReconciler } from '../base/reconcile-async.ts';
 import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem, ProblemBook } from '../base/problem.ts';
+import type { Table } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { identityRows, namespaceRows, remotePodRows } from '../identities/facts.ts';
 import type { Wanted } from '../identities/allocation.ts';
@@ -19,6 +20,7 @@ import { kubeSource, sink } from '../kube/source.ts';
 import type { Sink, Source } from '../kube/source.ts';
 import { eachOf } from '../kube/status.ts';
 import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Namespace } from '../kube/types.ts';
+import { SUBNETS } from '../nodes/segments.ts';
 import { ownObjects } from './own-objects.ts';
 
 export type IdentitySourcesOptions = {
@@ -78,9 +80,12 @@ export type IdentityObjects = {
   readonly nodes: AsyncReconciler;
 };
 
+/** What they should be. */
+type WhatIsWritten = { readonly identities: IdentityTables; readonly published: Table<string, CiliumNode> };
+
 export function identityObjects(
   client: KubeClient,
-  { wanted, endpointObjects, nodeObjects }: IdentityTables,
+  { identities: { wanted, endpointObjects }, published }: WhatIsWritten,
   self: string,
 ): IdentityObjects {
   const endpoints = objectTarget<CiliumEndpoint>({
@@ -100,21 +105,21 @@ export function identityObjects(
   return {
     identities: asyncReconciler(wanted, identityTarget(client)),
     endpoints: asyncReconciler(endpointObjects, endpoints),
-    nodes: asyncReconciler(nodeObjects, nodes),
+    nodes: asyncReconciler(published, nodes),
   };
 }
 
 /** Sees to it that what others delete or change of these objects comes back. */
 export function ownIdentityObjects(
   { endpoints, nodes }: IdentityObjects,
-  { endpointObjects, nodeObjects }: IdentityTables,
+  { identities: { endpointObjects }, published }: WhatIsWritten,
   self: string,
 ): IdentitySourcesOptions['own'] {
   const ofThisNode = (found: CiliumEndpoint) =>
     found.metadata.labels?.[NODE_LABEL] === nodeLabel(self) ? oursOfEndpoint(found) : undefined;
   return {
     endpoints: ownObjects({ desired: endpointObjects, ours: ofThisNode, doubt: (key) => endpoints.doubt(key) }),
-    nodes: ownObjects({ desired: nodeObjects, ours: oursOfNode, doubt: (key) => nodes.doubt(key) }),
+    nodes: ownObjects({ desired: published, ours: oursOfNode, doubt: (key) => nodes.doubt(key) }),
   };
 }
 
@@ -123,8 +128,8 @@ function oursOfEndpoint({ metadata, status = {} }: CiliumEndpoint): CiliumEndpoi
   return { metadata: { name, namespace, labels, ownerReferences }, status };
 }
 
-function oursOfNode({ metadata: { name, ownerReferences = [] }, spec = {} }: CiliumNode): CiliumNode {
-  return { metadata: { name, ownerReferences }, spec };
+function oursOfNode({ metadata: { name, annotations = {}, ownerReferences = [] }, spec = {} }: CiliumNode): CiliumNode {
+  return { metadata: { name, ownerReferences, annotations: { [SUBNETS]: annotations[SUBNETS] ?? '' } }, spec };
 }
 
 /**

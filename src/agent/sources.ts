@@ -62,7 +62,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
     kubeSource<Service>({ client, changed, resource: resources.services, sinks: [serviceSink] }),
     kubeSource<EndpointSlice>({ client, changed, resource: resources.endpointSlices, sinks: [sliceSink] }),
   ];
-  const own = ownIdentityObjects(objects, tables.identities, self);
+  const own = ownIdentityObjects(objects, tables, self);
   const policies = sink(l2.policies.writer('kubernetes'), policyRows, problems);
   const kinds = [
     ...identityKinds({ tables: known, client, changed, self, problems, own }),

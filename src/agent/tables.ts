@@ -15,6 +15,8 @@ import { rangeOf } from '../identities/numbers.ts';
 import { identitySources, identityTables } from '../identities/tables.ts';
 import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
 import type { PodMtu } from '../nodes/mtu.ts';
+import { publishedNodes } from '../nodes/segments.ts';
+import type { PublishedNodes } from '../nodes/segments.ts';
 import { nodeTables } from '../nodes/tables.ts';
 import { l2Tables } from '../l2/tables.ts';
 import type { L2Tables } from '../l2/tables.ts';
@@ -45,6 +47,7 @@ export type AgentTables = {
   readonly answering: L2Before;
   readonly redirects: RedirectTables;
   readonly skips: SkipTables;
+  readonly published: PublishedNodes['published'];
   /** In dependency order. */
   readonly derivations: readonly Derivation[];
   /** The endpoints that there were when the agent started. */
@@ -77,8 +80,9 @@ export function agentTables(ground: Ground): AgentTables {
   const skips = skipTables(redirects, services, { endpoints: endpoints.endpoints, hostCookie: netlink.netnsCookie });
   const answering = l2Before(datapath, ground.options.state);
   const l2 = l2Tables({ self, services, nodes, before: answering.claims, problems });
-  const derivations = [identities, nodes, endpoints, redirects, services, skips, l2].flatMap((group) => group.derivations);
-  return { known, endpoints, nodes, identities, services, redirects, skips, l2, answering, derivations, found };
+  const said = publishedNodes(known.nodeObjects, nodes.interfaces);
+  const derivations = [identities, nodes, endpoints, redirects, services, skips, l2, said].flatMap((group) => group.derivations);
+  return { known, endpoints, nodes, identities, services, redirects, skips, l2, answering, published: said.published, derivations, found };
 }
 
 function xdpOf({ loadBalancer: { acceleration } }: Ground['config'], program: number): UplinkPrograms['xdp'] {

@@ -29,7 +29,7 @@ export function agentTargets(ground: Ground, tables: AgentTables): AgentTargets 
   const { client, self, problems, options } = ground;
   const kernel = reconcilersOf({ ...ground, ...tables, state: options.state });
   const events = eventsTarget({ client, controller: 'stentor-agent', instance: self, fallback: `Node ${self}` });
-  const objects = identityObjects(client, tables.identities, self);
+  const objects = identityObjects(client, tables, self);
   const written = [kernel.attachments, ...(ground.config.l2announcements ? l2Objects(client, tables.l2) : []), ...Object.values(objects)];
   const slow = [...written, asyncReconciler(problems.table, events)];
   const endpoints = tables.endpoints.endpoints;

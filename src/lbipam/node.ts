@@ -4,11 +4,9 @@
 import { parseCidr, parseIp } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
 import type { CiliumNode, Node } from '../kube/types.ts';
+import { SUBNETS } from '../nodes/segments.ts';
 
 export type LbNodeRow = { readonly addresses: readonly Ip[] };
-
-/** On a CiliumNode: the subnets that its node is connected to. */
-const SUBNETS = 'stentor.dev/subnets';
 
 export function* lbNodeRows({ metadata, status }: Node): Iterable<readonly [string, LbNodeRow]> {
   yield [metadata.name, { addresses: [...new Set((status?.addresses ?? []).flatMap(({ address }) => parseIp(address) ?? []))] }];
@@ -16,5 +14,5 @@ export function* lbNodeRows({ metadata, status }: Node): Iterable<readonly [stri
 
 export function* subnetRows({ metadata }: CiliumNode): Iterable<readonly [string, readonly Cidr[]]> {
   const text = metadata.annotations?.[SUBNETS];
-  if (text !== undefined) yield [metadata.name, text.split(',').flatMap((one) => parseCidr(one.trim()) ?? [])];
+  if (text !== undefined) yield [metadata.name, text.split(',').flatMap((one) => (one === '' ? [] : (parseCidr(one.trim()) ?? [])))];
 }

@@ -196,7 +196,7 @@ function isPending({ service }: Work, ip: Ip, surroundings: Surroundings): boole
 /** The pools to which somebody has agreed to move the address: none, as a rule. */
 function movesInto(ip: Ip, { service, invalid }: Work, open: readonly PoolRow[]): readonly PoolRow[] {
   if (service.released.includes(ip)) return open;
-  return invalid.has(ip) ? open.filter(({ mayMove }) => mayMove) : [];
+  return invalid.has(ip) ? open.filter(({ replaces }) => replaces.includes(ip)) : [];
 }
 
 /** An address of somebody with whom it may be shared. */

@@ -136,7 +136,7 @@ function editPool(random: Random, pools: Map<string, PoolRow>, agrees: boolean):
     disabled: random.chance(0.1),
     allowFirstLastIPs: random.pick(['Yes', 'No']),
     ...(selector && { serviceSelector: { matchLabels: selector } }),
-    annotations: agrees ? { [MOVE]: '1' } : {},
+    annotations: agrees ? { [MOVE]: Array.from({ length: 40 }, (_, i) => address(i)).join() } : {},
   });
   pools.set(name, row);
 }

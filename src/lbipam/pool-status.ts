@@ -129,7 +129,7 @@ function movesOf(pool: PoolRow, moves: readonly (Kept & { readonly service: stri
       object: `CiliumLoadBalancerIPPool ${pool.name}`,
       reason: 'MovesWait',
       message: `${moves.length === 1 ? '1 address' : `${moves.length} addresses`} would move: ${each.join('; ')}`,
-      advice: `Undo the change, or let them move: kubectl annotate --overwrite ciliumloadbalancerippool ${pool.name} ${MOVE}=${pool.generation}`,
+      advice: `Undo the change, or let them move: kubectl annotate --overwrite ciliumloadbalancerippool ${pool.name} ${MOVE}=${moves.map(({ ip }) => ip).join()}`,
     }),
   ];
 }

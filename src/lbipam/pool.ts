@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The row of a CiliumLoadBalancerIPPool, and which pools overlap.
 
+import { parseIp } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
 import type { CiliumLoadBalancerIPPool, Condition, Labels } from '../kube/types.ts';
 import { selectorOf, selects } from '../services/label-selector.ts';
@@ -21,13 +22,13 @@ export type PoolRow = {
   readonly services: Selector | string;
   readonly ranges: readonly Range[];
   readonly wrong: readonly BadBlock[];
-  /** Somebody has agreed to what this generation of it moves. */
-  readonly mayMove: boolean;
+  /** Addresses that somebody has agreed to leave for one of it, once nothing gives them any more. */
+  readonly replaces: readonly Ip[];
   /** As they are in the API. */
   readonly conditions: readonly Condition[];
 };
 
-/** On a pool: the generation whose moves are agreed to. */
+/** On a pool: addresses that Services may leave for one of it. */
 export const MOVE = 'lbipam.stentor.dev/move';
 
 export function* poolRows({ metadata, spec = {}, status }: CiliumLoadBalancerIPPool): Iterable<readonly [string, PoolRow]> {
@@ -45,7 +46,7 @@ export function* poolRows({ metadata, spec = {}, status }: CiliumLoadBalancerIPP
       services: selectorOf(spec.serviceSelector),
       ranges,
       wrong,
-      mayMove: annotations[MOVE] === `${generation}`,
+      replaces: (annotations[MOVE] ?? '').split(',').flatMap((text) => parseIp(text.trim()) ?? []),
       conditions: status?.conditions ?? [],
     },
   ];

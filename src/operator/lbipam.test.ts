@@ -135,8 +135,9 @@ test('a pool edit that would move a Service says so and moves it when somebody a
   await until(() => it.condition('cart').message?.startsWith('192.168.0.220 is kept, although no pool has it any more'));
   await until(() => it.events('pool').includes('MovesWait') && it.events('cart').includes('AddressKept'));
   assert.equal(it.ips('cart'), '192.168.0.220');
-  const [, annotation = '', generation = ''] = /annotate --overwrite ciliumloadbalancerippool pool (\S+)=(\d+)/.exec(message) ?? [];
-  it.store.patch(POOLS, { name: 'pool' }, { metadata: { annotations: { [annotation]: generation } } });
+  const [, annotation = '', addresses = ''] =
+    /annotate --overwrite ciliumloadbalancerippool pool (\S+)=(192\.168\.0\.220)\./.exec(message) ?? [];
+  it.store.patch(POOLS, { name: 'pool' }, { metadata: { annotations: { [annotation]: addresses } } });
   await until(() => it.ips('cart') === '192.168.0.230');
   await until(() => it.events('cart').includes('AddressMoved'));
   await until(() => it.poolSays('pool', 'stentor.dev/Ready').reason === 'Ready');

@@ -86,15 +86,7 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
       [routes],
       [map(endpoints.sockExempt, mapKinds.sockExempt)],
       [map(nodes.ipcache, mapKinds.ipcache), map(nodes.deviceEntries, mapKinds.devices)],
-      [
-        map(services.lbBackends, mapKinds.lbBackends),
-        map(services.lbMembers, mapKinds.lbMembers),
-        map(services.lbSourceRanges, mapKinds.lbSourceRanges),
-        map(services.lbSlots, mapKinds.lbSlots),
-        map(skips.lbSkips, mapKinds.lbSkips),
-        map(services.lbServices, mapKinds.lbServices),
-        map(services.lbAddresses, mapKinds.lbAddresses),
-      ],
+      serviceMaps({ ...services, ...skips }, map),
       [announced.answers, announced.announcements],
     ],
     ...announced,
@@ -109,6 +101,41 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
       { reconciler: entries, keysOf: ({ addresses }) => addresses },
     ],
   };
+}
+
+type MapOf = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) => Reconciler;
+
+/** Where a map is full what points at an entry that it did not take waits: a Service that grew goes on with the backends that it had. */
+function serviceMaps(
+  { frontends, slots, lbSkips, ...services }: ServiceTables & Pick<SkipTables, 'lbSkips'>,
+  map: MapOf,
+): readonly Reconciler[] {
+  const lbBackends = map(services.lbBackends, mapKinds.lbBackends);
+  const backendOf = (key: string) => [String(services.lbSlots.get(key)?.value.backend)];
+  const lbSlots = map(services.lbSlots, mapKinds.lbSlots, { waitsFor: (key) => refusedIn([lbBackends], () => backendOf(key)) });
+  const slotKeys = (set: string | undefined) => {
+    const { id = 0, backends = [] } = (set === undefined ? undefined : slots.get(set)) ?? {};
+    return backends.map((_, slot) => mapKinds.lbSlots.text({ service: id, slot }));
+  };
+  const slotsOf = (key: string) => [frontends.get(key)?.set, frontends.get(key)?.outside].flatMap(slotKeys);
+  return [
+    lbBackends,
+    map(services.lbMembers, mapKinds.lbMembers),
+    map(services.lbSourceRanges, mapKinds.lbSourceRanges),
+    lbSlots,
+    map(lbSkips, mapKinds.lbSkips),
+    map(services.lbServices, mapKinds.lbServices, { waitsFor: (key) => refusedIn([lbSlots, lbBackends], () => slotsOf(key)) }),
+    map(services.lbAddresses, mapKinds.lbAddresses),
+  ];
+}
+
+/** The trouble of the first of these keys of the first map. Nearly always all maps took all, and nobody has to name keys. */
+function refusedIn(maps: readonly [Reconciler, ...Reconciler[]], keys: () => readonly string[]): string | undefined {
+  const [one] = maps;
+  if (maps.every(({ status }) => status.refused.size === 0)) return undefined;
+  return keys()
+    .map((key) => one.trouble(key))
+    .find((trouble) => trouble !== undefined);
 }
 
 type Losers = Pick<Everything, 'endpoints' | 'nodes'> & {

@@ -67,3 +67,17 @@ test('a target that fails as a whole is one Problem', () => {
   at(0);
   assert.deepEqual(at(3000), ['Target pod_links CannotProgram: Cannot list: EPERM']);
 });
+
+test('entries that found no room in a map are one Problem, however many they are', () => {
+  const { status, refused, at } = setup();
+  status.name = 'lb_slots';
+  for (let i = 0; i < 5000; i++) refused.set(`7/${i}`, 'bpf(BPF_MAP_UPDATE_BATCH) on lb_slots failed: E2BIG (Argument list too long)');
+  refused.set('8/1', 'something else');
+  at(0);
+  assert.deepEqual(at(2000), [
+    'Map lb_slots EntriesLeftOut: 7/0 and 4999 more found no room; what is in the map stays in effect',
+    'Target lb_slots 8/1 CannotProgram: lb_slots 8/1: something else',
+  ]);
+  refused.clear();
+  assert.deepEqual(at(2001), []);
+});

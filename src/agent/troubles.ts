@@ -30,14 +30,9 @@ export function troublesOf({ reconcilers, endpoints, clock }: TroublesOptions): 
 type Found = { readonly key: string; readonly problem: Problem };
 
 function problemsIn({ name, error, refused }: ReconcilerStatus, endpoints: Table<string, EndpointRow>): Found[] {
-  const single = Array.from(refused, ([key, message]) => {
-    const endpoint = endpoints.get(key);
-    const object = endpoint ? `Pod ${endpoint.namespace}/${endpoint.pod}` : `Target ${name} ${key}`;
-    const advice = endpoint
-      ? 'Delete the pod if it does not end by itself; the agent tries again until then'
-      : 'Correct what the message names; the agent tries again';
-    return { key: `${name} ${key}`, problem: problem({ object, reason: 'CannotProgram', message: `${name} ${key}: ${message}`, advice }) };
-  });
+  const full = Array.from(refused).filter(([key, message]) => !endpoints.has(key) && FULL.test(message));
+  const others = Array.from(refused).filter(([key, message]) => endpoints.has(key) || !FULL.test(message));
+  const single = [...leftOut(name, full), ...others.map(([key, message]) => ofEntry(name, key, { message, endpoint: endpoints.get(key) }))];
   if (error === undefined) return single;
   return [
     ...single,
@@ -51,4 +46,36 @@ function problemsIn({ name, error, refused }: ReconcilerStatus, endpoints: Table
       }),
     },
   ];
+}
+
+/** What the kernel answers when a map has no room. */
+const FULL = /\bE2BIG\b/;
+
+/** One Problem however many they are. */
+function leftOut(name: string, full: readonly (readonly [key: string, message: string])[]): Found[] {
+  const [first, ...more] = full;
+  if (first === undefined) return [];
+  return [
+    {
+      key: `${name} is full`,
+      problem: problem({
+        object: `Map ${name}`,
+        reason: 'EntriesLeftOut',
+        message: `${first[0]}${more.length === 0 ? '' : ` and ${more.length} more`} found no room; what is in the map stays in effect`,
+        advice: 'Remove Services, nodes or pods that are no longer needed; the agent tries again',
+      }),
+    },
+  ];
+}
+
+function ofEntry(
+  name: string,
+  key: string,
+  { message, endpoint }: { readonly message: string; readonly endpoint: EndpointRow | undefined },
+): Found {
+  const object = endpoint ? `Pod ${endpoint.namespace}/${endpoint.pod}` : `Target ${name} ${key}`;
+  const advice = endpoint
+    ? 'Delete the pod if it does not end by itself; the agent tries again until then'
+    : 'Correct what the message names; the agent tries again';
+  return { key: `${name} ${key}`, problem: problem({ object, reason: 'CannotProgram', message: `${name} ${key}: ${message}`, advice }) };
 }

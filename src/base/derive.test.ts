@@ -97,6 +97,42 @@ test('of two inputs that want one row the first keeps it, the second has a Probl
   assert.deepEqual(messages(book), ['Input c: b has vip']);
 });
 
+test('where somebody is preferred it has the row whoever came first, also once it is preferred no more', () => {
+  const ranks = table<string, number>('ranks');
+  const writer = ranks.writer('test');
+  const rows = table<string, string>('rows');
+  const book = problemBook();
+  const derivation = derive<string, string, string>({
+    name: 'claims',
+    inputs: [from(ranks)],
+    out: rows.writer('claims'),
+    problems: book,
+    compute: (key) => (ranks.has(key) ? [['vip', key]] : []),
+    prefer: (a, b) => (ranks.get(a) ?? 0) - (ranks.get(b) ?? 0),
+    conflict: (key, winner, loser) =>
+      problem({ object: `Input ${loser}`, reason: 'Taken', message: `${winner} has ${key}`, advice: 'Take another' }),
+  });
+  const settled = () => {
+    derivation.run();
+    assert.equal(derivation.pending, 0);
+    return [rowsOf(rows)['vip'], ...messages(book)];
+  };
+  writer.put('b', 2);
+  assert.deepEqual(settled(), ['b']);
+  writer.put('c', 3);
+  assert.deepEqual(settled(), ['b', 'Input c: b has vip']);
+  writer.put('a', 1);
+  assert.deepEqual(settled(), ['a', 'Input b: a has vip', 'Input c: a has vip']);
+  writer.put('a', 9);
+  assert.deepEqual(settled(), ['b', 'Input a: b has vip', 'Input c: b has vip']);
+  writer.delete('b');
+  assert.deepEqual(settled(), ['c', 'Input a: c has vip']);
+  writer.delete('c');
+  assert.deepEqual(settled(), ['a']);
+  writer.delete('a');
+  assert.deepEqual(settled(), [undefined]);
+});
+
 test("a row that is shared is its first owner's, and stays until the last one lets go", () => {
   const { wants, rows, derivation } = claims(false);
   wants.put('a', { x: '1' });

@@ -4,8 +4,8 @@
 //   inputs ──changed keys──▶ input key ──compute──▶ rows of `out` (and Problems)
 //
 // The function is called once for each input key that something changed about. What it yielded before for that key and does
-// not yield now is withdrawn. Two input keys may yield the same row key: the row is that of the one that came first, and when
-// it lets go the others are computed again. Ownership lives here and nowhere else.
+// not yield now is withdrawn. Two input keys may yield the same row key: the row is that of the one that came first (or that `prefer`
+// puts first), and when it lets go the others are computed again. Ownership lives here and nowhere else.
 
 import type { Problem, ProblemBook } from './problem.ts';
 import type { Table, Writer } from './table.ts';
@@ -40,7 +40,9 @@ export type DerivationOptions<I extends string, K extends string, R> = {
   readonly compute: (key: I) => Iterable<readonly [K, R] | Problem>;
   readonly problems?: ProblemBook;
   /** Says what is wrong when `loser` also wants a row that `winner` has. Without it, all who share a row want it the same. */
-  readonly conflict?: (key: K, winner: I, loser: I) => Problem;
+  readonly conflict?: (key: K, winner: I, loser: I) => Problem | undefined;
+  /** Sorts those who want one row: the first has it. What it asks of a key may change only when that key is computed again. Default: who came first. */
+  readonly prefer?: (a: I, b: I) => number;
 };
 
 /** Input keys for every change of `source`; `keysOf` sees the row now and the row as last seen. Default: the row's own key. */
@@ -77,29 +79,39 @@ export function late<I>(input: Input<I>): Input<I> {
 }
 
 export function derive<I extends string, K extends string, R>(options: DerivationOptions<I, K, R>): Derivation {
-  const { name, inputs, out, compute, problems, conflict } = options;
+  const { name, inputs, out, compute, problems, conflict, prefer } = options;
   const made = new Map<I, K | readonly K[]>(); // many an input key makes one row
-  const claims = new Map<K, I | Set<I>>(); // nearly every row has one claim; of several, the first in the set is the owner
+  const claims = new Map<K, I | Disputed<I>>(); // nearly every row has one claim
   const dirty = new Set<I>();
 
   const release = (key: K, input: I) => {
     const holders = claims.get(key);
-    if (typeof holders === 'object' && holders.size > 1) {
-      const wasOwner = firstOf(holders) === input;
-      holders.delete(input);
-      if (wasOwner) for (const next of holders) dirty.add(next);
+    if (typeof holders === 'object' && holders.all.size > 1) {
+      holders.all.delete(input);
+      if (holders.owner === input) award(holders);
     } else {
       claims.delete(key);
       out.delete(key);
     }
   };
 
+  /** A row goes from one to another: whoever wants it hears of that. */
+  const award = (disputed: Disputed<I>, asked?: I) => {
+    disputed.owner = firstOf(disputed.all, prefer);
+    for (const one of disputed.all) if (one !== asked) dirty.add(one);
+  };
+
   const claim = (key: K, input: I): I => {
     const holders = claims.get(key);
-    if (holders === undefined) claims.set(key, input);
-    else if (typeof holders === 'object') holders.add(input);
-    else if (holders !== input) claims.set(key, new Set([holders, input]));
-    return holders === undefined ? input : firstOf(holders);
+    if (holders === undefined || holders === input) {
+      claims.set(key, input);
+      return input;
+    }
+    const disputed = typeof holders === 'object' ? holders : { owner: holders, all: new Set([holders]) };
+    claims.set(key, disputed);
+    disputed.all.add(input);
+    if (firstOf(disputed.all, prefer) !== disputed.owner) award(disputed, input);
+    return disputed.owner;
   };
 
   const update = (input: I) => {
@@ -113,7 +125,10 @@ export function derive<I extends string, K extends string, R>(options: Derivatio
     for (const [key, row] of rows) {
       const owner = claim(key, input);
       if (owner === input) out.put(key, row);
-      else if (conflict) wrong.push(conflict(key, owner, input));
+      else {
+        const lost = conflict?.(key, owner, input);
+        if (lost) wrong.push(lost);
+      }
     }
     const [only, ...more] = rows.keys();
     if (only === undefined) made.delete(input);
@@ -146,9 +161,15 @@ function listOf<K extends string>(keys: K | readonly K[] = []): readonly K[] {
   return typeof keys === 'string' ? [keys] : keys;
 }
 
-/** The owner among those who claim a row; a set of claims is never empty. */
-function firstOf<I extends string>(holders: I | Set<I>): I {
-  if (typeof holders === 'string') return holders;
-  for (const first of holders) return first;
-  throw new Error('Cannot find the owner of a row that nobody claims');
+/** Those who want one row; never empty. */
+type Disputed<I> = { owner: I; readonly all: Set<I> };
+
+function firstOf<I>(all: ReadonlySet<I>, prefer: ((a: I, b: I) => number) | undefined): I {
+  let best: I | undefined;
+  for (const one of all) {
+    if (best === undefined || (prefer && prefer(one, best) < 0)) best = one;
+    if (!prefer) break;
+  }
+  if (best === undefined) throw new Error('Cannot find the owner of a row that nobody claims');
+  return best;
 }

@@ -107,23 +107,35 @@ export function mapTarget<K, V>(kind: MapKind<K, V>, map: BpfMap): Target<string
       const keys = keysOf(kind, entries);
       const values = Buffer.alloc(entries.length * kind.value.size);
       for (const [i, [, entry]] of entries.entries()) kind.value.encodeInto(entry.value, values, i * kind.value.size);
-      orTheRest(entries, () => map.updateBatch(keys, values, entries.length));
+      writeEach(entries, (from, count) =>
+        map.updateBatch(keys.subarray(from * kind.key.size), values.subarray(from * kind.value.size), count),
+      );
     },
     remove(entries) {
       const keys = keysOf(kind, entries);
-      orTheRest(entries, () => map.deleteBatch(keys, entries.length));
+      writeEach(entries, (from, count) => map.deleteBatch(keys.subarray(from * kind.key.size), count));
     },
   };
 }
 
-/** A batch that fails in the middle has written what is before: a full map keeps nothing else from being written or removed. */
-function orTheRest(entries: Entries<string, unknown>, write: () => void): void {
-  try {
-    write();
-  } catch (error) {
-    if (!(error instanceof KernelError) || error.done === undefined) throw error;
-    throw new EntryErrors(new Map(entries.slice(error.done).map(([key]) => [key, error])));
+/**
+ * A batch ends with the entry that fails, and another begins behind it: a full map still takes other values for the keys that it has. Throws
+ * EntryErrors.
+ */
+function writeEach(entries: Entries<string, unknown>, write: (from: number, count: number) => void): void {
+  const failures = new Map<string, unknown>();
+  for (let from = 0; from < entries.length;) {
+    try {
+      write(from, entries.length - from);
+      break;
+    } catch (error) {
+      if (!(error instanceof KernelError) || error.done === undefined) throw error;
+      const failed = entries[from + error.done];
+      if (failed) failures.set(failed[0], error);
+      from += error.done + 1;
+    }
   }
+  if (failures.size > 0) throw new EntryErrors(failures);
 }
 
 function keysOf<K, V>(kind: MapKind<K, V>, entries: Entries<string, MapEntry<K, V>>): Buffer {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of Kubernetes objects that identities are made of.
 
+import type { Aged } from '../base/age.ts';
 import { parseIp } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
@@ -32,7 +33,7 @@ export type IdentityRow = {
 };
 
 /** A pod on another node, as its agent describes it. */
-export type RemotePod = {
+export type RemotePod = Aged & {
   readonly identity: Identity;
   readonly addresses: readonly Ip[];
   /** The address of its node. */
@@ -72,8 +73,9 @@ export function* remotePodRows({ metadata, status }: CiliumEndpoint, self: strin
   const texts = (status?.networking?.addressing ?? []).flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
   const addresses = texts.map((text) => parseIp(text ?? '')).filter((address) => address !== undefined);
   if (typeof id !== 'number' || addresses.length === 0) return;
+  const age = metadata.creationTimestamp !== undefined && { created: metadata.creationTimestamp };
   yield [
     `${metadata.namespace ?? 'default'}/${metadata.name}`,
-    { identity: identity(id), addresses, node: parseIp(status?.networking?.node ?? '') },
+    { identity: identity(id), addresses, node: parseIp(status?.networking?.node ?? ''), ...age },
   ];
 }

@@ -81,7 +81,7 @@ describe('requests', () => {
     for (const [route, differs] of routes) {
       assert.deepEqual(
         routeOf(Buffer.from(routeRequest(route).body)),
-        { ...base, destination: route.destination, ...differs },
+        { ...base, destination: route.destination, links: route.link === undefined ? [] : [route.link], ...differs },
         routeRequest(route).what,
       );
     }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of a Kubernetes Node that routing needs.
 
+import type { Aged } from '../base/age.ts';
 import { parseCidr, parseIp } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Node } from '../kube/types.ts';
 
-export type NodeRow = {
+export type NodeRow = Aged & {
   readonly name: string;
   /** InternalIPs first, then ExternalIPs. */
   readonly addresses: readonly Ip[];
@@ -42,5 +43,7 @@ export function* nodeRows(node: Node): Iterable<readonly [string, NodeRow] | Pro
   const addresses = ['InternalIP', 'ExternalIP']
     .flatMap((type) => found.filter((address) => address.type === type))
     .map(({ address }) => parseIp(address));
-  yield [name, { name, addresses: addresses.filter((address) => address !== undefined), podCidrs }];
+  const created = node.metadata.creationTimestamp;
+  const age = created !== undefined && { created };
+  yield [name, { name, addresses: addresses.filter((address) => address !== undefined), podCidrs, ...age }];
 }

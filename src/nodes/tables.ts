@@ -22,6 +22,7 @@ import type { RouteRow } from '../datapath/routes.ts';
 import type { Device } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { RemotePod } from '../identities/facts.ts';
+import { addressConflict, firstClaim } from './claims.ts';
 import { ipcacheFor, nativeEntry, remotePodEntries } from './ipcache.ts';
 import type { IpcacheRow } from './ipcache.ts';
 import { podMtuEntry } from './mtu.ts';
@@ -124,6 +125,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
     return key.startsWith('hook ') ? (hook ? [[nameOf(key), hook]] : []) : uplinkAttachments(uplinks.get(nameOf(key)), programs);
   };
 
+  const prefer = firstClaim(({ kind, name }) => (kind === 'pod' ? remotePods.get(name) : nodes.get(name)));
   const allInterfaces = () => Array.from(interfaces.entries(), ([key]) => key);
   const localAddresses = () => Array.from(interfaces.entries(), ([, { addresses: own }]) => own.map((one) => one.ip)).flat();
 
@@ -167,6 +169,8 @@ export function nodeTables(options: NodeOptions): NodeTables {
       out: ipcache.writer('ipcache'),
       compute: ipcacheOf,
       problems,
+      prefer,
+      conflict: addressConflict,
     }),
     derive({
       name: 'routes',
@@ -181,6 +185,7 @@ export function nodeTables(options: NodeOptions): NodeTables {
       out: routes.writer('routes'),
       compute: routesOf,
       problems,
+      prefer,
     }),
     derive({
       name: 'pod_cidr_overlaps',

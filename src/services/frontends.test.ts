@@ -6,6 +6,66 @@ import { servicesBefore } from './before.ts';
 import { cart, cluster, service, slice, values, withCart } from './testdata/cluster.ts';
 import type { Endpoint } from './testdata/cluster.ts';
 
+const aged = <T extends Service | EndpointSlice>(object: T, created: string): T => ({
+  ...object,
+  metadata: { ...object.metadata, creationTimestamp: `2026-01-${created}T00:00:00Z` },
+});
+
+describe('objects that contradict one another', () => {
+  const orders = [
+    ['old', 'young', 'undated'],
+    ['undated', 'young', 'old'],
+    ['young', 'old', 'undated'],
+  ];
+  for (const order of orders)
+    it(`the oldest of several Services has the address, whoever comes first: ${order.join(', ')}`, async () => {
+      const same = { clusterIPs: ['10.96.9.9'], ports: [{ port: 80 }] };
+      const all = new Map([
+        ['old', aged(service('old', same), '01')],
+        ['young', aged(service('young', same), '02')],
+        ['undated', service('undated', same)],
+      ]);
+      const found = cluster();
+      for (const name of order) found.put(all.get(name) ?? assert.fail());
+      await found.synced();
+      const owner = () => found.frontends.get('10.96.9.9:80/TCP')?.service;
+      const losers = () => Array.from(found.problems.entries(), ([, { object, message }]) => `${object}: ${message}`).toSorted();
+      assert.equal(owner(), 'shop/old');
+      assert.deepEqual(losers(), [
+        'Service shop/undated: 10.96.9.9:80/TCP belongs to Service shop/old already',
+        'Service shop/young: 10.96.9.9:80/TCP belongs to Service shop/old already',
+      ]);
+      found.forget(all.get('old') ?? assert.fail());
+      await found.settled();
+      assert.equal(owner(), 'shop/young');
+      found.put(all.get('old') ?? assert.fail());
+      await found.settled();
+      assert.equal(owner(), 'shop/old');
+    });
+
+  for (const order of [0, 1])
+    it(`an endpoint is used that one of two slices calls ready, and the younger slice has a Problem (${order})`, async () => {
+      const slices = [
+        aged(slice('a', 'cart', ['10.244.1.5'], { ready: order === 0 }), '01'),
+        aged(slice('b', 'cart', ['10.244.1.5', '10.244.1.6'], { ready: order === 1 }), '02'),
+      ];
+      const found = await withCart(...(order === 0 ? slices : slices.toReversed()));
+      assert.ok(found.backends.has('10.244.1.5:8080/TCP'));
+      assert.deepEqual(
+        Array.from(found.problems.entries(), ([, { object, reason }]) => [object, reason]),
+        [['EndpointSlice shop/b', 'SlicesDisagree']],
+      );
+      found.putSlice(aged(slice('b', 'cart', ['10.244.1.6']), '02'));
+      await found.settled();
+      assert.equal(found.problems.size, 0);
+    });
+
+  it('slices that repeat an endpoint in the same words are no Problem', async () => {
+    const found = await withCart(slice('a', 'cart', ['10.244.1.5']), slice('b', 'cart', ['10.244.1.5']));
+    assert.equal(found.problems.size, 0);
+  });
+});
+
 describe('frontends and backends of a Service', () => {
   it('every address and port is a frontend; families do not mix', async () => {
     const { lbServices, lbBackends } = await withCart(

@@ -165,7 +165,7 @@ function frontendsBySet(frontends: ReturnType<typeof frontendsFor>): ReadonlyMap
   return found;
 }
 
-/** Two Services, or pods by their host ports, want one address and port. */
+/** Two Services, or pods by their host ports, want one address and port: a Service has it before a pod, and the older before the younger. */
 export function frontendConflict(key: FrontendKey, winner: string, loser: string): Problem {
   return problem({
     object: objectText(loser),

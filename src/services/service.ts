@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The facts of a Kubernetes Service and of an EndpointSlice that frontends are made of.
 
+import type { Aged } from '../base/age.ts';
 import { parseIp } from '../base/ip.ts';
 import type { Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
@@ -10,7 +11,7 @@ import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
 import { badField, externalOf, nodePortsOf } from './external.ts';
 import type { ExternalRow } from './external.ts';
 
-export type ServiceRow = {
+export type ServiceRow = Aged & {
   /** 'namespace/name'. */
   readonly name: string;
   readonly clusterIps: readonly Ip[];
@@ -28,7 +29,9 @@ export type ServicePortRow = PortRow & { readonly nodePort: number };
 
 export type PortRow = { readonly name: string; readonly protocol: Protocol; readonly port: number };
 
-export type SliceRow = {
+export type SliceRow = Aged & {
+  /** 'namespace/name'. */
+  readonly name: string;
   /** 'namespace/name' of the Service that it belongs to. */
   readonly service: string;
   readonly family: Family;
@@ -74,7 +77,9 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
   const { external, problems } = externalOf(service, name, ports);
   yield* problems;
   const internalLocal = spec.internalTrafficPolicy === 'Local';
-  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, external }];
+  const created = service.metadata.creationTimestamp;
+  const age = created !== undefined && { created };
+  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, external, ...age }];
 }
 
 const USUAL_AFFINITY = 10_800;
@@ -136,7 +141,8 @@ export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, Sli
       terminating: conditions?.terminating ?? false,
     });
   }
-  yield [key, { service: `${namespace}/${service}`, family, ports, endpoints }];
+  const created = slice.metadata.creationTimestamp;
+  yield [key, { name: key, service: `${namespace}/${service}`, family, ports, endpoints, ...(created !== undefined && { created }) }];
 }
 
 function portRow(item: Partial<ServicePort>): PortRow | undefined {

@@ -11,6 +11,7 @@
 
 import { number } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';
+import { olderFirst } from '../base/age.ts';
 import { derive, from, late } from '../base/derive.ts';
 import type { Derivation } from '../base/derive.ts';
 import type { Ip } from '../base/ip.ts';
@@ -34,6 +35,7 @@ import type {
 } from '../datapath/schema.gen.ts';
 import type { NodeAddress } from '../nodes/node-ports.ts';
 import { takeFrom } from './before.ts';
+import { disagreementsAmong } from './disagreements.ts';
 import type { ServicesBefore } from './before.ts';
 import {
   addressEntries,
@@ -175,6 +177,7 @@ export function serviceTables({
       },
       problems,
       conflict: frontendConflict,
+      prefer: (a, b) => olderFirst([services.get(a), a], [services.get(b), b]),
     }),
     derive({
       name: 'backend sets',
@@ -190,8 +193,12 @@ export function serviceTables({
       compute: function* (name) {
         yield* backendSetsFor(services.get(name), slices, options);
         yield* hostPortSets(hostPorts.get(name), context);
-        if (name.startsWith(REDIRECT)) yield* rowOf(redirectSets, name.slice(REDIRECT.length));
+        if (services.has(name)) yield* disagreementsAmong([...slices.by('service', name)]);
+        const key = name.slice(REDIRECT.length);
+        const redirect = name.startsWith(REDIRECT) ? redirectSets.get(key) : undefined;
+        if (redirect) yield [key, redirect];
       },
+      problems,
     }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
     number({
@@ -289,9 +296,4 @@ export function serviceTables({
     lbAddresses,
     derivations,
   };
-}
-
-function rowOf<R>(rows: Table<string, R>, key: string): readonly (readonly [string, R])[] {
-  const row = rows.get(key);
-  return row === undefined ? [] : [[key, row]];
 }

@@ -184,7 +184,7 @@ for (const { what, resource, bad, good, wants } of objects)
     store.delete(resource, { name: bad.metadata.name, ...(bad.metadata.namespace !== undefined && { namespace: bad.metadata.namespace }) });
   });
 
-test('two Services with one address: the first keeps it, the second has a Problem until it gets another', { skip }, async () => {
+test('two Services with one address: the older has it, the second has a Problem until it gets another', { skip }, async () => {
   const { cluster, places } = faulty();
   const [taken = ''] = places.serviceIps('echo');
   cluster.store.force('services', service('thief', { clusterIPs: [taken] }));
@@ -198,6 +198,23 @@ test('two Services with one address: the first keeps it, the second has a Proble
   await until('no Problem', 3000, async () => (await about('Service faults/thief')).length === 0);
   cluster.store.delete('services', { name: 'thief', namespace: NAMESPACE });
   await othersWork();
+});
+
+test('two pods with one address: the older has it on every node, and the younger a Problem', { skip }, async () => {
+  const { cluster } = faulty();
+  const echo = faulty().places.echoOn('node2');
+  const named = { name: 'twin', namespace: NAMESPACE };
+  cluster.store.force('ciliumendpoints.cilium.io', {
+    metadata: { ...named, labels: { 'stentor.dev/node': 'node9' }, creationTimestamp: '2999-01-01T00:00:00Z' },
+    status: { identity: { id: 300 }, networking: { addressing: [{ ipv4: ofFamily(echo.ips, 'IPv4') }], node: '192.168.0.13' } },
+  });
+  for (const name of ['node1', 'node3'])
+    await until(`the Problem on ${name}`, 3000, async () =>
+      (await problemsOn(faulty().node(name))).some((row) => row.object === 'Pod faults/twin' && row.reason === 'AddressTaken'),
+    );
+  await httpGet(faulty().places.client, url(ofFamily(echo.ips, 'IPv4'), 8080));
+  cluster.store.delete('ciliumendpoints.cilium.io', named);
+  await until('no Problem', 3000, async () => (await about('Pod faults/twin')).length === 0);
 });
 
 test('kubectl get events and kubectl describe show a Problem with its object', { skip }, async () => {

@@ -11,6 +11,8 @@ import { attachCgroup, attachTcx, attachXdp, BpfLink } from '../kernel/link.ts';
 import type { AttachType, XdpMode } from '../kernel/link.ts';
 import type { BpfProgram } from '../kernel/program.ts';
 
+export type { XdpMode };
+
 export type Attachment =
   /** `index`: the interface. */
   | { readonly kind: 'tcx'; readonly index: number; readonly direction: 'ingress' | 'egress'; readonly program: number }

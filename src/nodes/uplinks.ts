@@ -3,12 +3,11 @@
 
 import { familyOf, ip, macFromBytes } from '../base/ip.ts';
 import type { Family, Ip, Mac } from '../base/ip.ts';
-import type { Attachment } from '../datapath/attachments.ts';
+import type { Attachment, XdpMode } from '../datapath/attachments.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import type { InterfaceRow } from '../datapath/network.ts';
 import type { Device } from '../datapath/schema.gen.ts';
-import type { XdpMode } from '../kernel/link.ts';
 import type { NodeRow } from './node.ts';
 import { uplinkReason } from './uplink-reason.ts';
 

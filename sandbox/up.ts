@@ -44,7 +44,16 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
   await progress.step('Operators, DNS, demo shop and check pods', async () => {
     const files =
       cni === 'agent'
-        ? ['operator.yaml', 'dns.yaml', 'shop.yaml', 'checks.yaml', 'wire.yaml', 'balancers.yaml', 'load-balancer-ips.yaml']
+        ? [
+            'operator.yaml',
+            'dns.yaml',
+            'shop.yaml',
+            'checks.yaml',
+            'wire.yaml',
+            'balancers.yaml',
+            'load-balancer-ips.yaml',
+            'placement.yaml',
+          ]
         : ['checks.yaml'];
     if (cni === 'agent') createAll(store, await seed('cilium-l2.yaml'));
     for (const file of files) createAll(store, await manifest(file));

@@ -52,7 +52,8 @@ export function serviceMaps(datapath: Datapath, options: Options): ServiceMaps {
   };
   for (const name of Object.keys(backendsOf) as ServiceName[]) put(name, { ready: backendsOf[name] }); // as: keys of this very object
   for (const row of redirectObjects().flatMap((one) => [...policyRows(one)])) if (!('kind' in row)) policy.put(...row);
-  for (const writer of [serviceRow, sliceRow, policy, pod, services.hostPorts.writer('test')]) writer.complete();
+  for (const writer of [serviceRow, sliceRow, policy, pod, services.hostPorts.writer('test'), services.ownNode.writer('test')])
+    writer.complete();
   podIs('ready');
   return {
     serve(name, ready, draining = []) {

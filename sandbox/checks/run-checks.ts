@@ -14,6 +14,7 @@ import { identityChecks } from './identities.ts';
 import { loadBalancerIpChecks } from './load-balancer-ips.ts';
 import { operatorChecks } from './operators.ts';
 import { outsideChecks } from './outside.ts';
+import { placementChecks } from './placement.ts';
 import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
 import { redirectChecks } from './redirects.ts';
@@ -40,6 +41,7 @@ const CHECKS: readonly Check[] = [
   ...wireChecks,
   ...loadBalancerIpChecks,
   ...hostPortChecks,
+  ...placementChecks,
   ...wireModeChecks,
   ...sizeChecks,
   ...stateChecks,

@@ -64,7 +64,11 @@ async function restarted({ cluster: { store }, signal }: CheckContext, values: s
 }
 
 /** `act` while node2 has other values for the load balancer. */
-async function withLoadBalancer(context: CheckContext, change: readonly [string, string], act: () => Promise<string>): Promise<string> {
+export async function withLoadBalancer(
+  context: CheckContext,
+  change: readonly [string, string],
+  act: () => Promise<string>,
+): Promise<string> {
   const data: Json = context.cluster.store.get('configmaps', VALUES)?.['data'];
   const before = String(data['values.yaml']);
   expect(before.includes(change[0]), `The values do not have '${change[0]}'`);

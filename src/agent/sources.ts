@@ -17,6 +17,7 @@ import { policyRows } from '../l2/policy.ts';
 import { nodeRows } from '../nodes/node.ts';
 import { hostPortRows } from '../services/host-ports.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
+import { ownNodeRows } from '../services/topology.ts';
 import type { Ground } from './ground.ts';
 import { identityKinds, ownIdentityObjects } from './identities.ts';
 import { redirectKinds } from './redirects.ts';
@@ -44,6 +45,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   const nodeSinks = [
     sink(nodes.nodes.writer('kubernetes'), nodeRows, problems),
     sink(known.nodeObjects.writer('kubernetes'), (one: Node) => nodeObjects(one, self)),
+    sink(services.ownNode.writer('kubernetes'), (one: Node) => ownNodeRows(one, self)),
     sink(l2.announcers.writer('kubernetes'), announcerRows),
   ];
   const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);

@@ -72,8 +72,8 @@ export function agentTables(ground: Ground): AgentTables {
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
-  const { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
-  const serving = { mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
+  const { serviceTopology: topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
+  const serving = { topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
   const sources = serviceSources();
   const redirects = redirectTables(sources, problems);
   const services = serviceTables({ ...serving, self, before: before(datapath), problems, sources, redirected: redirects });

@@ -25,6 +25,7 @@ const service = (name: string, labels: Readonly<Record<string, string>>) => ({
   ports: [],
   affinity: 0,
   internalLocal: false,
+  nodes: undefined,
   external: { ...external, labels },
 });
 

@@ -31,7 +31,7 @@ function node(before: ServicesBefore = servicesBefore({ services: [], slots: [],
   const redirects = redirectTables(sources, problems);
   const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false, self: 'node1' } as const;
   const services = serviceTables({ ...usual, sources, redirected: redirects, before, problems, nodeAddresses });
-  services.hostPorts.writer('test').complete();
+  for (const one of [services.hostPorts, services.ownNode]) one.writer('test').complete();
   const skips = skipTables(redirects, services, { endpoints, hostCookie: 7n });
   const sinks = {
     service: sink(sources.services.writer('test'), (one: Service) => serviceRows(one, ''), problems),

@@ -18,7 +18,10 @@ import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { Protocol } from '../datapath/protocols.ts';
 import type { SourceRanges } from './external.ts';
+import { selects } from './label-selector.ts';
 import type { EndpointConditions, PortRow, ServicePortRow, ServiceRow, SliceRow } from './service.ts';
+import { nearest } from './topology.ts';
+import type { Hints, OwnNode } from './topology.ts';
 
 /** 'address:port/PROTO', IPv6 in brackets. */
 export type FrontendKey = string;
@@ -78,11 +81,13 @@ export type FrontendOptions = {
   /** Source ranges hold for node ports and external IPs, too, not for load balancer IPs alone. */
   readonly rangesOfAllTypes: boolean;
   readonly isOwnAddress: (address: Ip) => boolean;
+  /** Undefined while it is not known. */
+  readonly ownNode: () => OwnNode | undefined;
 };
 
 /** The frontends of one Service. */
 export function* frontendsFor(service: ServiceRow | undefined, options: FrontendOptions): Iterable<readonly [FrontendKey, Frontend]> {
-  if (!service) return;
+  if (!service || !isServedOn(service, options.ownNode())) return;
   const { external } = service;
   for (const item of service.ports)
     for (const { address, port, type } of placesOf(service, item)) {
@@ -107,6 +112,10 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
     }
 }
 
+function isServedOn({ nodes }: ServiceRow, node: OwnNode | undefined): boolean {
+  return nodes === undefined || (node !== undefined && selects(nodes, node.labels));
+}
+
 type Place = Pick<Frontend, 'address' | 'port' | 'type'>;
 
 /** Where clients connect to reach one port of a Service. */
@@ -126,14 +135,18 @@ function isDirect(mode: FrontendOptions['mode'], protocol: Protocol): boolean {
   return mode === 'dsr' ? protocol !== 'SCTP' : mode === 'hybrid' && protocol === 'TCP';
 }
 
-/**
- * The backend sets of one Service, one for each port and family that it has an address of; also those with nobody in them. `self`: name of
- * this node.
- */
+export type SetOptions = FrontendOptions & {
+  /** Name of this node. */
+  readonly self: string;
+  /** Backends are chosen by topology hints. */
+  readonly topology?: boolean;
+};
+
+/** The backend sets of one Service, one for each port and family that it has an address of; also those with nobody in them. */
 export function* backendSetsFor(
   service: ServiceRow | undefined,
   slices: Table<string, SliceRow>,
-  { self, ...options }: FrontendOptions & { readonly self: string },
+  { self, topology, ...options }: SetOptions,
 ): Iterable<readonly [SetKey, BackendSet]> {
   if (!service) return;
   const { name, affinity, external } = service;
@@ -144,11 +157,11 @@ export function* backendSetsFor(
       for (const local of [false, true]) {
         const key = setKey(service, port, family, local);
         const frontends = used.get(key);
-        const isUsable = (endpoint: EndpointConditions) => !local || endpoint.node === self;
+        const choice: Choice = local ? { node: self } : { near: topology === true ? options.ownNode() : undefined };
         const prefixes = local === (external?.local === true) ? (external?.sourceRanges?.prefixes ?? []) : [];
         const sourceRanges = prefixes.filter((prefix) => familyOf(prefix.ip) === family);
         const common = { service: name, protocol: port.protocol, affinity, sourceRanges };
-        if (frontends) yield [key, { ...common, frontends, ...backendsOf(own, port, isUsable) }];
+        if (frontends) yield [key, { ...common, frontends, ...backendsOf(own, port, choice) }];
       }
   }
 }
@@ -184,30 +197,34 @@ function setKey({ name }: ServiceRow, port: PortRow, family: Family, local: bool
   return `${name}/${port.name}/${port.protocol}/IPv${family}${local ? '/local' : ''}`;
 }
 
+type Found = { readonly endpoint: EndpointConditions; readonly hints: Hints; readonly backend: Backend };
+
+/** Backends of this node alone; or those near it, as far as hints say so. */
+type Choice = { readonly node: string } | { readonly near: OwnNode | undefined };
+
 /**
  * Who is selected for new connections (Kubernetes KEP-1669 and KEP-1672): the ready ones; where there are none, those that terminate
  * but still serve. While others are selected these drain. Slices may repeat an endpoint; the choice is made over all slices of the set.
  */
-function backendsOf(
-  slices: readonly SliceRow[],
-  { name, protocol }: PortRow,
-  isUsable: (endpoint: EndpointConditions) => boolean,
-): Pick<BackendSet, 'backends' | 'draining'> {
-  const ready = new Map<FrontendKey, Backend>();
-  const ending = new Map<FrontendKey, Backend>();
+function backendsOf(slices: readonly SliceRow[], { name, protocol }: PortRow, choice: Choice): Pick<BackendSet, 'backends' | 'draining'> {
+  const found: Found[] = [];
   for (const slice of slices) {
     const target = slice.ports.find((candidate) => candidate.name === name && candidate.protocol === protocol);
     if (!target) continue;
-    for (const endpoint of slice.endpoints) {
-      const backend = { address: endpoint.address, port: target.port, protocol };
-      if (!isUsable(endpoint)) continue;
-      if (endpoint.ready) ready.set(frontendKey(backend), backend);
-      else if (endpoint.serving && endpoint.terminating) ending.set(frontendKey(backend), backend);
-    }
+    for (const endpoint of slice.endpoints)
+      if ('near' in choice || endpoint.node === choice.node)
+        found.push({ endpoint, hints: endpoint.hints, backend: { address: endpoint.address, port: target.port, protocol } });
   }
+  const allReady = found.filter(({ endpoint }) => endpoint.ready);
+  const ready = byKey('near' in choice ? nearest(allReady, choice.near) : allReady);
+  const ending = byKey(found.filter(({ endpoint }) => !endpoint.ready && endpoint.serving && endpoint.terminating));
   if (ready.size === 0) return { backends: sorted(ending).map((backend) => ({ ...backend, state: 'terminating' })), draining: [] };
-  for (const key of ready.keys()) ending.delete(key);
+  for (const { backend } of allReady) ending.delete(frontendKey(backend));
   return { backends: sorted(ready).map((backend) => ({ ...backend, state: 'active' })), draining: sorted(ending) };
+}
+
+function byKey(found: readonly Found[]): Map<FrontendKey, Backend> {
+  return new Map(found.map(({ backend }) => [frontendKey(backend), backend]));
 }
 
 function sorted(backends: ReadonlyMap<FrontendKey, Backend>): readonly Backend[] {

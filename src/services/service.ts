@@ -7,9 +7,13 @@ import type { Family, Ip } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Protocol } from '../datapath/protocols.ts';
-import type { EndpointSlice, Service, ServicePort } from '../kube/types.ts';
+import type { Endpoint, EndpointSlice, Service, ServicePort } from '../kube/types.ts';
 import { badField, externalOf, nodePortsOf } from './external.ts';
 import type { ExternalRow } from './external.ts';
+import { exposureOf } from './exposure.ts';
+import type { Selector } from './label-selector.ts';
+import { hintsOf } from './topology.ts';
+import type { Hints } from './topology.ts';
 
 export type ServiceRow = Aged & {
   /** 'namespace/name'. */
@@ -20,6 +24,8 @@ export type ServiceRow = Aged & {
   readonly affinity: number;
   /** Clients inside the cluster get backends of their own node only. */
   readonly internalLocal: boolean;
+  /** The nodes on which it is served at all; undefined: all. */
+  readonly nodes: Selector | undefined;
   /** How the wire reaches it; undefined: not at all. */
   readonly external: ExternalRow | undefined;
 };
@@ -45,6 +51,7 @@ export type EndpointConditions = {
   readonly ready: boolean;
   readonly serving: boolean;
   readonly terminating: boolean;
+  readonly hints: Hints;
 };
 
 const PROXY_NAME = 'service.kubernetes.io/service-proxy-name';
@@ -75,11 +82,12 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
   if (affinity === undefined)
     yield badField(`Service ${name}`, 'spec.sessionAffinityConfig', JSON.stringify(spec.sessionAffinityConfig), AFFINITY);
   const { external, problems } = externalOf(service, name, ports);
-  yield* problems;
+  const { nodes, problems: ofNodes } = exposureOf(service, name);
+  yield* [...problems, ...ofNodes];
   const internalLocal = spec.internalTrafficPolicy === 'Local';
   const created = service.metadata.creationTimestamp;
   const age = created !== undefined && { created };
-  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, external, ...age }];
+  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, nodes, external, ...age }];
 }
 
 const USUAL_AFFINITY = 10_800;
@@ -126,23 +134,18 @@ export function* sliceRows(slice: EndpointSlice): Iterable<readonly [string, Sli
     else ports.push(row);
   }
   const endpoints: EndpointConditions[] = [];
-  for (const { addresses, nodeName, conditions } of slice.endpoints ?? []) {
-    const address = parseIp(addresses?.[0] ?? '');
-    if (address === undefined || address.includes(':') !== (family === 6)) {
-      yield badField(`EndpointSlice ${key}`, 'endpoints', JSON.stringify(addresses), `an ${slice.addressType} address`);
-      continue;
-    }
-    const ready = conditions?.ready ?? true;
-    endpoints.push({
-      address,
-      node: nodeName,
-      ready,
-      serving: conditions?.serving ?? ready,
-      terminating: conditions?.terminating ?? false,
-    });
+  for (const item of slice.endpoints ?? []) {
+    const address = parseIp(item.addresses?.[0] ?? '');
+    if (address !== undefined && address.includes(':') === (family === 6)) endpoints.push(endpointAt(address, item));
+    else yield badField(`EndpointSlice ${key}`, 'endpoints', JSON.stringify(item.addresses), `an ${slice.addressType} address`);
   }
   const created = slice.metadata.creationTimestamp;
   yield [key, { name: key, service: `${namespace}/${service}`, family, ports, endpoints, ...(created !== undefined && { created }) }];
+}
+
+function endpointAt(address: Ip, { nodeName, conditions, hints }: Endpoint): EndpointConditions {
+  const { ready = true, terminating = false } = conditions ?? {};
+  return { address, node: nodeName, ready, serving: conditions?.serving ?? ready, terminating, hints: hintsOf(hints) };
 }
 
 function portRow(item: Partial<ServicePort>): PortRow | undefined {

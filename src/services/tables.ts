@@ -51,12 +51,13 @@ import {
 } from './entries.ts';
 import type { SlotRow } from './entries.ts';
 import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
-import type { Backend, BackendSet, Frontend, FrontendOptions } from './frontends.ts';
+import type { Backend, BackendSet, Frontend, SetOptions } from './frontends.ts';
 import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
 import type { HostPortRow } from './host-ports.ts';
 import { noRedirects, onceKnown, redirectFor } from './redirect.ts';
 import type { Redirects } from './redirect.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
+import type { OwnNode } from './topology.ts';
 
 /** Tables that the Kubernetes API fills: made first, because policies about Services read them. */
 export type ServiceSources = {
@@ -69,6 +70,7 @@ export type ServiceTables = ServiceSources &
     readonly frontends: Table<string, Frontend>;
     readonly sets: Table<string, BackendSet>;
     readonly hostPorts: Table<string, HostPortRow>;
+    readonly ownNode: Table<string, OwnNode>;
     readonly setIds: Table<string, Numbered>;
     readonly slots: Table<string, SlotRow>;
     readonly backends: Table<string, Backend>;
@@ -88,21 +90,20 @@ const REDIRECT = 'redirect ';
 const same = { same: sameRow };
 
 export type ServiceOptions = {
-  /** Name of this node. */
-  readonly self: string;
   readonly before: ServicesBefore;
   readonly problems: ProblemBook;
   /** Those of this node that have node ports. */
   readonly nodeAddresses: Table<string, NodeAddress>;
   readonly sources?: ServiceSources;
   readonly redirected?: Redirects;
-} & Omit<FrontendOptions, 'isOwnAddress'>;
+} & Omit<SetOptions, 'isOwnAddress' | 'ownNode'>;
 
 export function serviceSources(): ServiceSources {
   const services = table<string, ServiceRow>('services', {
     ...same,
     indexes: {
       external: ({ external }) => external?.externalIps ?? [],
+      placed: ({ nodes }) => (nodes === undefined ? [] : ['placed']),
       nodePort: ({ ports }) => ports.flatMap(({ nodePort, protocol }) => (nodePort === 0 ? [] : [placeText({ port: nodePort, protocol })])),
       vip: ({ external }) => [...(external?.ingressIps ?? []), ...(external?.externalIps ?? [])],
     },
@@ -121,6 +122,7 @@ export function serviceTables({
 }: ServiceOptions): ServiceTables {
   const { redirects, redirectSets } = redirected;
   const hostPorts = table<string, HostPortRow>('host_ports', { ...same, indexes: { place: ({ ports }) => ports.map(placeText) } });
+  const ownNode = table<string, OwnNode>('own_node', same);
   const frontends = table<string, Frontend>('frontends', {
     ...same,
     indexes: { external: ({ type, address }) => (type === 'ExternalIPs' ? [address] : []) },
@@ -151,7 +153,11 @@ export function serviceTables({
     address === undefined ? [] : Array.from(redirects.by('address', address), (one) => `${REDIRECT}${frontendKey(one)}`);
   const redirectedBefore = new Set(before.redirectOf.keys());
 
-  const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address) };
+  const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address), ownNode: () => ownNode.get(given.self) };
+  const placed = () => Array.from(services.by('placed', 'placed'), ({ name }) => name);
+  const ofPlaced = () => from<string, string, OwnNode>(ownNode, placed);
+  const ofZone = (_name: string, now: OwnNode | undefined, then: OwnNode | undefined) =>
+    given.topology === true && now?.zone !== then?.zone ? Array.from(services.entries(), ([name]) => name) : placed();
   const ofOwnAddress = () =>
     from<string, string, NodeAddress>(nodeAddresses, (address) => Array.from(services.by('external', address), ({ name }) => name));
 
@@ -169,7 +175,7 @@ export function serviceTables({
   const derivations = [
     derive({
       name: 'frontends',
-      inputs: [from(services), ofOwnAddress(), ...ofHostPorts()],
+      inputs: [from(services), ofOwnAddress(), ofPlaced(), ...ofHostPorts()],
       out: frontends.writer('frontends'),
       compute: function* (name) {
         yield* frontendsFor(services.get(name), options);
@@ -186,6 +192,7 @@ export function serviceTables({
         from(services),
         from(slices, owner),
         ofOwnAddress(),
+        from(ownNode, ofZone),
         ...ofHostPorts(),
         late(from(redirectSets, (key) => [`${REDIRECT}${key}`])),
       ],
@@ -280,6 +287,7 @@ export function serviceTables({
     services,
     slices,
     hostPorts,
+    ownNode,
     redirects,
     redirectSets,
     frontends,

@@ -11,26 +11,35 @@ import type { EndpointSlice, Pod, Service } from '../../kube/types.ts';
 import type { NodeAddress } from '../../nodes/node-ports.ts';
 import { servicesBefore } from '../before.ts';
 import type { ServicesBefore } from '../before.ts';
-import type { FrontendOptions } from '../frontends.ts';
+import type { SetOptions } from '../frontends.ts';
 import { hostPortRows } from '../host-ports.ts';
 import { serviceRows, sliceRows } from '../service.ts';
 import { serviceTables } from '../tables.ts';
+import { ownNodeRows } from '../topology.ts';
 
 /** The tables behind sources that are fed by hand. */
 export function cluster(
   before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] }),
-  options: Partial<FrontendOptions> = {},
+  options: Partial<Omit<SetOptions, 'isOwnAddress' | 'ownNode'>> = {},
 ) {
   const problems = problemBook();
   const nodeAddresses = table<string, NodeAddress>('node_addresses');
   const addresses = nodeAddresses.writer('test');
   addresses.put('192.168.0.11', { address: ip('192.168.0.11') });
   addresses.complete();
-  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false, ...options } as const;
+  const usual = {
+    mode: 'snat',
+    externalClusterIp: false,
+    trustExternalIps: false,
+    rangesOfAllTypes: false,
+    topology: false,
+    ...options,
+  } as const;
   const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
   const pods = sink<Pod, string, never>(tables.hostPorts.writer('test') as never, (one) => hostPortRows(one) as never, problems); // the same
+  const ownNode = tables.ownNode.writer('test');
   const machine = engine({ derivations: tables.derivations, walks: [], clock: systemClock });
   const key = (kind: string, { metadata }: { metadata: { namespace?: string; name: string } }) =>
     `${kind} ${metadata.namespace}/${metadata.name}`;
@@ -42,11 +51,16 @@ export function cluster(
     putPod: (pod: Pod) => pods.read(pod)(key('Pod', pod)),
     forgetPod: (pod: Pod) => pods.forget(key('Pod', pod)),
     addresses,
+    ownNode,
+    putNode: (labels: Readonly<Record<string, string>>) => {
+      for (const row of ownNodeRows({ metadata: { name: 'node1', labels } }, 'node1')) ownNode.put(...row);
+    },
     forget: (service: Service) => services.forget(key('Service', service)),
     synced() {
       services.complete();
       slices.complete();
       pods.complete();
+      ownNode.complete();
       return machine.settled();
     },
     settled: () => machine.settled(),

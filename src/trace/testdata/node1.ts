@@ -125,7 +125,7 @@ function serving(
   fill(sources.services.writer('test'), facts(names.flatMap((name) => [...serviceRows(serviceObject(name), '')])));
   const slices = names.flatMap((name) => families.flatMap((family) => [...sliceRows(sliceObject(name, family))]));
   fill(sources.slices.writer('test'), facts(slices));
-  services.hostPorts.writer('test').complete();
+  for (const one of [services.hostPorts, services.ownNode]) one.writer('test').complete();
   return { services, redirects, skips };
 }
 

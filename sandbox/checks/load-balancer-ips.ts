@@ -101,6 +101,26 @@ const proxied = (context: CheckContext): Promise<string> =>
     return 'without node ports, by a class that is not ours';
   });
 
+const HEALTH_PORT = 31_090;
+
+type Heard = { readonly status: number; readonly body: string };
+
+/** A balancer outside, which asks the nodes for health. */
+async function asksForHealth({ places }: CheckContext): Promise<string> {
+  const ask = async (node: string, family: Ipv): Promise<Heard> => {
+    const target = url(ofFamily(places.node(node).ips, family), HEALTH_PORT, '/healthz');
+    const ran = await places.outsider.run(['curl', '--silent', '--globoff', '--max-time', '3', '--write-out', '\n%{http_code}', target]);
+    const lines = ran.stdout.split('\n');
+    return { status: Number(lines.at(-1)), body: lines.slice(0, -1).join('') };
+  };
+  for (const family of IPV) {
+    const [has, lacks] = [await ask('node1', family), await ask('node2', family)];
+    expect(has.status === 200 && has.body.includes('"serviceProxyHealthy": true'), `node1 said ${has.status} ${has.body}`);
+    expect(lacks.status === 503 && lacks.body.includes('"localEndpoints": 0'), `node2 said ${lacks.status} ${lacks.body}`);
+  }
+  return 'node1 has a backend and says 200, node2 has none and says 503';
+}
+
 export const loadBalancerIpChecks: readonly Check[] = [
   {
     name: 'loadBalancerSourceRanges keeps clients on the LAN out of a load balancer IP, or lets only them in (IPv4 and IPv6)',
@@ -111,5 +131,10 @@ export const loadBalancerIpChecks: readonly Check[] = [
     name: 'A load balancer IP with ipMode: VIP is served by every node, one with ipMode: Proxy by none (IPv4 and IPv6)',
     needs: 'services',
     run: proxied,
+  },
+  {
+    name: 'A balancer outside hears at the healthCheckNodePort which nodes have a backend (IPv4 and IPv6)',
+    needs: 'services',
+    run: asksForHealth,
   },
 ];

@@ -8,6 +8,7 @@ import { ip } from '../base/ip.ts';
 import type { Port } from '../base/ip.ts';
 import { metricsText } from '../base/metrics.ts';
 import type { Metric } from '../base/metrics.ts';
+import type { Problem } from '../base/problem.ts';
 import { API_SOCKET } from './api-types.ts';
 import { callCounts } from './call-counts.ts';
 import type { CallCounts } from './call-counts.ts';
@@ -17,6 +18,7 @@ import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
 import type { Drops } from './drops.ts';
 import type { Ground } from './ground.ts';
+import { serveHealthChecks } from './health-checks.ts';
 import { serveHealth } from './healthz.ts';
 import type { Listener } from './healthz.ts';
 import { agentMetrics } from './metrics.ts';
@@ -78,13 +80,22 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   };
   const calls = callCounts();
   end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, cni }) }));
-  const report: Parameters<typeof serveHealth>[0]['report'] = (rows) => {
-    problems.report('health servers', rows);
+  const reporting = (owner: string) => (rows: readonly Problem[]) => {
+    problems.report(owner, rows);
     machine.schedule();
   };
+  const report = reporting('health servers');
   const metrics = agentMetrics({ ...inside, health, kubernetes, cni, calls, engine: machine });
   const more = config.prometheus ? [metricsPage(config.prometheus.port, metrics)] : [];
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
+  end.use(
+    serveHealthChecks({
+      checks: tables.services.healthChecks,
+      healthy: () => health().healthy,
+      report: reporting('health check ports'),
+      afterwards: targets.afterwards,
+    }),
+  );
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config).mtu;
   const unready = () => health().reason;

@@ -26,7 +26,8 @@ import type { RedirectTables, SkipTables } from '../redirects/tables.ts';
 import type { UplinkPrograms } from '../nodes/uplinks.ts';
 import { servicesBefore } from '../services/before.ts';
 import type { ServicesBefore } from '../services/before.ts';
-import { serviceSources, serviceTables } from '../services/tables.ts';
+import { serviceTables } from '../services/tables.ts';
+import { serviceSources } from '../services/sources.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import { KernelError } from '../kernel/errors.ts';
 import { netnsCookie } from './cni.ts';
@@ -73,7 +74,16 @@ export function agentTables(ground: Ground): AgentTables {
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
   const { serviceTopology: topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
-  const serving = { topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, nodeAddresses: nodes.addresses };
+  const answersHealthChecks = config.nodePort.healthCheck && config.kubeProxyReplacement;
+  const serving = {
+    topology,
+    answersHealthChecks,
+    mode,
+    externalClusterIp,
+    trustExternalIps,
+    rangesOfAllTypes,
+    nodeAddresses: nodes.addresses,
+  };
   const sources = serviceSources();
   const redirects = redirectTables(sources, problems);
   const services = serviceTables({ ...serving, self, before: before(datapath), problems, sources, redirected: redirects });

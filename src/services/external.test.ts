@@ -110,3 +110,31 @@ describe('loadBalancerSourceRanges', () => {
     assert.deepEqual(Object.keys(values(found.lbSourceRanges)).toSorted(), [`${id} 198.51.100.7/128`, `${id} 203.0.113.0/120`]);
   });
 });
+
+describe('health checks for balancers outside', () => {
+  const local = { externalTrafficPolicy: 'Local', healthCheckNodePort: 31_090 };
+  const here = { nodeName: 'node1' };
+  const checked = async (spec: Partial<Spec>, endpoints: readonly object[], options: Parameters<typeof cluster>[1] = {}) => {
+    const found = cluster(undefined, options);
+    found.put(balanced(spec));
+    found.putSlice({ ...slice('a', 'cart', []), endpoints: endpoints.map((one, i) => ({ addresses: [`10.244.1.${i + 1}`], ...one })) });
+    await found.synced();
+    return Array.from(found.healthChecks.entries(), ([key, { service, endpoints: count }]) => [key, service, count]);
+  };
+
+  it('are at the node addresses and count ready endpoints of this node', async () => {
+    const unready = { ...here, conditions: { ready: false, serving: true, terminating: true } };
+    assert.deepEqual(await checked(local, [here, here, unready, { nodeName: 'node2' }]), [['192.168.0.11:31090', 'shop/cart', 2]]);
+  });
+
+  it('are there without endpoints, node ports and addresses, too: somebody asks before there are any', async () => {
+    assert.deepEqual(await checked({ ...local, externalIPs: [], ports: [{ name: 'http', port: 80 }] }, []), [
+      ['192.168.0.11:31090', 'shop/cart', 0],
+    ]);
+  });
+
+  it('are none with externalTrafficPolicy: Cluster, or where nodePort.enableHealthCheck is false', async () => {
+    assert.deepEqual(await checked({ ...local, externalTrafficPolicy: 'Cluster' }, [here]), []);
+    assert.deepEqual(await checked(local, [here], { answersHealthChecks: false }), []);
+  });
+});

@@ -57,7 +57,8 @@ export function externalOf(service: Service, name: string, ports: readonly { rea
     });
   const externalIps = readable(spec.externalIPs ?? [], 'spec.externalIPs');
   const ingressIps = readable(ingressTexts(service), 'status.loadBalancer.ingress');
-  if (externalIps.length + ingressIps.length === 0 && ports.every(({ nodePort }) => nodePort === 0))
+  const isChecked = spec.externalTrafficPolicy === 'Local' && (spec.healthCheckNodePort ?? 0) > 0;
+  if (externalIps.length + ingressIps.length === 0 && ports.every(({ nodePort }) => nodePort === 0) && !isChecked)
     return { external: undefined, problems };
   const mode = metadata.annotations?.[FORWARDING_MODE];
   if (mode !== undefined && mode !== 'dsr' && mode !== 'snat')

@@ -52,18 +52,16 @@ import {
 import type { SlotRow } from './entries.ts';
 import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, SetOptions } from './frontends.ts';
+import { healthCheckDerivation } from './health-checks.ts';
+import type { HealthCheck } from './health-checks.ts';
 import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
 import type { HostPortRow } from './host-ports.ts';
 import { noRedirects, onceKnown, redirectFor } from './redirect.ts';
 import type { Redirects } from './redirect.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
+import { serviceSources } from './sources.ts';
+import type { ServiceSources } from './sources.ts';
 import type { OwnNode } from './topology.ts';
-
-/** Tables that the Kubernetes API fills: made first, because policies about Services read them. */
-export type ServiceSources = {
-  readonly services: Table<string, ServiceRow>;
-  readonly slices: Table<string, SliceRow>;
-};
 
 export type ServiceTables = ServiceSources &
   Redirects & {
@@ -80,6 +78,8 @@ export type ServiceTables = ServiceSources &
     readonly lbBackends: Table<string, MapEntry<LbBackendKey, LbBackend>>;
     readonly lbMembers: Table<string, MapEntry<LbMember, LbMemberValue>>;
     readonly lbSourceRanges: Table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>;
+    /** Where balancers outside ask for this node. */
+    readonly healthChecks: Table<string, HealthCheck>;
     readonly lbAddresses: Table<string, MapEntry<Ip, LbAddress>>;
     readonly derivations: readonly Derivation[];
   };
@@ -92,25 +92,13 @@ const same = { same: sameRow };
 export type ServiceOptions = {
   readonly before: ServicesBefore;
   readonly problems: ProblemBook;
+  /** healthCheckNodePort is served. */
+  readonly answersHealthChecks?: boolean;
   /** Those of this node that have node ports. */
   readonly nodeAddresses: Table<string, NodeAddress>;
   readonly sources?: ServiceSources;
   readonly redirected?: Redirects;
 } & Omit<SetOptions, 'isOwnAddress' | 'ownNode'>;
-
-export function serviceSources(): ServiceSources {
-  const services = table<string, ServiceRow>('services', {
-    ...same,
-    indexes: {
-      external: ({ external }) => external?.externalIps ?? [],
-      placed: ({ nodes }) => (nodes === undefined ? [] : ['placed']),
-      nodePort: ({ ports }) => ports.flatMap(({ nodePort, protocol }) => (nodePort === 0 ? [] : [placeText({ port: nodePort, protocol })])),
-      vip: ({ external }) => [...(external?.ingressIps ?? []), ...(external?.externalIps ?? [])],
-    },
-  });
-  const slices = table<string, SliceRow>('slices', { ...same, indexes: { service: (slice) => [slice.service] } });
-  return { services, slices };
-}
 
 export function serviceTables({
   before,
@@ -132,6 +120,7 @@ export function serviceTables({
   const backends = table<string, Backend>('backends', same);
   const backendIds = table<string, Numbered>('backend_ids', same);
   const slots = table<string, SlotRow>('slots', same);
+  const healthChecks = table<string, HealthCheck>('health_checks', same);
   const lbServices = table<string, MapEntry<LbFrontend, LbService>>('lb_services', same);
   const lbSlots = table<string, MapEntry<LbSlot, LbSlotValue>>('lb_slots', same);
   const lbBackends = table<string, MapEntry<LbBackendKey, LbBackend>>('lb_backends', same);
@@ -207,6 +196,7 @@ export function serviceTables({
       },
       problems,
     }),
+    healthCheckDerivation(healthChecks, given.answersHealthChecks === true, { self: given.self, services, slices, nodeAddresses }),
     derive({ name: 'backends', inputs: [from(sets)], out: backends.writer('backends'), compute: (key) => backendsFor(sets.get(key)) }),
     number({
       name: 'backend set ids',
@@ -302,6 +292,7 @@ export function serviceTables({
     lbMembers,
     lbSourceRanges,
     lbAddresses,
+    healthChecks,
     derivations,
   };
 }

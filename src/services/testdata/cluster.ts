@@ -11,7 +11,6 @@ import type { EndpointSlice, Pod, Service } from '../../kube/types.ts';
 import type { NodeAddress } from '../../nodes/node-ports.ts';
 import { servicesBefore } from '../before.ts';
 import type { ServicesBefore } from '../before.ts';
-import type { SetOptions } from '../frontends.ts';
 import { hostPortRows } from '../host-ports.ts';
 import { serviceRows, sliceRows } from '../service.ts';
 import { serviceTables } from '../tables.ts';
@@ -20,7 +19,7 @@ import { ownNodeRows } from '../topology.ts';
 /** The tables behind sources that are fed by hand. */
 export function cluster(
   before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] }),
-  options: Partial<Omit<SetOptions, 'isOwnAddress' | 'ownNode'>> = {},
+  options: Partial<Omit<Parameters<typeof serviceTables>[0], 'before' | 'problems' | 'nodeAddresses'>> = {},
 ) {
   const problems = problemBook();
   const nodeAddresses = table<string, NodeAddress>('node_addresses');
@@ -33,6 +32,7 @@ export function cluster(
     trustExternalIps: false,
     rangesOfAllTypes: false,
     topology: false,
+    answersHealthChecks: true,
     ...options,
   } as const;
   const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });

@@ -33,7 +33,8 @@ import { policyRows } from '../../redirects/policy.ts';
 import { redirectTables, skipTables } from '../../redirects/tables.ts';
 import { servicesBefore } from '../../services/before.ts';
 import { serviceRows, sliceRows } from '../../services/service.ts';
-import { serviceSources, serviceTables } from '../../services/tables.ts';
+import { serviceTables } from '../../services/tables.ts';
+import { serviceSources } from '../../services/sources.ts';
 import type { TraceTables } from '../trace.ts';
 
 const UPLINK = 10;

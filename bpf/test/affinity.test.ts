@@ -26,6 +26,7 @@ describe('session affinity', { skip: namespaceMissing }, () => {
     const names = { [podB]: 'podB', [far]: 'far', [far2]: 'far2' } as const;
     const others = (address: string) => everybody.filter((name) => name !== names[address]);
 
+    // covers: affinity
     it(`gives ${label} of one client the same backend again and again`, () => {
       const first = choice(2000);
       for (let port = 2001; port < 2040; port++) assert.equal(choice(port), first);
@@ -33,6 +34,7 @@ describe('session affinity', { skip: namespaceMissing }, () => {
       assert.equal(control.size, 2, 'a service without affinity spreads the same packets');
     });
 
+    // covers: affinity-timeout
     it(`lets ${label} choose anew once the time has passed, and not a second before`, () => {
       const first = choice(2000);
       node.age(AFFINITY - 2);
@@ -53,6 +55,7 @@ describe('session affinity', { skip: namespaceMissing }, () => {
       }
     });
 
+    // covers: affinity-timeout
     it(`gives ${label} another backend when its own is gone, and keeps that one when the first comes back`, () => {
       const first = choice(2000);
       node.serve('sticky', others(first));
@@ -110,6 +113,7 @@ describe('a flow of datagrams', { skip: namespaceMissing }, () => {
       (address: string) => (address === far ? 'far2' : 'far'),
     ];
 
+    // covers: udp-stale
     it(`leaves a backend over IPv${family} that its service has no more, though another service has it`, () => {
       node.serve('sticky', ['far', 'far2']); // so that the backends stay
       const first = choice();

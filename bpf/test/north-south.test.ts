@@ -84,6 +84,7 @@ describe('a client on the wire', { skip: namespaceMissing }, () => {
       expectRun(node, 'host_to', reply, { verdict: 'stack', out: { ...reply, ...answerTo(request) } });
     });
 
+    // covers: external-local, external-local-inside
     it(`reaches by ${label} with externalTrafficPolicy: Local only backends of this node`, () => {
       for (let port = 1000; port < 1020; port++)
         assert.equal(packetFrom(node.run('host_from', ask('near', port), { ifindex: link.uplink })).destination, podB);

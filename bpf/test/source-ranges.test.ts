@@ -31,6 +31,7 @@ describe('loadBalancerSourceRanges', { skip: namespaceMissing }, () => {
     const isDropped = (source: string, destination: string) =>
       expectDrop(node, 'host_from', fromWire({ source, destination }, body(1234)), { reason });
 
+    // covers: source-ranges
     it(`lets in clients that it names and no others: ${label}`, () => {
       reaches(world, vipOf('guarded', family));
       isDropped(other, vipOf('guarded', family));
@@ -42,6 +43,7 @@ describe('loadBalancerSourceRanges', { skip: namespaceMissing }, () => {
       reaches(other, vipOf('barred', family));
     });
 
+    // covers: source-ranges-inside
     it(`says nothing of node ports and of clients inside the cluster: ${label}`, () => {
       reaches(other, host, (nodePortOf.guarded ?? 0) + index);
       reaches(world, host, (nodePortOf.barred ?? 0) + index);

@@ -32,7 +32,9 @@ async function whereTheySay({ places }: CheckContext): Promise<string> {
 }
 
 export const hostPortChecks: readonly Check[] = [
+  // covers: host-port
   ...inBoth("A pod's hostPort is served at its node and no other, to the LAN, to pods and to nodes", 'services', atEveryAddress),
+  // covers: host-port-address
   {
     name: "A hostPort with a hostIP is served there alone: 127.0.0.1, or one of the node's addresses",
     needs: 'services',

@@ -122,16 +122,19 @@ async function asksForHealth({ places }: CheckContext): Promise<string> {
 }
 
 export const loadBalancerIpChecks: readonly Check[] = [
+  // covers: source-ranges, source-ranges-inside
   {
     name: 'loadBalancerSourceRanges keeps clients on the LAN out of a load balancer IP, or lets only them in (IPv4 and IPv6)',
     needs: 'services',
     run: sourceRanges,
   },
+  // covers: load-balancer-ip, balancer-class, no-node-ports
   {
     name: 'A load balancer IP with ipMode: VIP is served by every node, one with ipMode: Proxy by none (IPv4 and IPv6)',
     needs: 'services',
     run: proxied,
   },
+  // covers: health-check
   {
     name: 'A balancer outside hears at the healthCheckNodePort which nodes have a backend (IPv4 and IPv6)',
     needs: 'services',

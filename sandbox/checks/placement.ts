@@ -83,6 +83,7 @@ async function whereNamed(context: CheckContext): Promise<string> {
 }
 
 export const placementChecks: readonly Check[] = [
+  // covers: topology-zone
   {
     name: 'Topology hints lead a node to the endpoints of its zone, and to all where hints are missing',
     needs: 'services',

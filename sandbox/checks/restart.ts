@@ -44,5 +44,6 @@ async function survives(context: CheckContext): Promise<string> {
 }
 
 export const restartChecks: readonly Check[] = [
+  // covers: restart
   { name: 'Traffic goes on while an agent is killed and comes back', needs: 'agent', run: survives },
 ];

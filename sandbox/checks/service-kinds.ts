@@ -135,6 +135,7 @@ export const serviceKindChecks: readonly Check[] = [
       return undefined;
     },
   },
+  // covers: affinity
   ...byFamily('A client keeps its backend where the Service has session affinity', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('sticky'), family);
     for (const from of vantages(places)) await keepsBackend(from, address);
@@ -142,12 +143,14 @@ export const serviceKindChecks: readonly Check[] = [
     expect(control.length > 2, `without affinity, too, only ${control.join(', ')} answered`);
     return undefined;
   }),
+  // covers: internal-local
   ...byFamily("internalTrafficPolicy: Local leads each node's clients to the backend of their node", async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('local'), family);
     for (const from of [places.client, places.bypass, places.node('node1')]) await staysOnNode(from, address, places.echoOn('node1').name);
     await staysOnNode(places.node('node2'), address, places.echoOn('node2').name);
     return undefined;
   }),
+  // covers: internal-local
   ...byFamily('internalTrafficPolicy: Local refuses at once where the node has no backend', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('local-on-node1'), family);
     await httpGet(places.bypass, url(address, 80));
@@ -155,18 +158,22 @@ export const serviceKindChecks: readonly Check[] = [
     await refuses(places.echoOn('node3'), address);
     return undefined;
   }),
+  // covers: target-port
   ...byFamily('A named port leads to the number that each pod gives the name', async ({ places }, family) => {
     const names = await answering(places.bypass, ofFamily(places.serviceIps('named'), family), ['TCP']);
     expect(names.toSorted().join() === 'TCP client,TCP named', `${names.join(', ')} answered, wanted client (port 8080) and named (9090)`);
     return undefined;
   }),
+  // covers: unready
   ...byFamily('A pod that is not ready is behind a Service only with publishNotReadyAddresses', async ({ places }, family) => {
     await says(places.client, ofFamily(places.serviceIps('unready-published'), family), 'unready');
     await says(places.bypass, ofFamily(places.serviceIps('unready-published'), family), 'unready');
     await tcpRefusal(places.client, ofFamily(places.serviceIps('unready'), family), 80);
     return undefined;
   }),
+  // covers: udp-stale
   ...byFamily('A connected UDP socket hears that its backend is gone', hearsOfTheEnd),
+  // covers: headless
   {
     name: 'A headless Service is its pods, an ExternalName another name; neither has a frontend',
     needs: 'agent',
@@ -180,6 +187,7 @@ export const serviceKindChecks: readonly Check[] = [
       return undefined;
     },
   },
+  // covers: proxy-name
   {
     name: 'A Service with service-proxy-name of another proxy is left alone',
     needs: 'agent',

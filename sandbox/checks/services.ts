@@ -89,36 +89,44 @@ async function followsTo({ cluster: { store }, places, signal }: CheckContext, r
 }
 
 export const serviceChecks: readonly Check[] = [
+  // covers: cluster-ip
   ...byFamily('A pod reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
     reaches(places.client, places.serviceIps('echo'), family),
   ),
+  // covers: cluster-ip
   ...byFamily('A pod that bypasses the socket hooks reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
     reaches(places.bypass, places.serviceIps('echo'), family),
   ),
+  // covers: cluster-ip
   ...byFamily('A node reaches a ClusterIP by TCP and UDP', ({ places }, family) =>
     reaches(places.node('node2'), places.serviceIps('echo'), family),
   ),
+  // covers: all-backends
   ...byFamily('A ClusterIP leads to every one of its backends', ({ places }, family) =>
     findsAll(places.client, ofFamily(places.serviceIps('echo'), family)),
   ),
   ...byFamily('A ClusterIP leads to every one of its backends, packet by packet', ({ places }, family) =>
     findsAll(places.bypass, ofFamily(places.serviceIps('echo'), family)),
   ),
+  // covers: hairpin
   ...byFamily('A pod reaches itself through its own service', ({ places }, family) =>
     hairpin(places.client, ofFamily(places.serviceIps('client'), family)),
   ),
   ...byFamily('A pod that bypasses the socket hooks reaches itself through its own service', ({ places }, family) =>
     hairpin(places.bypass, ofFamily(places.serviceIps('bypass'), family)),
   ),
+  // covers: no-endpoints
   ...byFamily('A service without backends refuses in under 100 ms', ({ places }, family) =>
     refusesAtOnce(places.client, ofFamily(places.serviceIps('nobody'), family)),
   ),
   ...byFamily('A service without backends refuses in under 100 ms, packet by packet', ({ places }, family) =>
     refusesAtOnce(places.bypass, ofFamily(places.serviceIps('nobody'), family)),
   ),
+  // covers: no-endpoints
   ...byFamily('A service without backends refuses a node in under 100 ms', ({ places }, family) =>
     refusesAtOnce(places.node('node1'), ofFamily(places.serviceIps('nobody'), family)),
   ),
+  // covers: closed-port
   ...byFamily('A port that a service does not have is refused at once', async ({ places }, family) => {
     const address = ofFamily(places.serviceIps('echo'), family);
     await refusesAtOnce(places.client, address, CLOSED_PORT);
@@ -132,6 +140,7 @@ export const serviceChecks: readonly Check[] = [
     await ping(places.bypass, ofFamily(places.serviceIps('nobody'), family));
     return undefined;
   }),
+  // covers: scale
   {
     name: 'A service follows its deployment from one pod to three and back',
     needs: 'services',
@@ -141,6 +150,7 @@ export const serviceChecks: readonly Check[] = [
       return undefined;
     },
   },
+  // covers: cluster-ip-outside
   ...byFamily('The outside cannot reach a ClusterIP, not even with a route to it', outsideCannotReach),
 ];
 

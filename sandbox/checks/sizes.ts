@@ -35,6 +35,7 @@ export const sizeChecks: readonly Check[] = [
   ...inBoth('20 MB go to a pod on another node and back', 'pods', ({ places }, family) =>
     body(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
   ),
+  // covers: large
   ...inBoth('20 MB go through a ClusterIP and back', 'services', ({ places }, family) =>
     body(places.client, ofFamily(places.serviceIps('echo'), family), 80),
   ),
@@ -44,6 +45,7 @@ export const sizeChecks: readonly Check[] = [
   ...inBoth('Datagrams in fragments reach a pod on another node', 'pods', ({ places }, family) =>
     fragments(places.client, ofFamily(places.echoOn('node2').ips, family), 8080),
   ),
+  // covers: large
   ...inBoth('Datagrams in fragments reach a ClusterIP', 'services', ({ places }, family) =>
     fragments(places.client, ofFamily(places.serviceIps('echo'), family), 80),
   ),

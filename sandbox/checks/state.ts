@@ -84,6 +84,7 @@ export const stateChecks: readonly Check[] = [
       return undefined;
     },
   },
+  // covers: api-server
   {
     name: 'The API answers a pod at https://kubernetes.default',
     needs: 'services',

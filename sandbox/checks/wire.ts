@@ -130,12 +130,18 @@ async function drains({ cluster: { store }, places, signal }: CheckContext): Pro
 }
 
 export const wireChecks: readonly Check[] = [
+  // covers: node-port
   ...inBoth('A node port answers a client on the LAN at every node, by TCP and UDP', 'services', atEveryNode),
+  // covers: node-port-inside
   ...inBoth('Pods and nodes reach a node port of their own node and of another', 'services', fromInside),
+  // covers: external-local
   ...inBoth('With externalTrafficPolicy: Local a node serves what it has, and the pod sees the client', 'services', servedWhereItIs),
+  // covers: affinity
   ...inBoth('A client of a node port keeps its backend with sessionAffinity: ClientIP', 'services', keepsItsBackend),
+  // covers: external-ip
   ...inBoth('An external address behaves like a host: it serves, answers a ping and refuses closed ports', 'services', behavesLikeAHost),
   ...inBoth('A datagram as large as the LAN carries goes through a node port and back', 'services', carriesTheLargest),
+  // covers: draining
   {
     name: 'A pod that is deleted finishes what it has begun for clients on the LAN, and gets nothing new (drain)',
     needs: 'services',

@@ -51,6 +51,7 @@ const ask = (port: number) => fetch(`http://127.0.0.1:${port}/whatever`, { heade
 const answers = (port: number, status: number) => until(`status ${status}`, 5_000, async () => (await ask(port))?.status === status);
 
 describe('healthCheckNodePort', () => {
+  // covers: health-check
   it('answers as kube-proxy does: status, body, and headers', async () => {
     const { serving, put, state } = checks();
     await using _end = serving;

@@ -27,6 +27,7 @@ test("Go's way to write a time", () => {
   assert.equal(goTime(1_200_000_000_000), '2008-01-10 21:20:00 +0000 UTC');
 });
 
+// covers: healthz
 test('the answer of the kube-proxy replacement', () => {
   assert.deepEqual(proxyAnswer('/healthz', well), {
     status: 200,

@@ -107,12 +107,14 @@ describe('frontends and backends of a Service', () => {
     },
   ];
   for (const { name, conditions: list, selected } of conditions) {
-    it(name, async () => {
+    // covers: terminating, unready
+    it(`endpoints by their conditions: ${name}`, async () => {
       const { lbSlots } = await withCart(...list.map((one, i) => slice(`s${i}`, 'cart', [`10.244.1.${i + 1}`], one)));
       assert.equal(lbSlots.size, selected);
     });
   }
 
+  // covers: draining
   it('one that terminates and serves beside a ready one drains: it is known, and no slot leads to it', async () => {
     const draining = { ready: false, serving: true, terminating: true };
     const { lbBackends, lbSlots, sets } = await withCart(slice('a', 'cart', ['10.244.1.1']), slice('b', 'cart', ['10.244.1.2'], draining));

@@ -63,6 +63,7 @@ describe('host ports', () => {
       assert.deepEqual(services, ['192.168.0.11'], 'what the pod does not serve at these addresses stays as it was');
     });
 
+  // covers: host-port-address
   it('are of their protocol: one number may be three of them', async () => {
     const ports = [web(), web({ protocol: 'UDP' }), web({ protocol: 'SCTP', containerPort: 8080 })];
     const found = await withPods(pod('web', ports));
@@ -72,6 +73,7 @@ describe('host ports', () => {
     );
   });
 
+  // covers: host-port-address
   it('of one number at two addresses are two pods', async () => {
     const other = { status: { podIPs: [{ ip: '10.244.1.6' }] } };
     const found = await withPods(pod('a', [web({ hostIP: '127.0.0.1' })]), pod('b', [web({ hostIP: '192.168.0.11' })], other));
@@ -110,6 +112,7 @@ describe('host ports', () => {
     assert.deepEqual([backendAt(found, '0.0.0.0:8080/TCP'), found.problems.size], ['10.244.1.6 80', 0]);
   });
 
+  // covers: host-port-taken
   it('give way to a node port of the same number and protocol, whoever came first', async () => {
     const found = await withPods(pod('web', [web({ hostPort: 30_080 })]));
     assert.equal(backendAt(found, '0.0.0.0:30080/TCP'), '10.244.1.5 80');

@@ -59,6 +59,7 @@ const a = { zones: ['a'] };
 const b = { zones: ['b'] };
 const ending = { ready: false, serving: true, terminating: true };
 
+// covers: topology-zone, topology-node
 describe('topology hints', () => {
   const cases: readonly [what: string, endpoints: readonly Hint[], selected: string, setting?: Setting][] = [
     ['lead to the endpoints for the zone of this node (PreferClose, PreferSameZone)', [a, b, a], '1,3'],

@@ -5,7 +5,7 @@ import { INTERNET } from '../layout.ts';
 import { createAll, manifest } from '../manifests.ts';
 import { isReady, podsIn } from '../objects.ts';
 import type { Pod } from '../objects.ts';
-import { until } from '../until.ts';
+import { pause, until } from '../until.ts';
 import { expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
 import { agentOn, said } from './commands.ts';
@@ -91,12 +91,19 @@ async function reachesBehind(context: CheckContext): Promise<undefined> {
   return undefined;
 }
 
+// $1 address: a UDP socket that is connected to the DNS there and waits for what nobody sends.
+const WAITING = 'exec 3<>"/dev/udp/$1/53" && timeout 8 dd bs=512 count=1 status=none <&3';
+
 async function fallsBack(context: CheckContext): Promise<undefined> {
   const server = serverOn(context, 'node1');
   const { node, client } = context.places;
   const tell = (what: string) => server.run(['curl', '--silent', '--fail', `http://127.0.0.1:8181/${what}`]);
+  const waiting = [client, node('node1')].map((from) => from.run(['bash', '-c', WAITING, 'udp', CLUSTER_DNS], 12_000));
+  await pause(500, context.signal);
   await tell('unready');
   try {
+    for (const { stderr, code } of await Promise.all(waiting))
+      expect(/abort/i.test(stderr), `A socket that was connected to it heard '${stderr.trim() || `nothing, exit code ${code}`}'`);
     await turnsTo(context, NOBODY_LOCAL);
     const found = await asked(client, CLUSTER_DNS, 'kubernetes.default.svc.cluster.local', 'resolve4');
     expect(found === '10.96.0.1', `The cluster's DNS said ${found}, wanted 10.96.0.1`);
@@ -158,7 +165,11 @@ export const redirectChecks: readonly Check[] = [
     run: serve,
   },
   { name: 'The DNS server of a node itself reaches the DNS of the cluster (skipRedirectFromBackend)', needs: 'agent', run: reachesBehind },
-  { name: 'While the DNS server of a node is not ready, the DNS of the cluster answers', needs: 'agent', run: fallsBack },
+  {
+    name: 'While the DNS server of a node is not ready, the DNS of the cluster answers, and connected sockets hear of it',
+    needs: 'agent',
+    run: fallsBack,
+  },
   {
     name: `${LOCAL_DNS}, an address of nobody, leads to the DNS server of the node, and one port of an address leaves the others alone`,
     needs: 'agent',

@@ -47,6 +47,25 @@ test('bpf lb list: a first row with id and flags, a row for each slot, and what 
   });
 });
 
+test('bpf lb list: a redirect stands in the place of the usual backends inside the cluster', () => {
+  const key = { address: ip('10.96.0.10'), port: 53, protocol: 17 };
+  const value = { id: 1, backends: 2, affinity: 0, outside: 0, outsideBackends: 0, flags: 0, redirect: 9, redirectBackends: 1 };
+  const slots = [...maps.slots, { key: { service: 9, slot: 0 }, value: { backend: 9 } }];
+  const rowsOf = (change: Partial<typeof value>) =>
+    serviceMapRows({ ...maps, slots, services: [{ key, value: { ...value, ...change } }] }, false).map((row) => row.join(' '));
+  assert.deepEqual(rowsOf({}), [
+    '10.96.0.10:53/UDP (0) 0.0.0.0:0 (9) (0) [LocalRedirect]',
+    '10.96.0.10:53/UDP (1) [fd00::5]:53/UDP (9) (1)',
+  ]);
+  assert.deepEqual(rowsOf({ outside: 1, outsideBackends: 1 }), [
+    '10.96.0.10:53/UDP (0) 0.0.0.0:0 (1) (0) [LocalRedirect, two-scopes]',
+    '10.96.0.10:53/UDP (1) 192.168.0.11:6443/TCP (1) (1)',
+    '10.96.0.10:53/UDP/i (0) 0.0.0.0:0 (9) (0) [LocalRedirect, two-scopes]',
+    '10.96.0.10:53/UDP/i (1) [fd00::5]:53/UDP (9) (1)',
+  ]);
+  assert.equal(rowsOf({ redirectBackends: 0 })[0], '10.96.0.10:53/UDP (0) 0.0.0.0:0 (1) (0) [ClusterIP]');
+});
+
 test('bpf lb list --backends and --revnat are sorted by id', () => {
   assert.deepEqual(backendMapRows(maps.backends), [
     ['4', '192.168.0.11:6443/TCP'],

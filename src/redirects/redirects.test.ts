@@ -25,7 +25,9 @@ import { redirectTables, skipTables } from './tables.ts';
 function node(before: ServicesBefore = servicesBefore({ services: [], slots: [], backends: [] })) {
   const problems = problemBook();
   const nodeAddresses = table<string, NodeAddress>('node_addresses');
-  nodeAddresses.writer('test').complete();
+  const ownAddresses = nodeAddresses.writer('test');
+  ownAddresses.put('169.254.1.1', { address: ip('169.254.1.1') });
+  ownAddresses.complete();
   const endpoints = table<string, EndpointRow>('endpoints', { indexes: { pod: (row) => [`${row.namespace}/${row.pod}`] } });
   const endpointWriter = endpoints.writer('test');
   const sources = serviceSources();
@@ -77,6 +79,11 @@ const dnsTcp = { name: 'dns-tcp', port: 53, protocol: 'TCP' } as const;
 const kubeDns: Service = {
   metadata: { namespace: 'kube-system', name: 'kube-dns' },
   spec: { clusterIPs: ['10.96.0.10', 'fd00:10:96::10'], ports: [dns, dnsTcp, { name: 'metrics', port: 9153, protocol: 'TCP' }] },
+};
+/** At port 53 of each address of the node. */
+const onNodes: Service = {
+  metadata: { namespace: 'shop', name: 'on-nodes' },
+  spec: { type: 'NodePort', clusterIPs: ['10.96.0.11'], ports: [{ ...dns, nodePort: 53 }] },
 };
 const coredns: EndpointSlice = {
   metadata: { namespace: 'kube-system', name: 'kube-dns-1', labels: { 'kubernetes.io/service-name': 'kube-dns' } },
@@ -229,6 +236,19 @@ describe('a policy of an address', () => {
     assert.equal(found.lbAddresses.get('169.254.20.10')?.value.flags, 8);
   });
 
+  it('loses against a node port where the address is one of the node, and gets it when that goes', async () => {
+    const found = await withCache(toAddress('169.254.1.1'));
+    assert.deepEqual(found.target('169.254.1.1:53/UDP'), ['10.244.1.5']);
+    found.sinks.service.read(onNodes)('on-nodes');
+    await found.settle();
+    assert.deepEqual(found.reasons(), ['FrontendTaken CiliumLocalRedirectPolicy kube-system/local']);
+    assert.equal(found.lbServices.has('169.254.1.1:53/UDP'), false);
+    found.sinks.service.forget('on-nodes');
+    await found.settle();
+    assert.deepEqual(found.reasons(), []);
+    assert.deepEqual(found.target('169.254.1.1:53/UDP'), ['10.244.1.5']);
+  });
+
   it('gives way to an older policy of the same frontend, whichever was heard of first', async () => {
     const found = await withCache(toAddress('169.254.20.10'));
     found.sinks.policy.read(policy('older', toAddress('169.254.20.10'), '2029-01-01T00:00:00Z'))('older');
@@ -342,7 +362,13 @@ test('whatever comes and goes in whatever order, the tables are those of an agen
     ['c', '10.244.1.7'],
   ] as const;
   let redirected = 0;
-  const specs = [toKubeDns, toAddress('169.254.20.10'), toAddress('169.254.20.11'), toAddress('10.96.0.10')] as const;
+  const specs = [
+    toKubeDns,
+    toAddress('169.254.20.10'),
+    toAddress('169.254.20.11'),
+    toAddress('10.96.0.10'),
+    toAddress('169.254.1.1'),
+  ] as const;
   for (let round = 0; round < 60; round++) {
     const [worn, objects] = [node(), new Map<string, (fresh: ReturnType<typeof node>) => void>()];
     for (let step = 0; step < 40; step++) {
@@ -353,9 +379,10 @@ test('whatever comes and goes in whatever order, the tables are those of an agen
         random.pick(['ready', 'not ready', 'ending', 'done'] as const),
         random.pick([1, 2, 3]),
       ];
-      const id = kind === 'service' ? 'kube-dns' : name;
+      const one = random.pick([kubeDns, onNodes]);
+      const id = kind === 'service' ? one.metadata.name : name;
       const put = (of: ReturnType<typeof node>) => {
-        if (kind === 'service') of.sinks.service.read(kubeDns)(id);
+        if (kind === 'service') of.sinks.service.read(one)(id);
         else if (kind === 'policy') of.sinks.policy.read(policy(name, spec, `203${created}-01-01T00:00:00Z`))(id);
         else of.sinks.pod.read(cache(name, address, state))(id);
       };

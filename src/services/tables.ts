@@ -56,7 +56,7 @@ import { healthCheckDerivation } from './health-checks.ts';
 import type { HealthCheck } from './health-checks.ts';
 import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
 import type { HostPortRow } from './host-ports.ts';
-import { noRedirects, onceKnown, redirectFor } from './redirect.ts';
+import { noRedirects, onceKnown, redirectFor, sharedWith } from './redirect.ts';
 import type { Redirects } from './redirect.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 import { serviceSources } from './sources.ts';
@@ -140,6 +140,7 @@ export function serviceTables({
 
   const redirectsAt = (address: string | undefined) =>
     address === undefined ? [] : Array.from(redirects.by('address', address), (one) => `${REDIRECT}${frontendKey(one)}`);
+  const owners = { redirects, frontends, nodeAddresses };
   const redirectedBefore = new Set(before.redirectOf.keys());
 
   const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address), ownNode: () => ownNode.get(given.self) };
@@ -242,15 +243,16 @@ export function serviceTables({
     derive({
       name: 'lb_services',
       inputs: [
-        from(frontends),
+        from(frontends, (key, now, last) => [key, ...sharedWith(now ?? last, owners)]),
         from(slots, (key) => sets.get(key)?.frontends ?? []),
         from(redirects),
+        from(nodeAddresses, (address) => Array.from(redirects.by('address', address), frontendKey)),
         onceKnown(redirected, [...redirectedBefore]),
       ],
       out: lbServices.writer('lb_services'),
       compute: (key) => {
         if (redirectedBefore.has(key) && !redirectSets.complete) return []; // stays as it is until it is known
-        return serviceEntries(frontends.get(key), redirectFor(key, frontends.get(key), redirects.get(key)), slots);
+        return serviceEntries(frontends.get(key), redirectFor(key, owners), slots);
       },
       problems,
     }),

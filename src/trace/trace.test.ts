@@ -51,6 +51,30 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
     'TCP from pod shop/podA to 10.96.0.12:80 (service shop/self) is delivered to pod shop/podA on this node, at 10.244.1.5:8080',
   ],
   [
+    'tcp shop/podA shop/local:80',
+    'sock_connect4 pod_from',
+    { kind: 'delivered', pod: 'shop/podB' },
+    'TCP from pod shop/podA to 10.96.0.23:80 (service shop/local) is delivered to pod shop/podB on this node, at 10.244.1.6:8080',
+  ],
+  [
+    'udp shop/podB shop/local:53 --packet',
+    'pod_from host_to',
+    { kind: 'sent', node: 'node2', through: 'eth0' },
+    'UDP from pod shop/podB to 10.96.0.23:53 (service shop/local) is sent to node node2 through eth0, at 10.244.2.7:5353',
+  ],
+  [
+    'tcp host 198.51.100.77:80',
+    'sock_connect4 stack pod_to',
+    { kind: 'delivered', pod: 'shop/podB' },
+    'TCP from this host to 198.51.100.77:80 (service shop/metadata-4) is delivered to pod shop/podB on this node, at 10.244.1.6:8080',
+  ],
+  [
+    'tcp shop/podA 198.51.100.77:81',
+    'sock_connect4 pod_from host_to',
+    { kind: 'leaves', through: 'eth0', masqueraded: true },
+    "TCP from pod shop/podA to 198.51.100.77:81 leaves through eth0 with the node's address 192.0.2.11",
+  ],
+  [
     'tcp shop/podA shop/nobody:80',
     'sock_connect4',
     { kind: 'refused', because: 'no backend' },
@@ -268,4 +292,15 @@ test('a pod whose sockets stay as they are is served packet by packet, and the t
     assert.equal(host.steps[0]?.hook, 'sock_connect4', "the node's own sockets are not concerned");
     assert.match(host.steps[1]?.lookedUp ?? '', /^lb_services/);
   }
+});
+
+test('a trace names the policy that leads elsewhere, whom that does not concern, and nothing of it while no pod is ready', () => {
+  const text = (words: string, of: TraceTables = tables) => JSON.stringify(traced(words, of).steps);
+  assert.match(text('tcp shop/podA shop/local:80'), /service shop\/local, led to pods of this node by shop\/local, id \d+, 1 backend"/);
+  assert.match(text('tcp shop/podB shop/local:80 --packet'), /whose redirect by shop\/local this client skips/);
+  assert.match(text('tcp shop/podA 198.51.100.77:81'), /an address that a policy redirects some ports of/);
+  const usual = node1({ redirected: false });
+  assert.doesNotMatch(text('tcp shop/podA shop/local:80', usual), /led to pods/);
+  assert.deepEqual(traced('tcp shop/podA shop/local:80', usual).verdict, { kind: 'sent', node: 'node2', through: 'eth0' });
+  assert.deepEqual(traced('tcp shop/podA 198.51.100.77:80', usual).verdict.kind, 'leaves');
 });

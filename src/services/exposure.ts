@@ -3,7 +3,7 @@
 
 import type { Problem } from '../base/problem.ts';
 import type { LabelSelector, Service } from '../kube/types.ts';
-import { badField } from './external.ts';
+import { badField } from './bad-field.ts';
 import { selectorOf } from './label-selector.ts';
 import type { Selector } from './label-selector.ts';
 

@@ -138,3 +138,34 @@ describe('health checks for balancers outside', () => {
     assert.deepEqual(await checked(local, [here], { answersHealthChecks: false }), []);
   });
 });
+
+describe('service.cilium.io annotations', () => {
+  const typed = async (type: string) => {
+    const found = await tablesOf(balanced({}, { 'service.cilium.io/type': type }));
+    const kinds = new Set(Array.from(found.frontends.entries(), ([, row]) => row.type));
+    return { kinds: [...kinds].toSorted(), problems: found.problems.size };
+  };
+  const cases: readonly [type: string, kinds: readonly string[], problems?: number][] = [
+    ['ClusterIP', ['ClusterIP', 'ExternalIPs']],
+    ['NodePort', ['ExternalIPs', 'NodePort']],
+    ['LoadBalancer', ['ExternalIPs', 'LoadBalancer']],
+    ['ClusterIP, LoadBalancer', ['ClusterIP', 'ExternalIPs', 'LoadBalancer']],
+    ['LoadBalancer,Nodeport', ['ExternalIPs', 'LoadBalancer'], 1],
+  ];
+  for (const [type, kinds, problems = 0] of cases)
+    it(`type ${type} leaves ${kinds.join(', ')}${problems > 0 ? ', and a Problem' : ''}`, async () => {
+      assert.deepEqual(await typed(type), { kinds, problems });
+    });
+
+  it('that say nothing here are a Problem, and those that do are none', async () => {
+    const read = {
+      'service.cilium.io/forwarding-mode': 'snat',
+      'service.cilium.io/lb-algorithm': 'random',
+      'example.com/lb-l7': 'enabled',
+    };
+    assert.equal((await tablesOf(balanced({}, read))).problems.size, 0);
+    const found = await tablesOf(balanced({}, { ...read, 'service.cilium.io/lb-l7': 'enabled', 'service.cilium.io/nodes': 'edge' }));
+    const texts = Array.from(found.problems.entries(), ([, { reason, message }]) => `${reason} ${message.split(':')[0]}`);
+    assert.deepEqual(texts, ['AnnotationWithoutEffect service.cilium.io/lb-l7, service.cilium.io/nodes']);
+  });
+});

@@ -3,9 +3,10 @@
 
 import { parseCidr, parseIp } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
-import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Labels, Service, ServicePort } from '../kube/types.ts';
+import { exposes } from './annotations.ts';
+import { badField } from './bad-field.ts';
 
 export type ExternalRow = {
   /** What status.loadBalancer.ingress has for the nodes to serve. */
@@ -27,14 +28,7 @@ export type ExternalRow = {
 export type SourceRanges = { readonly policy: 'allow' | 'deny'; readonly prefixes: readonly Cidr[] };
 
 const FORWARDING_MODE = 'service.cilium.io/forwarding-mode';
-const TYPE = 'service.cilium.io/type';
 const SOURCE_RANGES_POLICY = 'service.cilium.io/src-ranges-policy';
-
-/** Of the frontends of a Service those that its annotation lets exist; without one all. External IPs are not among them. */
-function exposes({ metadata }: Service, type: 'NodePort' | 'LoadBalancer'): boolean {
-  const named = metadata.annotations?.[TYPE];
-  return named === undefined || named.split(',').some((word) => word.trim() === type);
-}
 
 /** The node port of each of its ports; 0: none. */
 export function nodePortsOf(service: Service): (item: Partial<ServicePort>) => number {
@@ -102,13 +96,4 @@ function sourceRangesOf({ spec = {}, metadata }: Service, name: string): Ranged 
   if (!isKnown)
     problems.push(badField(`Service ${name}`, `annotation ${SOURCE_RANGES_POLICY}`, policy, 'allow or deny (allow is in effect)'));
   return { sourceRanges: texts.length === 0 ? undefined : { policy: isKnown ? policy : 'allow', prefixes }, problems };
-}
-
-export function badField(object: string, field: string, value: string, wanted: string): Problem {
-  return problem({
-    object,
-    reason: 'InvalidField',
-    message: `${field} has ${value}, wanted ${wanted}`,
-    advice: `Correct ${field}; the rest of the object is in effect`,
-  });
 }

@@ -119,8 +119,8 @@ function isServedOn({ nodes }: ServiceRow, node: OwnNode | undefined): boolean {
 type Place = Pick<Frontend, 'address' | 'port' | 'type'>;
 
 /** Where clients connect to reach one port of a Service. */
-function* placesOf({ clusterIps, external }: ServiceRow, { port, nodePort }: ServicePortRow): Iterable<Place> {
-  for (const address of clusterIps) yield { address, port, type: 'ClusterIP' };
+function* placesOf({ clusterIps, external, withoutClusterIp }: ServiceRow, { port, nodePort }: ServicePortRow): Iterable<Place> {
+  if (withoutClusterIp === undefined) for (const address of clusterIps) yield { address, port, type: 'ClusterIP' };
   if (!external) return;
   for (const address of external.ingressIps) yield { address, port, type: 'LoadBalancer' };
   for (const address of external.externalIps) yield { address, port, type: 'ExternalIPs' };

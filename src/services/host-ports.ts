@@ -13,7 +13,7 @@ import type { Table } from '../base/table.ts';
 import type { Protocol } from '../datapath/protocols.ts';
 import type { ContainerPort, Pod } from '../kube/types.ts';
 import type { NodeAddress } from '../nodes/node-ports.ts';
-import { badField } from './external.ts';
+import { badField } from './bad-field.ts';
 import { EVERY_ADDRESS, frontendKey } from './frontends.ts';
 import type { BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 import type { ServiceRow } from './service.ts';

@@ -8,7 +8,9 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Protocol } from '../datapath/protocols.ts';
 import type { Endpoint, EndpointSlice, Service, ServicePort } from '../kube/types.ts';
-import { badField, externalOf, nodePortsOf } from './external.ts';
+import { annotationProblems, exposes } from './annotations.ts';
+import { badField } from './bad-field.ts';
+import { externalOf, nodePortsOf } from './external.ts';
 import type { ExternalRow } from './external.ts';
 import { exposureOf } from './exposure.ts';
 import type { Selector } from './label-selector.ts';
@@ -24,6 +26,8 @@ export type ServiceRow = Aged & {
   readonly affinity: number;
   /** Clients inside the cluster get backends of their own node only. */
   readonly internalLocal: boolean;
+  /** Its ClusterIPs are not served, as its annotation wants. */
+  readonly withoutClusterIp?: true;
   /** The nodes on which it is served at all; undefined: all. */
   readonly nodes: Selector | undefined;
   /** How the wire reaches it; undefined: not at all. */
@@ -83,11 +87,11 @@ export function* serviceRows(service: Service, proxyName: string): Iterable<read
     yield badField(`Service ${name}`, 'spec.sessionAffinityConfig', JSON.stringify(spec.sessionAffinityConfig), AFFINITY);
   const { external, problems } = externalOf(service, name, ports);
   const { nodes, problems: ofNodes } = exposureOf(service, name);
-  yield* [...problems, ...ofNodes];
+  yield* [...problems, ...ofNodes, ...annotationProblems(service, name)];
   const internalLocal = spec.internalTrafficPolicy === 'Local';
   const created = service.metadata.creationTimestamp;
-  const age = created !== undefined && { created };
-  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, nodes, external, ...age }];
+  const more = { ...(created !== undefined && { created }), ...(!exposes(service, 'ClusterIP') && { withoutClusterIp: true as const }) };
+  yield [name, { name, clusterIps, ports, affinity: affinity ?? USUAL_AFFINITY, internalLocal, nodes, external, ...more }];
 }
 
 const USUAL_AFFINITY = 10_800;

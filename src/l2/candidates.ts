@@ -3,6 +3,7 @@
 
 import type { Table } from '../base/table.ts';
 import type { AnnouncerRow } from './announcers.ts';
+import { selects } from '../services/label-selector.ts';
 import { isConnected } from './members.ts';
 import type { Claim, Level, MemberInterface, MemberRow } from './members.ts';
 import { selectsInterface, selectsNode } from './policy.ts';
@@ -55,14 +56,15 @@ type Chosen = { readonly chosen: readonly MemberInterface[]; readonly working: r
 
 /** Why it cannot at all. */
 function hindrance(
-  { local, ip }: VipRow,
-  { node }: AnnouncerRow,
+  { local, ip, exposed = [] }: VipRow,
+  { node, labels }: AnnouncerRow,
   member: MemberRow | undefined,
   { chosen, working }: Chosen,
 ): string | undefined {
   if (member === undefined) return 'is not heard on the segment';
   if (chosen.length === 0) return `has no interface for ${ip}`;
   if (working.length === 0) return chosen.map(({ name, fault }) => `${name}: ${fault}`).join(', ');
+  if (!exposed.every((nodes) => selects(nodes, labels))) return 'is none of the nodes that the annotations of its Service name';
   return local.length > 0 && !local.some((nodes) => nodes.includes(node))
     ? 'has no ready endpoint, as externalTrafficPolicy: Local wants'
     : undefined;

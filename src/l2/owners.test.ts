@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ip, parseMac } from '../base/ip.ts';
 import { table } from '../base/table.ts';
+import { selectorOf } from '../services/label-selector.ts';
+import type { Selector } from '../services/label-selector.ts';
 import { announcerRows } from './announcers.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import type { Level, MemberInterface, MemberRow } from './members.ts';
@@ -151,6 +153,19 @@ describe('who answers for an address', () => {
 
   it('is one with ready endpoints where externalTrafficPolicy is Local', () => {
     for (const name of names) assert.equal(owner({ vips: [vip(A, { local: [[name]] })] }).owner, name);
+  });
+
+  it('is one that the annotations of every Service with the address name', () => {
+    const announcers = announcerTable({ node1: { labels: { edge: 'yes' } }, node2: { labels: { edge: 'yes', zone: 'a' } } });
+    const selector = (matchLabels: Readonly<Record<string, string>>): Selector => {
+      const read = selectorOf({ matchLabels });
+      if (typeof read === 'string') throw new RangeError(read);
+      return read;
+    };
+    const ownerOf = (...exposed: readonly Selector[]) => owner({ announcers, vips: [vip(A, { exposed })] }).owner;
+    assert.match(ownerOf(selector({ edge: 'yes' })) ?? 'nobody', /node[12]/);
+    assert.equal(ownerOf(selector({ edge: 'yes' }), selector({ zone: 'a' })), 'node2');
+    assert.equal(ownerOf(selector({ edge: 'no' })), undefined);
   });
 
   const reluctant = [

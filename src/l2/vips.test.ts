@@ -89,4 +89,11 @@ describe('the addresses that are announced', () => {
     assert.deepEqual(local([failing]), []); // nobody can: it stays where it is, and refuses
     assert.deepEqual(vip([balanced('web')], balancers, { web: [ready] })?.local, []);
   });
+
+  it('name the nodes that annotations let serve', () => {
+    const one = balanced('web');
+    const placed = { ...one, metadata: { ...one.metadata, annotations: { 'service.cilium.io/node-selector': 'zone=a' } } };
+    assert.deepEqual(vip([placed], balancers)?.exposed, [[{ key: 'zone', operator: 'In', values: ['a'] }]]);
+    assert.equal(vip([one], balancers)?.exposed, undefined);
+  });
 });

@@ -3,6 +3,7 @@
 
 import type { Ip } from '../base/ip.ts';
 import type { Table } from '../base/table.ts';
+import type { Selector } from '../services/label-selector.ts';
 import type { ServiceRow, SliceRow } from '../services/service.ts';
 import { selectsService } from './policy.ts';
 import type { PolicyRow } from './policy.ts';
@@ -17,6 +18,8 @@ export type VipRow = {
   readonly policies: readonly string[];
   /** Of the Services with externalTrafficPolicy: Local, the nodes that can serve, each sorted. One that nobody can serve is not among them. */
   readonly local: readonly (readonly string[])[];
+  /** Of the Services whose annotations name the nodes that serve them; undefined: none does. */
+  readonly exposed?: readonly Selector[];
 };
 
 const L2_CLASS = 'io.cilium/l2-announcer';
@@ -32,6 +35,7 @@ export function* vipsFor(ip: Ip, { services, slices, policies }: VipInputs): Ite
   if (own.length === 0) return;
   const named = own.flatMap((service) => announcing(ip, service, policies));
   const local = own.filter(({ external }) => external?.local === true).map(({ name }) => servingNodes(slices.by('service', name)));
+  const exposed = own.flatMap(({ nodes }) => (nodes === undefined ? [] : [nodes]));
   yield [
     ip,
     {
@@ -40,6 +44,7 @@ export function* vipsFor(ip: Ip, { services, slices, policies }: VipInputs): Ite
       balanced: own.some(({ external }) => external?.ingressIps.includes(ip)),
       policies: [...new Set(named)].toSorted(),
       local: local.filter((nodes) => nodes.length > 0),
+      ...(exposed.length > 0 && { exposed }),
     },
   ];
 }

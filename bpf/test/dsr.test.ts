@@ -42,6 +42,29 @@ describe('direct server return', { skip: namespaceMissing }, () => {
       expectRun(node, 'host_from', next, { verdict: 'redirect', out: { ...out, body: withPorts(next.body, { destinationPort: target }) } });
     });
 
+    it(`sends ${label} on in the middle of a connection that it does not know, and says which VIP it came for`, () => {
+      const opening = body(1234);
+      const middle = opening.kind === 'tcp' ? { ...opening, flags: 'PA', seq: 77, ack: 78, payload: 'more' } : opening;
+      const request = fromWire({ source: world, destination: vip }, middle);
+      const out = routed(request, { destination: far, body: withPorts(request.body, { destinationPort: target }) });
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out: { ...out, ...said } });
+    });
+
+    it(`answers ${label} in the middle of a connection in the name of the VIP, be it with a RST`, () => {
+      const opening = withPorts(body(1234), { destinationPort: target });
+      const middle = opening.kind === 'tcp' ? { ...opening, flags: 'A', seq: 77, ack: 78 } : opening;
+      const request = fromWire({ source: world, destination: podB }, middle);
+      const out = delivered('podB', request);
+      expectRun(node, 'host_from', { ...request, ...said }, { verdict: 'redirect', out });
+      const { body: answer, ...ends } = answerTo(out);
+      const reply = fromPod('podB', ends, answer.kind === 'tcp' ? { ...answer, flags: 'R', seq: 78, ack: 0 } : answer);
+      expectRun(node, 'pod_from', reply, {
+        verdict: 'redirect',
+        ifindex: link.podB,
+        out: routed(reply, { source: vip, body: withPorts(reply.body, { sourcePort: port }) }),
+      });
+    });
+
     it(`sends ${label} on by a node port, which is at this node's address`, () => {
       const nodePort = (nodePortOf.away ?? 0) + (port === 80 ? 0 : 1);
       const host = cases.find((one) => one.family === family)?.node ?? '';

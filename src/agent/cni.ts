@@ -12,6 +12,7 @@ import type { Cidr, Ip, Mac } from '../base/ip.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { Writer } from '../base/table.ts';
 import { ANYWHERE, GATEWAY, GATEWAY_MAC, interfaceIndexOf, podLinkFault } from '../datapath/pod-links.ts';
+import type { DiskTrouble } from './disk.ts';
 import { FIRST_ENDPOINT_ID, LAST_ENDPOINT_ID, usableMtu } from '../endpoints/endpoint.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { AddRequest, AttachmentName, CheckRequest, CniCall, DelRequest, GcRequest } from '../endpoints/cni-protocol.ts';
@@ -33,6 +34,8 @@ export type CniOptions = {
   readonly mtu: () => number;
   /** Why no pod can be served, or undefined. */
   readonly unready: () => string | undefined;
+  /** Why endpoints' files cannot be written now. */
+  readonly disk: () => Promise<DiskTrouble | undefined>;
 };
 
 /** f_type of namespaces in statfs(2): linux/magic.h. */
@@ -41,6 +44,8 @@ const NSFS = 0x6e736673;
 export function cniHandler(options: CniOptions): (request: CniCall) => Promise<CniReply> {
   const cursor = new Map<string, Ip>(); // last address handed out, by range
   return async (request) => {
+    const refusal = await refusalByDisk(request, options);
+    if (refusal) return refusal;
     switch (request.kind) {
       case 'add':
         return add(request, options, cursor);
@@ -54,6 +59,20 @@ export function cniHandler(options: CniOptions): (request: CniCall) => Promise<C
         return collect(request, options);
     }
   };
+}
+
+/** Files are written on the main thread: a disk that hangs is asked before (disk.ts), so that a call waits and not the agent. */
+async function refusalByDisk(request: CniCall, { disk }: CniOptions): Promise<CniReply | undefined> {
+  if (request.kind !== 'add' && request.kind !== 'del' && request.kind !== 'gc') return undefined;
+  const trouble = await disk();
+  if (trouble === undefined || (request.kind !== 'add' && trouble.kind !== 'hangs')) return undefined; // removing needs no room
+  const what =
+    request.kind === 'add'
+      ? `add pod ${request.namespace}/${request.pod}`
+      : request.kind === 'del'
+        ? `delete container ${request.containerId}`
+        : 'collect garbage';
+  return failed(CniCode.tryAgainLater, `Cannot ${what}: ${trouble.message}`);
 }
 
 async function add(request: AddRequest, options: CniOptions, cursor: Map<string, Ip>): Promise<CniReply> {

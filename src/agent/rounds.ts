@@ -8,6 +8,8 @@ import { refreshInTurn } from '../base/refresh.ts';
 import type { Ground } from './ground.ts';
 import { conntrackSweep } from './conntrack-sweep.ts';
 import type { Sweep } from './conntrack-sweep.ts';
+import { diskWatch } from './disk.ts';
+import type { Disk } from './disk.ts';
 import { mapUsage } from './map-usage.ts';
 import type { MapUsage } from './map-usage.ts';
 import { orphans } from './orphans.ts';
@@ -15,14 +17,19 @@ import type { AgentSources } from './sources.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
 
-/** Who knows how full the maps are. */
-export type Watched = { readonly usage: MapUsage; readonly sweep: Sweep };
+/** Who knows how full the maps are, and whether the disk takes what is written. */
+export type Watched = { readonly usage: MapUsage; readonly sweep: Sweep; readonly disk: Disk };
 
-export function watched({ datapath }: Ground, { endpoints }: AgentTables, { walks }: AgentTargets): Watched {
+export function watched({ datapath, problems, options }: Ground, { endpoints }: AgentTables, { walks, machine }: AgentTargets): Watched {
   const sweep = conntrackSweep({ map: datapath.map('conntrack'), endpoints: endpoints.endpoints, clock: systemClock });
   const reconcilers = new Map(walks.flat().map((one) => [one.name, one]));
   const entriesOf = (name: string) => (name === 'conntrack' ? sweep.last?.entries : reconcilers.get(name)?.status.entries);
-  return { sweep, usage: mapUsage({ maps: datapath.maps, entriesOf, memoryBytes: totalmem(), clock: systemClock }) };
+  const report: Parameters<typeof diskWatch>[0]['report'] = (rows) => {
+    problems.report('disk', rows);
+    machine.schedule();
+  };
+  const disk = diskWatch({ directory: options.state, report });
+  return { disk, sweep, usage: mapUsage({ maps: datapath.maps, entriesOf, memoryBytes: totalmem(), clock: systemClock }) };
 }
 
 export type RoundsOptions = {
@@ -37,7 +44,7 @@ export type RoundsOptions = {
 
 /** Runs until `signal` aborts. */
 export function rounds(
-  { ground, tables, targets, sources, watched: { usage, sweep }, renew }: RoundsOptions,
+  { ground, tables, targets, sources, watched: { usage, sweep, disk }, renew }: RoundsOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { machine, walks, attachments } = targets;
@@ -53,6 +60,14 @@ export function rounds(
     if (endOrphans()) machine.schedule();
   };
   // the last: what is reported after a commit may come from elsewhere than tables, as whether an API server answers again
-  const reconcilers = [...walks.flat(), done(() => attachments.refresh()), sweep, done(measure), done(orphansEnd), done(machine.schedule)];
+  const reconcilers = [
+    ...walks.flat(),
+    done(() => attachments.refresh()),
+    sweep,
+    done(measure),
+    done(() => disk.look()),
+    done(orphansEnd),
+    done(machine.schedule),
+  ];
   return refreshInTurn({ reconcilers, changed: machine.schedule, clock: systemClock, roundMs: options.refreshMs }, signal);
 }

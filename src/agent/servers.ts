@@ -99,7 +99,16 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config).mtu;
   const unready = () => health().reason;
-  const handle = cniHandler({ endpoints: sources.endpoints, engine: machine, needs, leaving, ranges, mtu, unready });
+  const handle = cniHandler({
+    endpoints: sources.endpoints,
+    engine: machine,
+    needs,
+    leaving,
+    ranges,
+    mtu,
+    unready,
+    disk: () => watched.disk.ask(),
+  });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
 }

@@ -6,7 +6,7 @@ import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
 import { NAMESPACE } from './places.ts';
 import { httpGet, unreachable, url } from './traffic.ts';
-import { withLoadBalancer } from './wire-modes.ts';
+import { withValues } from './wire-modes.ts';
 
 const PLACED = 30_085;
 const ZONE = 'topology.kubernetes.io/zone';
@@ -87,7 +87,7 @@ export const placementChecks: readonly Check[] = [
   {
     name: 'Topology hints lead a node to the endpoints of its zone, and to all where hints are missing',
     needs: 'services',
-    run: (context) => withLoadBalancer(context, ['mode: dsr', 'mode: dsr\n  serviceTopology: true'], () => nearby(context)),
+    run: (context) => withValues(context, ['mode: dsr', 'mode: dsr\n  serviceTopology: true'], () => nearby(context)),
   },
   { name: 'A Service with service.cilium.io/node is served by the nodes that have the label', needs: 'services', run: whereNamed },
 ];

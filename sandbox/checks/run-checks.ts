@@ -24,6 +24,7 @@ import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
 import { stateChecks } from './state.ts';
 import { uplinkChecks } from './uplinks.ts';
+import { valueChecks } from './values.ts';
 import { vantageChecks } from './vantage.ts';
 import { wireModeChecks } from './wire-modes.ts';
 import { wireChecks } from './wire.ts';
@@ -49,6 +50,7 @@ const CHECKS: readonly Check[] = [
   ...redirectChecks,
   ...commandChecks,
   ...uplinkChecks,
+  ...valueChecks,
   ...operatorChecks,
   ...balancerChecks,
   ...announcementChecks,

@@ -63,12 +63,8 @@ async function restarted({ cluster: { store }, signal }: CheckContext, values: s
   await until('a new agent on node2', 30_000, () => agents().some((pod) => pod.metadata.uid !== old?.uid && isReady(pod)), signal);
 }
 
-/** `act` while node2 has other values for the load balancer. */
-export async function withLoadBalancer(
-  context: CheckContext,
-  change: readonly [string, string],
-  act: () => Promise<string>,
-): Promise<string> {
+/** `act` while node2 has other values. */
+export async function withValues(context: CheckContext, change: readonly [string, string], act: () => Promise<string>): Promise<string> {
   const data: Json = context.cluster.store.get('configmaps', VALUES)?.['data'];
   const before = String(data['values.yaml']);
   expect(before.includes(change[0]), `The values do not have '${change[0]}'`);
@@ -81,7 +77,7 @@ export async function withLoadBalancer(
 }
 
 const hybrid = (context: CheckContext): Promise<string> =>
-  withLoadBalancer(context, ['mode: dsr', 'mode: hybrid'], async () => {
+  withValues(context, ['mode: dsr', 'mode: hybrid'], async () => {
     const { places } = context;
     const address = ofFamily(places.node('node2').ips, 'IPv4');
     const client = ofFamily(places.outsider.ips, 'IPv4');
@@ -94,7 +90,7 @@ const hybrid = (context: CheckContext): Promise<string> =>
 
 /** Both families; the capture on the backend's node shows that the packets came in envelopes. */
 const geneve = (context: CheckContext): Promise<string> =>
-  withLoadBalancer(context, ['mode: dsr', 'mode: dsr\n  dsrDispatch: geneve'], async () => {
+  withValues(context, ['mode: dsr', 'mode: dsr\n  dsrDispatch: geneve'], async () => {
     const filter = ['timeout', '--signal=INT', '7', 'tcpdump', '-i', 'eth0', '-nnq', '--immediate-mode', 'udp port 6081'];
     const envelopes = context.places.node('node1').run(filter, 10_000);
     for (const family of IPV) await seen(context, family, PORT.wire, { peer: 'client', passesOwner: false });
@@ -155,7 +151,7 @@ async function accelerated(context: CheckContext): Promise<string> {
   await checksums(context, 'in frames');
   try {
     const before = await captured('IPv4');
-    await withLoadBalancer(context, ['mode: dsr', 'mode: dsr\n  acceleration: testing-only'], async () => {
+    await withValues(context, ['mode: dsr', 'mode: dsr\n  acceleration: testing-only'], async () => {
       for (const family of IPV) {
         const seenBy = await captured(family);
         expect(

@@ -16,6 +16,7 @@ import { serveApi } from './api.ts';
 import { cniQueue } from './cni-queue.ts';
 import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
+import type { CniOptions } from './cni.ts';
 import type { Drops } from './drops.ts';
 import type { Ground } from './ground.ts';
 import { serveHealthChecks } from './health-checks.ts';
@@ -57,9 +58,8 @@ export type Parts = {
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
 export async function serve({ ground, tables, targets, sources, watched, drops }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
   const { config, self, problems, client, datapath, options } = ground;
-  const { nodes } = tables;
-  const { machine, walks, slow, attachments, needs, leaving } = targets;
-  const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes, build: options.build });
+  const { machine, walks, slow, attachments } = targets;
+  const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
@@ -96,21 +96,16 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
       afterwards: targets.afterwards,
     }),
   );
-  const ranges = () => podRanges(nodes, self, config);
-  const mtu = () => mtuOf(nodes, config).mtu;
-  const unready = () => health().reason;
-  const handle = cniHandler({
-    endpoints: sources.endpoints,
-    engine: machine,
-    needs,
-    leaving,
-    ranges,
-    mtu,
-    unready,
-    disk: () => watched.disk.ask(),
-  });
+  const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched, drops }), unready: () => health().reason });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
+}
+
+function callOptions({ ground: { self, config }, tables: { nodes }, targets, sources, watched }: Parts): Omit<CniOptions, 'unready'> {
+  const { machine: engine, needs, leaving } = targets;
+  const ranges = () => podRanges(nodes, self, config);
+  const mtu = () => mtuOf(nodes, config).mtu;
+  return { endpoints: sources.endpoints, engine, needs, leaving, ranges, mtu, disk: () => watched.disk.ask() };
 }
 
 /** Listens, does what was left undone, and only then answers: a plugin that finds no socket leaves its DEL in the queue. */

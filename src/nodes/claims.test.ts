@@ -27,9 +27,9 @@ test('two with one address are a Problem of the one that does not get it; prefix
   };
   assert.equal(
     said('10.244.1.5/128', 'pod shop/old', 'pod shop/young'),
-    'Pod shop/young AddressTaken: 10.244.1.5 belongs to Pod shop/old, and is taken for it',
+    'Pod shop/young SameAddress: 10.244.1.5 belongs to Pod shop/old, and is taken for it',
   );
-  assert.match(said('192.168.0.11/128', 'node node1', 'node node2') ?? '', /^Node node2 AddressTaken: .* belongs to Node node1/);
+  assert.match(said('192.168.0.11/128', 'node node1', 'node node2') ?? '', /^Node node2 SameAddress: .* belongs to Node node1/);
   assert.equal(said('10.244.1.0/120', 'node node1', 'node node2'), undefined);
   assert.equal(said('10.244.1.5/128', 'native 10.244.1.5/32', 'pod shop/old'), undefined);
 });

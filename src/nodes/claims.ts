@@ -27,7 +27,7 @@ export function addressConflict(row: string, winner: string, loser: string): Pro
   const isPod = wants.kind === 'pod';
   return problem({
     object: `${isPod ? 'Pod' : 'Node'} ${wants.name}`,
-    reason: 'AddressTaken',
+    reason: 'SameAddress',
     message: `${row.slice(0, row.lastIndexOf('/'))} belongs to ${has.kind === 'pod' ? 'Pod' : 'Node'} ${has.name}, and is taken for it`,
     advice: isPod
       ? 'Delete the pod, so that it gets another address when it is made anew; if that repeats, look for Nodes with one podCIDR'

@@ -210,7 +210,7 @@ test('two pods with one address: the older has it on every node, and the younger
   });
   for (const name of ['node1', 'node3'])
     await until(`the Problem on ${name}`, 3000, async () =>
-      (await problemsOn(faulty().node(name))).some((row) => row.object === 'Pod faults/twin' && row.reason === 'AddressTaken'),
+      (await problemsOn(faulty().node(name))).some((row) => row.object === 'Pod faults/twin' && row.reason === 'SameAddress'),
     );
   await httpGet(faulty().places.client, url(ofFamily(echo.ips, 'IPv4'), 8080));
   cluster.store.delete('ciliumendpoints.cilium.io', named);

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import type { Json } from '../../sandbox/api/json.ts';
+import type { Faults } from '../../sandbox/api/faults.ts';
 import { startTestServer, TOKEN } from '../../sandbox/api/server-fixture.ts';
 import { definitions } from '../../sandbox/manifests.ts';
 import { systemClock } from '../base/clock.ts';
@@ -24,7 +25,8 @@ const never = { identityInterval: 0, identityGrace: 1, endpointInterval: 0, endp
 
 /** A cluster's API, and operators for it, one after the other. */
 async function cluster(context: TestContext) {
-  const { api, port } = await startTestServer(context);
+  const faults: Faults = {};
+  const { api, port } = await startTestServer(context, { faults });
   const { store } = api;
   for (const one of await definitions()) store.create('customresourcedefinitions.apiextensions.k8s.io', one);
   store.create('namespaces', { metadata: { name: 'shop' } });
@@ -56,6 +58,7 @@ async function cluster(context: TestContext) {
   const get = (name: string): Json => store.get('services', { namespace: 'shop', name });
   return {
     store,
+    faults,
     operator,
     service: (name: string, annotations: Record<string, string> = {}, spec: Json = {}): Json =>
       store.create('services', {
@@ -184,4 +187,19 @@ test('a Service that is no load balancer any more, or another class from the sta
   it.store.patch('services', { namespace: 'shop', name: 'plain' }, { spec: { type: 'ClusterIP' } });
   await until(() => it.ips('plain') === '' && it.condition('plain').type === undefined);
   assert.notEqual(it.ips('ours'), '');
+});
+
+test('an API that refuses every third request: addresses and Events come late, and each once', { timeout: 240_000 }, async (context) => {
+  const it = await cluster(context);
+  it.pool('pool', { blocks: [{ cidr: '192.0.2.0/27' }] });
+  it.operator();
+  it.service('first');
+  await until(() => it.ips('first') !== '');
+  Object.assign(it.faults, { refuse: 0.3, cutWatch: 0.05 });
+  const names = Array.from({ length: 10 }, (_, i) => `s${i}`);
+  for (const name of names) it.service(name);
+  await until(() => names.every((name) => it.ips(name) !== ''), 100_000);
+  Object.assign(it.faults, { refuse: 0, cutWatch: 0 });
+  assert.equal(new Set([...names, 'first'].map((name) => it.ips(name))).size, 11);
+  await until(() => names.every((name) => it.events(name).join() === 'AddressAllocated'), 100_000);
 });

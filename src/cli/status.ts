@@ -171,7 +171,7 @@ function replacement({ kubeProxyReplacement, socketLbHostOnly, devices }: Status
     ['  Backend Selection:', 'Random'],
     ['  Session Affinity:', 'Enabled'],
     ['  Services:'],
-    ['  - ClusterIP:', 'Enabled'],
+    ...['ClusterIP', 'NodePort', 'LoadBalancer', 'externalIPs', 'HostPort'].map((type): Line => [`  - ${type}:`, 'Enabled']),
   ];
 }
 

@@ -89,7 +89,10 @@ const served = (context: CheckContext, family: Ipv): Promise<string> =>
       async () => (await sights()).filter(({ found }) => found).length === 2,
       context.signal,
     );
-    return `${owner} answers, and the other two find it`;
+    const conditions = (): Json => context.cluster.store.get('services', { namespace: NAMESPACE, name: NAME })?.status?.conditions ?? [];
+    const isTold = () => conditions().some(({ type, status }: Json) => type === 'stentor.dev/Reachable' && status === 'True');
+    await until('the Service to say that it is reachable', 5000, isTold, context.signal);
+    return `${owner} answers, and the other two find it, as the Service says`;
   });
 
 /** Kills the agent of the node that answers, and looks who answers then. */

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// What announcements write to the Kubernetes API: conditions of policies, when they change and never else.
+// What announcements write to the Kubernetes API: conditions of policies and of Services, when they change and never else.
 
 import { asyncReconciler } from '../base/reconcile-async.ts';
-import type { AsyncReconciler } from '../base/reconcile-async.ts';
+import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
+import type { Table } from '../base/table.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pathOf, pathOfObject, resources } from '../kube/resources.ts';
 import { patchTarget } from '../kube/status.ts';
-import type { CiliumL2AnnouncementPolicy } from '../kube/types.ts';
+import type { CiliumL2AnnouncementPolicy, Condition, Service } from '../kube/types.ts';
 import { conditionsIn } from '../l2/conditions.ts';
 import type { PolicyCondition } from '../l2/conditions.ts';
+import { REACHABLE } from '../l2/reachable.ts';
+import type { Reachable } from '../l2/reachable.ts';
 import type { L2Tables } from '../l2/tables.ts';
 
-export function l2Objects(client: KubeClient, { conditions }: L2Tables): readonly AsyncReconciler[] {
+export function l2Objects(client: KubeClient, { conditions, reachable }: L2Tables): readonly AsyncReconciler[] {
+  return [policyConditions(client, conditions), serviceConditions(client, reachable)];
+}
+
+function policyConditions(client: KubeClient, conditions: L2Tables['conditions']): AsyncReconciler {
   const target = patchTarget<string, readonly PolicyCondition[]>({
     name: 'l2_policy_conditions',
     client,
@@ -25,7 +32,45 @@ export function l2Objects(client: KubeClient, { conditions }: L2Tables): readonl
       const lastTransitionTime = new Date().toISOString();
       return { status: { conditions: rows.map((row) => ({ ...row, lastTransitionTime })) } };
     },
-    unset: () => ({}), // what is not ours to say any more, another node says
+    unset: () => ({}),
   });
-  return [asyncReconciler(conditions, target)];
+  return toldOnly(conditions, target);
+}
+
+/** Of the status only what is ours: other conditions stay, whoever has them. */
+function serviceConditions(client: KubeClient, reachable: L2Tables['reachable']): AsyncReconciler {
+  const partsOf = (key: string) => key.split('/') as [namespace: string, name: string]; // as: keys of Services have both
+  const target = patchTarget<string, Reachable>({
+    name: 'l2_service_conditions',
+    client,
+    list: async () => {
+      const { items } = await client.list<Service>(pathOf(resources.services));
+      return items.flatMap(({ metadata: { namespace = 'default', name }, status }) => {
+        const found = status?.conditions?.find(({ type }) => type === REACHABLE);
+        return found ? [[`${namespace}/${name}`, readable(found)] as const] : [];
+      });
+    },
+    path: (key) => {
+      const [namespace, name] = partsOf(key);
+      return `${pathOfObject(resources.services, name, namespace)}/status`;
+    },
+    how: { type: 'apply', fieldManager: 'stentor-agent-l2', force: true },
+    set: (key, row) => {
+      const [namespace, name] = partsOf(key);
+      const lastTransitionTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+      const { apiVersion, kind } = resources.services;
+      return { apiVersion, kind, metadata: { namespace, name }, status: { conditions: [{ type: REACHABLE, ...row, lastTransitionTime }] } };
+    },
+    unset: () => ({}),
+  });
+  return toldOnly(reachable, target);
+}
+
+/** What is not ours to say any more, another node says from now on. */
+function toldOnly<V>(table: Table<string, V>, target: AsyncTarget<string, V>): AsyncReconciler {
+  return asyncReconciler(table, { ...target, remove: () => Promise.resolve() });
+}
+
+function readable({ status, reason = '', message = '' }: Condition): Reachable {
+  return { status: status === 'True' || status === 'False' ? status : 'Unknown', reason, message };
 }

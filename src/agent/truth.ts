@@ -6,7 +6,7 @@ import type { Ip } from '../base/ip.ts';
 import { familyOf } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
-import { isConnected } from '../l2/members.ts';
+import { isConnected, sightsOf } from '../l2/members.ts';
 import type { MemberRow } from '../l2/members.ts';
 import { score } from '../l2/owners.ts';
 import type { OwnerRow } from '../l2/owners.ts';
@@ -63,11 +63,6 @@ export function truthOf(options: TruthOptions): () => readonly Problem[] {
     for (const ip of misses.keys()) if (!mine.has(ip)) misses.delete(ip);
     return lost;
   };
-}
-
-/** What others see of an address: from whom it is found, and from whom not. */
-export function sightsOf(ip: Ip, members: readonly MemberRow[]): readonly { readonly from: string; readonly found: boolean }[] {
-  return members.flatMap(({ node, sights }) => sights.filter((sight) => sight.ip === ip).map(({ found }) => ({ from: node, found })));
 }
 
 /** Heals once for each time that nobody finds it. */

@@ -5,11 +5,11 @@ import type { Clock } from '../base/clock.ts';
 import type { Ip, Mac } from '../base/ip.ts';
 import { l2AskedCodec, l2KeyCodec } from '../datapath/schema.gen.ts';
 import type { BpfMap } from '../kernel/map.ts';
+import { sightsOf } from '../l2/members.ts';
 import type { MemberRow } from '../l2/members.ts';
 import type { OwnerRow } from '../l2/owners.ts';
 import type { L2Tables } from '../l2/tables.ts';
 import type { VipRow } from './api-types.ts';
-import { sightsOf } from './truth.ts';
 
 export type Vips = {
   /** To be called after each commit. */

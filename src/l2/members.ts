@@ -43,3 +43,8 @@ export function isConnected({ prefixes }: Pick<MemberInterface, 'prefixes'>, ip:
     return prefix !== undefined && cidrContains(prefix, ip);
   });
 }
+
+/** What others see of an address: from whom it is found, and from whom not. */
+export function sightsOf(ip: Ip, members: readonly MemberRow[]): readonly { readonly from: string; readonly found: boolean }[] {
+  return members.flatMap(({ node, sights }) => sights.filter((sight) => sight.ip === ip).map(({ found }) => ({ from: node, found })));
+}

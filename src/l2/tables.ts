@@ -26,6 +26,8 @@ import type { Claim, MemberInterface, MemberRow, Sight } from './members.ts';
 import { ownersFor } from './owners.ts';
 import type { OwnerRow, ProbeRow } from './owners.ts';
 import type { PolicyRow } from './policy.ts';
+import { reachableFor } from './reachable.ts';
+import type { Reachable } from './reachable.ts';
 import { problemsOf } from './problems.ts';
 import { vipsFor } from './vips.ts';
 import type { VipRow } from './vips.ts';
@@ -46,6 +48,7 @@ export type L2Tables = {
   readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
   readonly announcements: Table<string, AnnouncementRow>;
   readonly conditions: Table<string, readonly PolicyCondition[]>;
+  readonly reachable: Table<string, Reachable>;
   readonly derivations: readonly Derivation[];
   /** This node as others should know it. */
   readonly self: () => MemberRow;
@@ -73,10 +76,11 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   const probes = table<string, ProbeRow>('l2_probes', same);
   const sights = table<string, Sight>('l2_sights', same);
   const vips = table<string, VipRow>('vips', same);
-  const owners = table<string, OwnerRow>('l2_owners', same);
+  const owners = table<string, OwnerRow>('l2_owners', { ...same, indexes: { service: ({ services: names }) => names } });
   const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
   const announcements = table<string, AnnouncementRow>('l2_announcements', same);
   const conditions = table<string, readonly PolicyCondition[]>('l2_conditions', same);
+  const reachable = table<string, Reachable>('l2_reachable', same);
   /** Of several that would say the same. */
   const isFirst = () => Array.from(peers.entries()).every(([node]) => self < node);
 
@@ -145,6 +149,19 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       compute: (name: string) => conditionsFor(policies.get(name), isFirst()),
     }),
     derive({
+      name: 'l2_reachable',
+      inputs: [
+        from(owners, (_, row, last) => [...(row?.services ?? []), ...(last?.services ?? [])]),
+        from(peers, () => Array.from(owners.entries(), ([, row]) => row.services).flat()),
+      ],
+      out: reachable.writer('l2_reachable'),
+      whole: true,
+      compute: (service: string) => {
+        const rows = [...owners.by('service', service)].filter(({ policies: named, balanced }) => named.length > 0 || balanced);
+        return reachableFor(service, rows, { peers: Array.from(peers.entries(), ([, row]) => row), isFirst: isFirst() });
+      },
+    }),
+    derive({
       name: 'l2_answers',
       inputs: [from(owners), held(nodes.uplinks), held(nodes.interfaces)],
       out: answers.writer('l2_answers'),
@@ -157,7 +174,22 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       compute: (address: string) => announcementsFor(owners.get(address), nodes),
     }),
   ];
-  return { policies, announcers, peers, segments, probes, sights, vips, owners, answers, announcements, conditions, derivations, self: me };
+  return {
+    policies,
+    announcers,
+    peers,
+    segments,
+    probes,
+    sights,
+    vips,
+    owners,
+    answers,
+    announcements,
+    conditions,
+    reachable,
+    derivations,
+    self: me,
+  };
 }
 
 function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2Tables['segments']): readonly MemberInterface[] {

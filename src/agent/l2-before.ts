@@ -38,8 +38,11 @@ export function l2Before(datapath: Datapath, state: string): L2Before {
   return { claims: [...byIp.values()], words: wordsAt(pathIn(state)) };
 }
 
+/** Name of the file in which they are, beside the endpoints' directory. */
+export const LAST_WORDS = 'l2-last-words.json';
+
 function pathIn(state: string): string {
-  return join(dirname(state), 'l2-last-words.json');
+  return join(dirname(state), LAST_WORDS);
 }
 
 function wordsAt(path: string): LastWords | undefined {

@@ -11,6 +11,7 @@ import { originalSysctls, restoreSysctl } from '../datapath/sysctls.ts';
 import { NetlinkSocket } from '../kernel/socket.ts';
 import { CONFLIST, confDirOf, PLUGIN } from './cni-install.ts';
 import type { Config } from './config.ts';
+import { LAST_WORDS } from './l2-before.ts';
 
 export type Leftover = { readonly kind: string; readonly what: string; readonly remove: () => void | Promise<void> };
 
@@ -40,7 +41,9 @@ export function leftoversOn({ bpfRoot, cni, state }: Node): readonly Leftover[] 
       what: `${name.replaceAll('/', '.')} = ${value}, as it was`,
       remove: () => restoreSysctl(run, name, value),
     })),
-    ...['cilium.sock', 'cni.sock', 'deleteQueue', 'sysctls.json', 'api-servers.json'].flatMap((name) => there('file', join(run, name))),
+    ...['cilium.sock', 'cni.sock', 'deleteQueue', 'sysctls.json', 'api-servers.json', LAST_WORDS].flatMap((name) =>
+      there('file', join(run, name)),
+    ),
     ...there('endpoints', state),
   ];
 }

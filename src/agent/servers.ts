@@ -63,7 +63,7 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
-  const vips = vipsOf({ l2: tables.l2, self, asked: datapath.map('l2_asked'), clock: systemClock });
+  const vips = vipsOf({ l2: tables.l2, self, asked: datapath.map('l2_asked'), clock: systemClock, log: ground.log });
   targets.afterwards(vips.look);
   const inside = {
     vips,

@@ -3,6 +3,7 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Ip, Mac } from '../base/ip.ts';
+import type { Log } from '../base/log.ts';
 import { l2AskedCodec, l2KeyCodec } from '../datapath/schema.gen.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { sightsOf } from '../l2/members.ts';
@@ -21,9 +22,15 @@ export type Vips = {
 
 type Seen = { readonly owner: string | undefined; readonly since: number; readonly from: string | undefined; readonly why: string };
 
-export type VipsOptions = { readonly l2: L2Tables; readonly self: string; readonly asked: BpfMap; readonly clock: Clock };
+export type VipsOptions = {
+  readonly l2: L2Tables;
+  readonly self: string;
+  readonly asked: BpfMap;
+  readonly clock: Clock;
+  readonly log: Log;
+};
 
-export function vipsOf({ l2, self, asked, clock }: VipsOptions): Vips {
+export function vipsOf({ l2, self, asked, clock, log }: VipsOptions): Vips {
   const seen = new Map<Ip, Seen>();
   const moves = new Map<Ip, number>();
   return {
@@ -32,6 +39,8 @@ export function vipsOf({ l2, self, asked, clock }: VipsOptions): Vips {
         const last = seen.get(ip);
         if (last && last.owner === owner) continue;
         seen.set(ip, { owner, since: clock.now(), from: last?.owner ?? last?.from, why });
+        if (owner === self || last?.owner === self)
+          log.info('Another node answers for an address', { ip, from: last?.owner, to: owner, why });
         if (last?.owner !== undefined) moves.set(ip, (moves.get(ip) ?? 0) + 1);
       }
       for (const ip of seen.keys()) if (!l2.owners.has(ip)) seen.delete(ip);

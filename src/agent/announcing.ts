@@ -229,11 +229,11 @@ function wordsOf({ ground: { self }, tables, before: { words } }: AnnouncingOpti
   };
 }
 
-/** The same: where it is said. */
+/** The same: where it is said. Who gets a carrier back has to listen again: others have taken over meanwhile. */
 function placesOf({ tables: { nodes }, before: { words } }: AnnouncingOptions): readonly Omit<Segment, 'since'>[] {
   const known = nodes.uplinks.complete ? Array.from(nodes.uplinks.entries(), ([, uplink]) => uplink) : (words?.hello.interfaces ?? []);
   return known.flatMap(({ name, index }) => {
     const row = nodes.interfaces.get(String(index));
-    return row?.mac === undefined || row.name !== name ? [] : [{ name, index, mac: row.mac }];
+    return row?.mac === undefined || row.name !== name || !row.carrier ? [] : [{ name, index, mac: row.mac }];
   });
 }

@@ -14,7 +14,10 @@ import { REACHABLE } from '../l2/reachable.ts';
 import type { Reachable } from '../l2/reachable.ts';
 import type { L2Tables } from '../l2/tables.ts';
 
-export function l2Objects(client: KubeClient, { conditions, reachable }: L2Tables): readonly AsyncReconciler[] {
+export function l2Objects(
+  client: KubeClient,
+  { conditions, reachable }: Pick<L2Tables, 'conditions' | 'reachable'>,
+): readonly AsyncReconciler[] {
   return [policyConditions(client, conditions), serviceConditions(client, reachable)];
 }
 

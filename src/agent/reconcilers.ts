@@ -17,6 +17,8 @@ import type { Loss } from '../datapath/network.ts';
 import { podFilterTarget } from '../datapath/pod-filters.ts';
 import { podLinkTarget, samePodLink } from '../datapath/pod-links.ts';
 import type { Datapath } from '../datapath/programs.ts';
+import { reservedPorts, reservedPortsTarget } from '../datapath/reserved-ports.ts';
+import type { PortRange } from '../datapath/reserved-ports.ts';
 import { routeTarget } from '../datapath/routes.ts';
 import { sysctlTable, sysctlTarget } from '../datapath/sysctls.ts';
 import type { EndpointTables } from '../endpoints/tables.ts';
@@ -50,6 +52,8 @@ export type Everything = {
   readonly endpoints: EndpointTables;
   readonly l2: L2Tables;
   readonly signal: AbortSignal;
+  /** Kept from sockets that ask for any port; undefined: none. */
+  readonly protectedPorts: PortRange | undefined;
   /** Directory of endpoint files. */
   readonly state: string;
   /** Directory of pinned links. */
@@ -61,7 +65,8 @@ function l2Reconcilers(l2: L2Tables, datapath: Datapath, signal: AbortSignal): P
   return { answers, announcements: reconciler(l2.announcements, announcementTarget(signal), { waitsFor: answers.trouble }) };
 }
 
-export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal }: Everything): Reconcilers {
+export function reconcilersOf(everything: Everything): Reconcilers {
+  const { datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal } = everything;
   const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
     reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
@@ -81,7 +86,7 @@ export function reconcilersOf({ datapath, netlink, services, skips, nodes, endpo
   const announced = l2Reconcilers(l2, datapath, signal);
   return {
     walks: [
-      [reconciler(sysctlTable(), sysctlTarget(dirname(state)))],
+      ...settings(everything),
       [files, podLinks, podFilters, entries],
       [routes],
       [map(endpoints.sockExempt, mapKinds.sockExempt)],
@@ -136,6 +141,11 @@ function refusedIn(maps: readonly [Reconciler, ...Reconciler[]], keys: () => rea
   return keys()
     .map((key) => one.trouble(key))
     .find((trouble) => trouble !== undefined);
+}
+
+function settings({ state, protectedPorts }: Everything): readonly (readonly Reconciler[])[] {
+  const reserved = reservedPorts(protectedPorts);
+  return [[reconciler(sysctlTable(), sysctlTarget(dirname(state)))], [reconciler(reserved, reservedPortsTarget(reserved))]];
 }
 
 type Losers = Pick<Everything, 'endpoints' | 'nodes'> & {

@@ -26,8 +26,10 @@ export type AgentTargets = Reconcilers & {
 };
 
 export function agentTargets(ground: Ground, tables: AgentTables): AgentTargets {
-  const { client, self, problems, options } = ground;
-  const kernel = reconcilersOf({ ...ground, ...tables, state: options.state });
+  const { client, self, problems, options, config } = ground;
+  const { kubeProxyReplacement, nodePort } = config;
+  const protectedPorts = kubeProxyReplacement && nodePort.protectRange ? nodePort : undefined;
+  const kernel = reconcilersOf({ ...ground, ...tables, state: options.state, protectedPorts });
   const events = eventsTarget({ client, controller: 'stentor-agent', instance: self, fallback: `Node ${self}` });
   const objects = identityObjects(client, tables, self);
   const written = [kernel.attachments, ...(ground.config.l2announcements ? l2Objects(client, tables.l2) : []), ...Object.values(objects)];

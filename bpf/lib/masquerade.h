@@ -59,8 +59,9 @@ static __always_inline int claim(const struct packet *packet, const struct connt
 			return -1;
 		opposite_key(&key, other, packet->flow.protocol); /* the stack has no room for a second key */
 		first = bpf_map_lookup_elem(&conntrack, &key);
-		if (first && first->source_port == entry->source_port && address_equal(&first->source, &entry->source))
-			bpf_map_delete_elem(&conntrack, &key); /* else it has begun anew, with another port */
+		if (first && first->source_port == entry->source_port && first->destination_port == entry->destination_port &&
+		    address_equal(&first->source, &entry->source) && address_equal(&first->destination, &entry->destination))
+			bpf_map_delete_elem(&conntrack, &key); /* else it has begun anew, with another port or backend */
 		opposite_key(&key, entry, packet->flow.protocol);
 	}
 	return bpf_map_update_elem(&conntrack, &key, reply, BPF_ANY);

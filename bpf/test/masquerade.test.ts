@@ -2,6 +2,7 @@
 import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
+import { ip } from '../../src/base/ip.ts';
 import { configDefaults, conntrackEntryCodec, ConntrackFlag, DropReason, flowCodec } from '../../src/datapath/schema.gen.ts';
 import { at, families } from './cluster.ts';
 import { link, loadNode, packetFrom } from './loaded.ts';
@@ -25,6 +26,7 @@ import {
   withPorts,
 } from './traffic.ts';
 
+const NEVER_ANSWERED = configDefaults.timeoutAny;
 const HALF_CLOSED = configDefaults.timeoutTcpHalfClosed;
 
 /** What the node itself sends by its uplink. */
@@ -166,6 +168,26 @@ describe('masquerade', { skip: namespaceMissing }, () => {
       expectRun(node, 'host_to', fromNode(host, world, tcp(40_000, 443)), { verdict: 'stack' });
       assert.equal(entryFrom(node, podA).value.sourcePort, 45_678);
       node.forget(); // the reply of the other port is not there
+    });
+
+    it(`leaves a connection over IPv${family} alone that began anew with another backend than the one whose reply gives way`, () => {
+      const { remote } = at[family];
+      const send = (destination: string, port: number) =>
+        node.run('pod_from', fromPod('podA', { source: podA, destination }, tcp(40_000, port)), { ifindex: link.podA });
+      send(remote, 80);
+      const { key, value } = entryFrom(node, podA);
+      assert.equal(value.destination, far);
+      node.age(NEVER_ANSWERED + 2);
+      node.datapath
+        .map('conntrack')
+        .update(flowCodec.encode(key), conntrackEntryCodec.encode({ ...value, destination: ip(node2), lastSeen: value.lastSeen }));
+      send(far, 8080);
+      const kept = node.conntrack().filter(({ key: { destination } }) => destination === remote);
+      assert.deepEqual(
+        kept.map((row) => row.value.destination),
+        [node2],
+      );
+      node.forget(); // the reply of the other backend is not there
     });
 
     it(`is not for pods and nodes over IPv${family}`, () => {

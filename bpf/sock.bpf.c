@@ -15,6 +15,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define ECONNREFUSED 111
 #define SOCK_STREAM 1
 #define SOCK_DGRAM  2
+#define AF_INET	    2
 
 struct peer {
 	struct address address;
@@ -255,4 +256,25 @@ SEC("cgroup/getpeername6")
 int sock_getpeername6(struct bpf_sock_addr *ctx)
 {
 	return from_service_ipv6(ctx);
+}
+
+/* A socket that is closed: of a connection that nobody has, nobody asks the peer. Others' entries, as of datagrams to many, age. */
+SEC("cgroup/sock_release")
+int sock_release(struct bpf_sock *ctx)
+{
+	struct sock_reverse_key key = {.port = ctx->dst_port};
+
+	if (!key.port || (ctx->protocol != IPPROTO_TCP && ctx->protocol != IPPROTO_UDP))
+		return PROCEED;
+	if (ctx->family == AF_INET) {
+		address_from_ipv4(&key.address, ctx->dst_ip4);
+	} else {
+		key.address.word[0] = ctx->dst_ip6[0];
+		key.address.word[1] = ctx->dst_ip6[1];
+		key.address.word[2] = ctx->dst_ip6[2];
+		key.address.word[3] = ctx->dst_ip6[3];
+	}
+	key.cookie = bpf_get_socket_cookie(ctx);
+	bpf_map_delete_elem(&sock_reverse, &key);
+	return PROCEED;
 }

@@ -85,6 +85,7 @@ const socketHooks = {
   sock_recvmsg6: AttachType.cgroupUdp6Recvmsg,
   sock_getpeername4: AttachType.cgroupInet4Getpeername,
   sock_getpeername6: AttachType.cgroupInet6Getpeername,
+  sock_release: AttachType.cgroupInetSockRelease,
 } as const;
 
 /** The socket programs, on the cgroup of all processes of the node. */

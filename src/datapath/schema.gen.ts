@@ -1398,6 +1398,7 @@ export const objects = {
       { name: 'sock_getpeername6', section: 'cgroup/getpeername6' },
       { name: 'sock_recvmsg4', section: 'cgroup/recvmsg4' },
       { name: 'sock_recvmsg6', section: 'cgroup/recvmsg6' },
+      { name: 'sock_release', section: 'cgroup/sock_release' },
       { name: 'sock_sendmsg4', section: 'cgroup/sendmsg4' },
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],

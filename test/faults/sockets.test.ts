@@ -3,12 +3,16 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ofFamily } from '../../sandbox/checks/check.ts';
 import { httpGet, udpEcho, udpWho, url } from '../../sandbox/checks/traffic.ts';
 import { connectsTo } from '../../sandbox/checks/vantage.ts';
 import { until } from '../../sandbox/until.ts';
+import { pinNameOf } from '../../src/datapath/inheritance.ts';
+import { sockReverseCodec } from '../../src/datapath/schema.gen.ts';
+import { BpfMap } from '../../src/kernel/map.ts';
 import { agentReady, faultyCluster, seedValues, skip, valuesFile } from './cluster.ts';
 import type { Agent } from './cluster.ts';
 
@@ -39,6 +43,30 @@ test('socketLB.hostNamespaceOnly: pods are served packet by packet, the node at 
     await httpGet(places.client, url(address, 80));
     await udpEcho(places.client, address, 80);
     await udpEcho(places.node('node1'), address, 80);
+  }
+});
+
+// $1 address, $2 how many: opens connections, waits for a second, and is killed with them.
+const HOLDING = `
+const [address, count] = process.argv.slice(1);
+let open = 0;
+for (let i = 0; i < Number(count); i++)
+  require('node:net').connect({ host: address, port: 80 }, () => {
+    if (++open === Number(count)) setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000);
+  });`;
+
+test('what a socket is to see as its peer is remembered while it is open, and no longer', { skip }, async () => {
+  const { places, node } = faulty();
+  await started();
+  using map = BpfMap.openPinned(join(node('node1').path('/sys/fs/bpf/stentor/maps'), pinNameOf('sock_reverse')));
+  for (const family of ['IPv4', 'IPv6'] as const) {
+    const address = ofFamily(places.serviceIps('echo'), family);
+    const held = () => Array.from(map.entries()).filter(([, value]) => sockReverseCodec.decode(value).address === address).length;
+    await until('nothing to be held', 5000, () => held() === 0);
+    const holding = places.client.run([process.execPath, '-e', HOLDING, address, '50']);
+    await until('50 to be held', 10_000, () => held() === 50);
+    await holding;
+    await until('nothing to be held again', 1000, () => held() === 0);
   }
 });
 

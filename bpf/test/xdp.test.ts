@@ -110,8 +110,10 @@ describe('the short cut of an uplink', { skip: namespaceMissing }, () => {
     for (const one of dsrCases) {
       const { request } = established(one);
       execFileSync('ip', ['neigh', 'del', at[one.family].node2, 'dev', 'eth0']);
+      slow(request);
       assert.equal(cut(node, request).verdict, 'pass');
       execFileSync('ip', ['neigh', 'replace', at[one.family].node2, 'lladdr', NODE2, 'dev', 'eth0']);
+      slow(request); // a second may be over
       assert.equal(cut(node, request).verdict, 'tx');
     }
   });

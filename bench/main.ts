@@ -10,6 +10,7 @@ import { svg } from './chart.ts';
 import { CHECKOUT } from './checkout.ts';
 import { cni } from './cni.ts';
 import { eastWest } from './east-west.ts';
+import { maglev } from './maglev.ts';
 import { maps } from './maps.ts';
 import { quiet } from './quiet.ts';
 import { services } from './services.ts';
@@ -25,6 +26,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   services: () => services({ rounds: ROUNDS, milliseconds: 40 }, say),
   agent: () => agent(say),
   cni,
+  maglev,
   maps,
 };
 

@@ -24,6 +24,7 @@ const volatile __u32 no_backend_reject
 	DESCRIPTION("1: a service without backends refuses; 0: its packets are dropped") = 1;
 const volatile __u32 socket_lb_host_only
 	DESCRIPTION("1: only the node's own sockets are translated; what pods send is, packet by packet") = 0;
+const volatile __u32 maglev_seed DESCRIPTION("where clients are in Maglev tables; the same on all nodes") = 0;
 const volatile __u32 dsr_geneve DESCRIPTION("1: backends of other nodes are told their frontend by Geneve; 0: by IP option") = 0;
 const volatile __u32 option_probe_port
 	DESCRIPTION("UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port") = 4241;

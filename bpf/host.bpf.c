@@ -81,7 +81,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		if (!service_admits(service, &flow->source))
 			return drop(ctx, packet, DROP_REASON_DENIED_BY_LB_SRC_RANGE_CHECK);
 		service_outside(&outside, service);
-		backend = service_choose(&outside, flow_hash(flow), &flow->source, &entry.backend);
+		backend = service_choose(&outside, service_choice(&outside, flow), &flow->source, &entry.backend);
 		if (!backend)
 			return VERDICT_REFUSE;
 		direct = service->flags & LB_SERVICE_FLAG_DSR && !is_inside(&packet->flow.source);

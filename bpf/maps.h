@@ -81,6 +81,25 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_source_ranges SEC(".maps");
 
+/* Maglev tables of services whose backends are chosen by client, in parts, as services differ in the size of theirs. Written by the agent
+ * before lb_maglev names the generation; 16 MiB in 4,000 services of up to ten backends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_maglev_part_key);
+	__type(value, struct lb_maglev_part);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_maglev_parts SEC(".maps");
+
+/* The table of a service that is in effect. Written by the agent before lb_services asks for it: one entry swaps a table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct lb_maglev_key);
+	__type(value, struct lb_maglev);
+	__uint(max_entries, 65536);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} lb_maglev SEC(".maps");
+
 /* Which backend a client has. Written by the programs. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -104,7 +104,7 @@ __noinline int open_service(struct packet *packet, struct conntrack_entry *entry
 			return VERDICT_NEXT;
 		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
 	}
-	backend = service_choose(&service, flow_hash(&packet->flow), &packet->flow.source, &entry->backend);
+	backend = service_choose(&service, service_choice(&service, &packet->flow), &packet->flow.source, &entry->backend);
 	if (!backend)
 		return VERDICT_REFUSE;
 	entry->service = service.id;

@@ -82,6 +82,23 @@ static __always_inline __u32 address_flags(const struct address *address, __u64 
 	return service_address(address);
 }
 
+/* What a backend is chosen by. A UDP socket keeps its own from datagram to datagram; with Maglev a network namespace does. */
+static __always_inline __u32 choice_of(const struct lb_service *service, const struct peer *peer, const struct address *client,
+				       __u64 cookie)
+{
+	if (service->flags & LB_SERVICE_FLAG_MAGLEV && !(service->flags & LB_SERVICE_FLAG_MAGLEV_FLOW)) {
+		struct flow flow = {
+			.source = *client,
+			.destination = peer->address,
+			.destination_port = peer->port,
+			.protocol = peer->protocol,
+		};
+
+		return maglev_hash(service, &flow);
+	}
+	return peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
+}
+
 /* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. A port that the
  * service does not have is refused, except where a UDP socket connects: ping does that to find its source address. */
 static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, enum operation operation,
@@ -94,7 +111,7 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 	struct address client;
 	struct lb_service *found, service;
 	struct lb_backend *backend;
-	__u32 id, choice;
+	__u32 id;
 
 	*translated = false;
 	if (!(flags & (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_NODE | LB_ADDRESS_FLAG_REDIRECT)) || is_exempt(netns))
@@ -107,9 +124,7 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 		return REFUSE;
 	}
 	client_of(&client, netns);
-	/* a UDP socket keeps its backend from datagram to datagram */
-	choice = peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
-	backend = service_choose(&service, choice, &client, &id);
+	backend = service_choose(&service, choice_of(&service, peer, &client, cookie), &client, &id);
 	if (!backend) {
 		bpf_set_retval(-ECONNREFUSED);
 		return REFUSE;

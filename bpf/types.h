@@ -108,6 +108,8 @@ enum lb_service_flag {
 	LB_SERVICE_FLAG_HOST_PORT = 16,
 	LB_SERVICE_FLAG_SOURCE_RANGES = 32, /* clients on the wire are looked up in lb_source_ranges; those in a range are let in */
 	LB_SERVICE_FLAG_SOURCE_RANGES_DENY = 64, /* with the former: those in none are */
+	LB_SERVICE_FLAG_MAGLEV = 128, /* backends come from lb_maglev, by client and frontend */
+	LB_SERVICE_FLAG_MAGLEV_FLOW = 256, /* with the former: by the whole flow */
 };
 
 /* Several frontends of one Kubernetes service share one id and its slots. Clients on the wire may have another set of backends
@@ -147,6 +149,33 @@ _Static_assert(sizeof(struct lb_slot) == 8, "size");
 struct lb_slot_value {
 	__u32 backend;
 };
+
+struct lb_maglev_key {
+	__u32 service; /* as `id` or `outside` of lb_service */
+};
+
+/* A whole table, as it is at one moment: another table of the service has another generation, and parts of its own. */
+struct lb_maglev {
+	__u32 generation;
+	__u32 size; /* entries, prime */
+};
+_Static_assert(sizeof(struct lb_maglev) == 8, "size");
+
+#define LB_MAGLEV_PART 1024
+
+/* Entries part * LB_MAGLEV_PART and those that follow. */
+struct lb_maglev_part_key {
+	__u32 service;
+	__u32 generation;
+	__u32 part;
+};
+_Static_assert(sizeof(struct lb_maglev_part_key) == 12, "size");
+
+/* Backend ids, __u32 each in host order; 0: behind the end of the table. Bytes, so that user space keeps a buffer and no list. */
+struct lb_maglev_part {
+	__u8 backends[4 * LB_MAGLEV_PART];
+};
+_Static_assert(sizeof(struct lb_maglev_part) == 4096, "size");
 
 struct lb_backend_key {
 	__u32 id;

@@ -3,6 +3,7 @@
 #ifndef STENTOR_SERVICE_H
 #define STENTOR_SERVICE_H
 
+#include "../config.h"
 #include "packet.h"
 
 /* LB_ADDRESS_FLAG_*; 0: neither a service's address nor this node's. */
@@ -77,6 +78,40 @@ static __always_inline __u32 flow_hash(const struct flow *flow)
 	return hash >> 32;
 }
 
+static __always_inline __u64 mixed_address(__u64 hash, const struct address *address)
+{
+	for (int i = 0; i < 4; i++) {
+		hash = (hash ^ address->word[i]) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
+/* Where a flow is in the Maglev table of its service: the same on every node. A node port is one frontend at every node. A client that
+ * is to keep its backend is there whatever its port. */
+__noinline __u32 maglev_hash(const struct lb_service *service, const struct flow *flow)
+{
+	__u64 hash;
+
+	if (!service || !flow)
+		return 0;
+	hash = mixed_address((__u64)maglev_seed << 8 | flow->protocol, &flow->source);
+	if (!(service->flags & LB_SERVICE_FLAG_NODE_PORT))
+		hash = mixed_address(hash, &flow->destination);
+	hash = (hash ^ flow->destination_port) * 0x9e3779b97f4a7c15;
+	hash ^= hash >> 32;
+	if (service->flags & LB_SERVICE_FLAG_MAGLEV_FLOW && !service->affinity)
+		hash ^= flow->source_port;
+	hash *= 0x9e3779b97f4a7c15;
+	return hash >> 32;
+}
+
+/* What service_choose() picks a backend of a packet's flow by. */
+static __always_inline __u32 service_choice(const struct lb_service *service, const struct flow *flow)
+{
+	return service->flags & LB_SERVICE_FLAG_MAGLEV ? maglev_hash(service, flow) : flow_hash(flow);
+}
+
 /* The backend in slot `choice` modulo the number of slots; its id in `*id`. A slot that is just being moved is tried once
  * more. NULL: the service has none. */
 static __always_inline struct lb_backend *service_backend(const struct lb_service *service, __u32 choice, __u32 *id)
@@ -102,6 +137,53 @@ static __always_inline struct lb_backend *service_backend(const struct lb_servic
 		}
 	}
 	return NULL;
+}
+
+union maglev_word {
+	struct lb_maglev table;
+	__u64 word;
+};
+
+/* The id of the backend at `choice` in a service's Maglev table. 0: it has none, which is so with one backend; a table that is just
+ * being replaced is tried once more. */
+static __always_inline __u32 maglev_backend(__u32 service, __u32 choice)
+{
+	struct lb_maglev_key of = {.service = service};
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		struct lb_maglev_part_key key = {.service = service};
+		struct lb_maglev *table = bpf_map_lookup_elem(&lb_maglev, &of);
+		union maglev_word seen;
+		struct lb_maglev_part *part;
+
+		if (!table)
+			return 0;
+		seen.word = *(volatile __u64 *)table; /* both of one table */
+		if (!seen.table.size)
+			return 0;
+		choice %= seen.table.size;
+		key.generation = seen.table.generation;
+		key.part = choice / LB_MAGLEV_PART;
+		part = bpf_map_lookup_elem(&lb_maglev_parts, &key);
+		if (part)
+			return *(__u32 *)(part->backends + 4 * (choice % LB_MAGLEV_PART));
+	}
+	return 0;
+}
+
+/* The id of a backend for `choice`, 0: the service has none. */
+__noinline __u32 service_pick(const struct lb_service *service, __u32 choice)
+{
+	struct lb_backend_key key = {};
+
+	if (!service)
+		return 0;
+	if (service->flags & LB_SERVICE_FLAG_MAGLEV) {
+		key.id = maglev_backend(service->id, choice);
+		if (key.id && bpf_map_lookup_elem(&lb_backends, &key))
+			return key.id;
+	}
+	return service_backend(service, choice, &key.id) ? key.id : 0;
 }
 
 /* LB_MEMBER_STATE_*, 0: the backend is none of the service's, or nobody keeps count. */
@@ -130,11 +212,12 @@ static __always_inline bool service_holds(const struct lb_service *service, stru
 	return true;
 }
 
-/* The id of the backend that `client` of a service with session affinity has, or gets now: one of service_backend(). Of two
- * connections that come first at once, both get what one of them has written. 0: the service has no backend. */
-__noinline __u32 service_affine_backend(const struct lb_service *service, __u32 choice, const struct address *client)
+/* The id of the backend that `client` of a service with session affinity has, or gets now: `backend`. Of two
+ * connections that come first at once, both get what one of them has written. 0: the service has no backend. It
+ * does not pick one itself: the stack of its callers has no room for two frames more. */
+__noinline __u32 service_affine_backend(const struct lb_service *service, __u32 backend, const struct address *client)
 {
-	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000, id = 0;
+	__u32 now = bpf_ktime_get_coarse_ns() / 1000000000;
 	struct lb_client key = {};
 
 	if (!service || !client)
@@ -150,15 +233,15 @@ __noinline __u32 service_affine_backend(const struct lb_service *service, __u32 
 			if (service_holds(service, held, now))
 				return seen.affinity.backend;
 		}
-		if (!service_backend(service, choice, &id))
+		if (!backend)
 			return 0;
-		fresh.affinity.backend = id;
+		fresh.affinity.backend = backend;
 		fresh.affinity.last_used = now;
 		if (held ? __sync_val_compare_and_swap((__u64 *)held, seen.word, fresh.word) == seen.word
 			 : !bpf_map_update_elem(&lb_affinities, &key, &fresh.affinity, BPF_NOEXIST))
-			return id;
+			return backend;
 	}
-	return id;
+	return backend;
 }
 
 /* The backend for a new connection of `client`; its id in `*id`. NULL: the service has none. */
@@ -167,9 +250,11 @@ static __always_inline struct lb_backend *service_choose(const struct lb_service
 {
 	struct lb_backend_key key;
 
-	if (!service->affinity)
+	if (!service->affinity && !(service->flags & LB_SERVICE_FLAG_MAGLEV))
 		return service_backend(service, choice, id);
-	key.id = service_affine_backend(service, choice, client);
+	key.id = service_pick(service, choice);
+	if (service->affinity)
+		key.id = service_affine_backend(service, key.id, client);
 	*id = key.id;
 	return bpf_map_lookup_elem(&lb_backends, &key);
 }

@@ -28,7 +28,9 @@ import { nodeRows } from '../../src/nodes/node.ts';
 import type { NodeRow } from '../../src/nodes/node.ts';
 import { endpointRoutes, nodeRoutes } from '../../src/nodes/routes.ts';
 import { deviceEntries } from '../../src/nodes/uplinks.ts';
+import type { BalanceOptions } from '../../src/services/choice.ts';
 import type { FrontendOptions } from '../../src/services/frontends.ts';
+import { usualOptions } from '../../src/services/testdata/options.ts';
 import { at, families, nodes } from './cluster.ts';
 import { eth0, knownMac, link, mac, uplinks } from './eth0.ts';
 import { frame, packetOf } from './packet.ts';
@@ -116,8 +118,12 @@ function setUpInterfaces(rows: readonly NodeRow[]): void {
   routeTarget(socket).put(routes);
 }
 
-/** `mode`: as loadBalancer.mode. */
-export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptions['mode'] = 'snat'): Promise<LoadedNode> {
+/** `mode`: as loadBalancer.mode; `balance`: other than the values' defaults. */
+export async function loadNode(
+  config: Partial<Config> = {},
+  mode: FrontendOptions['mode'] = 'snat',
+  balance: Partial<BalanceOptions> = {},
+): Promise<LoadedNode> {
   const rows = nodes.flatMap((node) => [...nodeRows(node)]).flatMap((row) => ('kind' in row ? [] : [row[1]]));
   setUpInterfaces(rows);
   const pins = temporaryBpffs();
@@ -125,7 +131,7 @@ export async function loadNode(config: Partial<Config> = {}, mode: FrontendOptio
   const maxEntries = { conntrack: 8192, sock_reverse: 256, fragments: 256, lb_affinities: 256 };
   const datapath = await loadDatapath({ objectDirectory, pinDirectory: pins.path, config, maxEntries });
   fillMaps(datapath, rows);
-  const serving = serviceMaps(datapath, { rows, mode, endpoints });
+  const serving = serviceMaps(datapath, { rows, mode, endpoints, balance: { ...usualOptions.balance, ...balance } });
   const ring = new RingBuffer(datapath.map('events'));
   const events = () => {
     const drained = Buffer.alloc(ring.sizeBytes);

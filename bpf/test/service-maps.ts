@@ -19,6 +19,7 @@ import type { FrontendOptions } from '../../src/services/frontends.ts';
 import { serviceRows, sliceRows } from '../../src/services/service.ts';
 import { serviceTables } from '../../src/services/tables.ts';
 import { serviceSources } from '../../src/services/sources.ts';
+import { usualOptions } from '../../src/services/testdata/options.ts';
 import { backendsOf, families, localPodObject, redirectObjects, serviceObject, sliceObject } from './cluster.ts';
 import type { ServiceName, Serving } from './cluster.ts';
 import { nodeAddresses } from './eth0.ts';
@@ -30,7 +31,10 @@ export type ServiceMaps = {
   podIs(state: Parameters<typeof localPodObject>[0]): void;
 };
 
-type Options = { readonly rows: readonly NodeRow[]; readonly mode: FrontendOptions['mode']; readonly endpoints: readonly EndpointRow[] };
+type Options = Pick<FrontendOptions, 'mode' | 'balance'> & {
+  readonly rows: readonly NodeRow[];
+  readonly endpoints: readonly EndpointRow[];
+};
 
 export function serviceMaps(datapath: Datapath, options: Options): ServiceMaps {
   const groups = tablesOf(options);
@@ -65,7 +69,7 @@ export function serviceMaps(datapath: Datapath, options: Options): ServiceMaps {
   };
 }
 
-function tablesOf({ rows, mode, endpoints }: Options) {
+function tablesOf({ rows, mode, balance, endpoints }: Options) {
   const sources = serviceSources();
   const problems = problemBook();
   const redirects = redirectTables(sources, problems);
@@ -76,10 +80,9 @@ function tablesOf({ rows, mode, endpoints }: Options) {
     before: servicesBefore({ services: [], slots: [], backends: [] }),
     problems,
     nodeAddresses: nodeAddresses(rows),
+    ...usualOptions,
     mode,
-    externalClusterIp: false,
-    trustExternalIps: false,
-    rangesOfAllTypes: false,
+    balance,
   });
   const pods = table<string, EndpointRow>('endpoints', { indexes: { pod: ({ namespace, pod }) => [`${namespace}/${pod}`] } });
   const writer = pods.writer('test');
@@ -97,6 +100,8 @@ function reconcilersOf(datapath: Datapath, { services, skips }: ReturnType<typeo
     made(services.lbMembers, mapKinds.lbMembers),
     made(services.lbSourceRanges, mapKinds.lbSourceRanges),
     made(services.lbSlots, mapKinds.lbSlots),
+    made(services.lbMaglevParts, mapKinds.lbMaglevParts),
+    made(services.lbMaglev, mapKinds.lbMaglev),
     made(skips.lbSkips, mapKinds.lbSkips),
     made(services.lbServices, mapKinds.lbServices),
     made(services.lbAddresses, mapKinds.lbAddresses),

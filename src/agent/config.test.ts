@@ -23,7 +23,7 @@ function mistakesIn(text: string): readonly string[] {
 test("the seed's values are read unmodified, without a warning", () => {
   const { config, warnings, planned } = configOf(seed, 'values.yaml');
   assert.deepEqual(warnings, []);
-  assert.deepEqual(planned, ['loadBalancer.algorithm', 'hubble.metrics.enabled']);
+  assert.deepEqual(planned, ['hubble.metrics.enabled']);
   assert.deepEqual(config, {
     clusterName: 'home-ops',
     clusterId: 1,
@@ -45,7 +45,7 @@ test("the seed's values are read unmodified, without a warning", () => {
     healthzBindAddress: { host: ip('0.0.0.0'), port: 10256 },
     socketLbHostOnly: false,
     loadBalancer: {
-      algorithm: 'maglev',
+      balance: { algorithm: 'maglev', key: 'client', tableSize: 16_381, seed: 771_203_383 },
       mode: 'dsr',
       dispatch: 'opt',
       acceleration: 'disabled',
@@ -54,7 +54,6 @@ test("the seed's values are read unmodified, without a warning", () => {
       rangesOfAllTypes: false,
       noBackendResponse: 'reject',
       externalClusterIp: false,
-      maglevSeed: '',
     },
     nodePort: { first: 30000, last: 32767, addresses: [], bindProtection: true, protectRange: true, healthCheck: true },
     l2announcements: true,
@@ -131,6 +130,17 @@ test('which Services get addresses of pools', () => {
   assert.equal(classes('enableLBIPAM: false'), undefined);
 });
 
+test('the seed of Maglev tables follows from the cluster where nobody says it', () => {
+  const seed = (yaml: string) => configOf(yaml, 'v').config.loadBalancer.balance.seed;
+  assert.equal(seed(''), seed('cluster: {name: default, id: 0}'));
+  const seeds = ['', 'cluster: {name: other}', 'cluster: {id: 2}', 'maglev: {hashSeed: JLfvgnHc2kaSUFaI}'].map(seed);
+  assert.equal(new Set(seeds).size, seeds.length);
+  assert.deepEqual(mistakesIn('maglev:\n  hashSeed: short\n  tableSize: 1000\n'), [
+    'maglev.tableSize (line 3) is 1000, wanted one of 251, 509, 1021, 2039, 4093, 8191, 16381, 32749, 65521, 131071',
+    'maglev.hashSeed (line 2) is "short", wanted 12 bytes in base64, as of head -c12 /dev/urandom | base64 -w0',
+  ]);
+});
+
 const operatorMistakes: readonly [yaml: string, mistake: string][] = [
   ['identityGCInterval: 15', 'operator.identityGCInterval (line 2) is 15, wanted a duration such as 15s'],
   ['identityGCInterval: fifteen', 'operator.identityGCInterval (line 2) is "fifteen", wanted a duration such as 15s'],
@@ -183,6 +193,8 @@ const sampleAt: Readonly<Record<string, unknown>> = {
   'k8s.apiServerURLs': 'https://192.168.0.11:6443',
   ipv6NativeRoutingCIDR: 'fd00::/8',
   'nodePort.range': '31000,32000',
+  'maglev.tableSize': 65_521,
+  'maglev.hashSeed': 'JLfvgnHc2kaSUFaI',
 };
 
 test('every value that is said to drive the agent changes its configuration, or is refused or warned of', () => {

@@ -7,6 +7,8 @@ import { addressPort, parseCidr, parseIp, port } from '../base/ip.ts';
 import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
+import type { BalanceOptions } from '../services/choice.ts';
+import { balanceFrom } from './balance-config.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
 import type { Complain, Masquerade } from './masquerade-config.ts';
 import { operatorFrom } from './operator-config.ts';
@@ -42,7 +44,7 @@ export type Config = {
   readonly healthzBindAddress: { readonly host: Ip; readonly port: Port } | undefined;
   readonly socketLbHostOnly: boolean;
   readonly loadBalancer: {
-    readonly algorithm: 'random' | 'maglev';
+    readonly balance: BalanceOptions;
     readonly mode: 'snat' | 'dsr' | 'hybrid';
     /** How the node of a backend is told the frontend. */
     readonly dispatch: 'opt' | 'geneve';
@@ -52,7 +54,6 @@ export type Config = {
     readonly externalClusterIp: boolean;
     readonly trustExternalIps: boolean;
     readonly rangesOfAllTypes: boolean;
-    readonly maglevSeed: string;
   };
   readonly nodePort: {
     readonly first: Port;
@@ -159,7 +160,7 @@ function configFrom(values: Values, complain: Complain): Config {
     kubeProxyReplacement: flag('kubeProxyReplacement'),
     healthzBindAddress: listenAt && { host: listenAt.host, port: port(listenAt.port) },
     socketLbHostOnly: flag('socketLB.hostNamespaceOnly'),
-    loadBalancer: loadBalancerFrom(values),
+    loadBalancer: loadBalancerFrom(values, complain),
     nodePort: nodePortsFrom(values, complain),
     l2announcements: flag('l2announcements.enabled'),
     addressMatcherCidrs: texts(values.get('localRedirectPolicies.addressMatcherCIDRs')).flatMap((text) => parseCidr(text) ?? []),
@@ -178,9 +179,9 @@ function configFrom(values: Values, complain: Complain): Config {
   };
 }
 
-function loadBalancerFrom(values: Values): Config['loadBalancer'] {
+function loadBalancerFrom(values: Values, complain: Complain): Config['loadBalancer'] {
   return {
-    algorithm: oneOf(values.get('loadBalancer.algorithm'), ['random', 'maglev']),
+    balance: balanceFrom(values, complain),
     mode: oneOf(values.get('loadBalancer.mode'), ['snat', 'dsr', 'hybrid']),
     dispatch: oneOf(values.get('loadBalancer.dsrDispatch'), ['opt', 'geneve']),
     acceleration: oneOf(values.get('loadBalancer.acceleration'), ['disabled', 'native', 'best-effort', 'testing-only']),
@@ -189,7 +190,6 @@ function loadBalancerFrom(values: Values): Config['loadBalancer'] {
     externalClusterIp: values.get('bpf.lbExternalClusterIP') === true,
     rangesOfAllTypes: values.get('bpf.lbSourceRangeAllTypes') === true,
     trustExternalIps: values.get('bpf.disableExternalIPMitigation') === true,
-    maglevSeed: String(values.get('maglev.hashSeed')),
   };
 }
 

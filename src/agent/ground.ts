@@ -71,6 +71,7 @@ function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {
     socketLbHostOnly: Number(config.socketLbHostOnly),
     hostNetnsCookie: netnsCookie,
     natPortFirst: config.nodePort.last + 1,
+    maglevSeed: config.loadBalancer.balance.seed,
     dsrGeneve: Number(config.loadBalancer.dispatch === 'geneve'),
     noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
   };

@@ -67,8 +67,7 @@ function l2Reconcilers(l2: L2Tables, datapath: Datapath, signal: AbortSignal): P
 
 export function reconcilersOf(everything: Everything): Reconcilers {
   const { datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal } = everything;
-  const map = <K, V>(table: Table<string, MapEntry<K, V>>, kind: MapKind<K, V>, options?: ReconcilerOptions<MapEntry<K, V>>) =>
-    reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
+  const map: MapOf = (table, kind, options) => reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
   const podLinks: Reconciler = reconciler(endpoints.podLinks, podLinkTarget(netlink), {
     same: samePodLink,
@@ -128,6 +127,8 @@ function serviceMaps(
     map(services.lbMembers, mapKinds.lbMembers),
     map(services.lbSourceRanges, mapKinds.lbSourceRanges),
     lbSlots,
+    map(services.lbMaglevParts, mapKinds.lbMaglevParts),
+    map(services.lbMaglev, mapKinds.lbMaglev),
     map(lbSkips, mapKinds.lbSkips),
     map(services.lbServices, mapKinds.lbServices, { waitsFor: (key) => refusedIn([lbSlots, lbBackends], () => slotsOf(key)) }),
     map(services.lbAddresses, mapKinds.lbAddresses),

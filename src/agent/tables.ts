@@ -73,7 +73,7 @@ export function agentTables(ground: Ground): AgentTables {
   const found = endpointsFound(ground);
   const numbers = identitiesBefore(found, numbersBefore(datapath));
   const identities = identityTables({ ...common, ...known, range: rangeOf(config.clusterId), nodes: nodes.nodes, before: numbers });
-  const { serviceTopology: topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes } = config.loadBalancer;
+  const { serviceTopology: topology, mode, externalClusterIp, trustExternalIps, rangesOfAllTypes, balance } = config.loadBalancer;
   const answersHealthChecks = config.nodePort.healthCheck && config.kubeProxyReplacement;
   const serving = {
     topology,
@@ -82,6 +82,7 @@ export function agentTables(ground: Ground): AgentTables {
     externalClusterIp,
     trustExternalIps,
     rangesOfAllTypes,
+    balance,
     nodeAddresses: nodes.addresses,
   };
   const sources = serviceSources();

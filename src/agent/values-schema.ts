@@ -82,7 +82,7 @@ export const valueRows: readonly ValueRow[] = [
   ['bpf.lbExternalClusterIP', 'boolean', false, 'acts', 'agent', 'ClusterIPs answer from outside too'],
   ['bpf.disableExternalIPMitigation', 'boolean', false, 'acts', 'agent', 'Pods reach external IPs through this cluster whoever has them'],
   ['bpf.lbSourceRangeAllTypes', 'boolean', false, 'acts', 'agent', 'loadBalancerSourceRanges hold for node ports and external IPs, too'],
-  ['bpf.lbAlgorithmAnnotation', 'boolean', false, 'accepted', 'none', 'Algorithm by annotation of the Service'],
+  ['bpf.lbAlgorithmAnnotation', 'boolean', false, 'accepted', 'none', 'The annotation service.cilium.io/lb-algorithm is always read'],
   ['bpf.lbModeAnnotation', 'boolean', false, 'accepted', 'none', 'Mode by annotation of the Service'],
   ['bpf.monitorAggregation', ['none', 'low', 'medium', 'maximum'], 'medium', 'accepted', 'none', 'Which packets make events'],
   ['bpf.monitorInterval', 'duration', '5s', 'accepted', 'none', 'Time between events of a connection'],
@@ -112,8 +112,9 @@ export const valueRows: readonly ValueRow[] = [
   ['loadBalancer.acceleration', ['disabled', 'native', 'best-effort', 'testing-only'], 'disabled', 'acts', 'agent', 'XDP on the node devices'],
   ['loadBalancer.serviceTopology', 'boolean', false, 'acts', 'agent', 'Prefer backends by topology hints'],
   ['loadBalancer.l7.backend', ['disabled', 'envoy'], 'disabled', 'accepted', 'none', 'HTTP load balancing'],
-  ['maglev.tableSize', 'number', 16381, 'accepted', 'none', 'Tables are sized by the backends of each Service'],
-  ['maglev.hashSeed', 'text', '', 'acts', 'agent', 'Seed of the tables, the same on all nodes'],
+  ['maglev.tableSize', 'number', 16381, 'acts', 'agent', 'Entries of the largest table; each is sized by the backends of its Service'],
+  ['maglev.hashSeed', 'text', '', 'acts', 'agent', 'Seed of the tables, the same on all nodes: 12 bytes in base64; empty: made of the name and number of the cluster'],
+  ['maglev.key', ['client', 'flow'], 'client', 'acts', 'agent', 'A client keeps its backend, or each of its connections has its own'],
   ['serviceNoBackendResponse', ['reject', 'drop'], 'reject', 'acts', 'agent', 'What a client of a Service without backends gets'],
   ['nodePort.range', 'text', '30000,32767', 'acts', 'agent', 'Ports of nodePorts'],
   ['nodePort.addresses', 'cidrs', [], 'acts', 'agent', 'Addresses that serve nodePorts; empty: all'],
@@ -317,4 +318,4 @@ export const valueNotes: readonly ValueNote[] = [
  * What the agent reads and checks, and what comes with a later version: a value other than the default is told in the log. It is no
  * Problem, as there is nothing that a user could repair.
  */
-export const plannedValues: readonly string[] = ['loadBalancer.algorithm', 'hubble.metrics.enabled'];
+export const plannedValues: readonly string[] = ['hubble.metrics.enabled'];

@@ -89,6 +89,7 @@ function flagWords(address: number, { id, affinity, outside, flags, redirectBack
     has(LbServiceFlag.sourceRanges) && 'check source-range',
     has(LbServiceFlag.sourceRangesDeny) && 'deny',
     has(LbServiceFlag.dsr) && 'dsr',
+    has(LbServiceFlag.maglev) && (has(LbServiceFlag.maglevFlow) ? 'maglev by flow' : 'maglev'),
   ];
   return words.filter((word) => word !== false).join(', ');
 }

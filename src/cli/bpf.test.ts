@@ -8,6 +8,7 @@ import type { ConntrackEntry, Flow } from '../datapath/schema.gen.ts';
 import { conntrackLine, conntrackRows, natLine } from './bpf-conntrack.ts';
 import { backendMapRows, reverseRows, rowsObject, serviceMapRows } from './bpf-lb.ts';
 import type { ServiceMaps } from './bpf-lb.ts';
+import { maglevTables, partsBy, sharesText } from './bpf-maglev.ts';
 
 const maps: ServiceMaps = {
   services: [
@@ -133,4 +134,18 @@ test('bpf nat list: what is translated, and into what', () => {
       undefined,
     ],
   );
+});
+
+test('bpf lb maglev list: the share of each backend, and a table that lacks a part says so', () => {
+  const backends = new Uint8Array(4096);
+  const view = new DataView(backends.buffer);
+  for (let i = 0; i < 1021; i++) view.setUint32(4 * i, i % 4 === 0 ? 9 : 4, true);
+  const tables = [7, 3].map((service) => ({ key: { service }, value: { generation: 5, size: 1021 } }));
+  const part = partsBy([{ key: { service: 7, generation: 5, part: 0 }, value: { backends } }]);
+  const [missing, whole] = maglevTables({ tables, part });
+  assert.ok(missing && whole);
+  assert.deepEqual([missing.service, whole.service, whole.backends.length], [3, 7, 1021]);
+  assert.deepEqual(whole.backends.slice(0, 5), [9, 4, 4, 4, 9]);
+  assert.equal(sharesText(whole), '4 (74.9 %), 9 (25.1 %)');
+  assert.equal(sharesText(missing), '1021 of 1021 entries are missing');
 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `bpf lb list`, `bpf ct list global`, `bpf nat list`, `bpf nat ports`: what the kernel has, whatever the agent thinks.
+// `bpf lb list`, `bpf lb maglev`, `bpf ct list global`, `bpf nat list`, `bpf nat ports`: what the kernel has, whatever the agent thinks.
 
 import { mapKinds } from '../datapath/maps.ts';
 import { conntrackEntryCodec, flowCodec } from '../datapath/schema.gen.ts';
@@ -9,12 +9,14 @@ import { conntrackLine, conntrackRows, natLine } from './bpf-conntrack.ts';
 import type { ConntrackRow } from './bpf-conntrack.ts';
 import { backendMapRows, reverseRows, rowsObject, serviceMapRows } from './bpf-lb.ts';
 import type { BpfRow, ServiceMaps } from './bpf-lb.ts';
+import { maglevTables, partsBy, sharesText } from './bpf-maglev.ts';
+import type { MaglevTable } from './bpf-maglev.ts';
 import { list } from './columns.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, outputOption, print, UsageError } from './command.ts';
 import { BPF_ROOT, pinnedBytes, pinnedEntries } from './pinned.ts';
 
-export const help = `Usage: NAME bpf lb list [--frontends|--backends|--revnat] | ct list global [-d] | nat list | nat ports   [-o json] [--bpf-root PATH]
+export const help = `Usage: NAME bpf lb list [--frontends|--backends|--revnat] | lb maglev list | lb maglev get ID | ct list global [-d] | nat list | nat ports   [-o json] [--bpf-root PATH]
 
 Reads the maps of this node where they are pinned: what the kernel does, also while no agent runs. Needs root.
 
@@ -22,6 +24,8 @@ Reads the maps of this node where they are pinned: what the kernel does, also wh
     --frontends    without the slots
     --backends     each backend by its id
     --revnat       each service id with its addresses
+  lb maglev list   each service id that has a Maglev table, and which backend has what share of it
+  lb maglev get    the backend id in each entry of the table of one service id
   ct list global   known flows: two entries for each, one a direction
     -d, --time-diff  also the seconds until an idle flow is forgotten
   nat list         those flows whose packets are translated, and into what
@@ -46,17 +50,24 @@ const options = {
 type Values = ReturnType<typeof argumentsOf<typeof options>>['values'];
 
 const commands: Readonly<
-  Record<string, { readonly takes: readonly (keyof typeof options)[]; readonly show: (values: Values, io: Io) => void }>
+  Record<
+    string,
+    { readonly takes: readonly (keyof typeof options)[]; readonly show: (values: Values, io: Io, id: string | undefined) => void }
+  >
 > = {
   'lb list': { takes: ['frontends', 'backends', 'revnat'], show: showServices },
+  'lb maglev list': { takes: [], show: showMaglev },
+  'lb maglev get': { takes: [], show: showMaglevTable },
   'ct list global': { takes: ['time-diff'], show: showConntrack },
   'nat list': { takes: [], show: showTranslations },
   'nat ports': { takes: [], show: showPorts },
 };
 
+const GET = 'lb maglev get';
+
 export function run(args: readonly string[], io: Io): Promise<number> {
-  const { values, positionals } = argumentsOf(args, options, 3);
-  const words = positionals.join(' ');
+  const { values, positionals } = argumentsOf(args, options, 4);
+  const [words, id] = positionals.slice(0, 3).join(' ') === GET ? [GET, positionals[3]] : [positionals.join(' ')];
   const command = Object.hasOwn(commands, words) ? commands[words] : undefined;
   if (!command)
     throw new UsageError(
@@ -68,7 +79,7 @@ export function run(args: readonly string[], io: Io): Promise<number> {
   const stray = given.find((name) => !command.takes.includes(name));
   if (stray !== undefined) throw new UsageError(`Cannot use --${stray} with 'bpf ${words}'`);
   if (words === 'lb list' && given.length > 1) throw new UsageError(`Cannot use --${given.join(' and --')} at once`);
-  command.show(values, io);
+  command.show(values, io, id);
   return Promise.resolve(0);
 }
 
@@ -87,6 +98,27 @@ function showServices(values: Values, io: Io): void {
     addresses: pinnedEntries(root, mapKinds.lbAddresses),
   };
   show(['SERVICE ADDRESS', 'BACKEND ADDRESS (REVNAT_ID) (SLOT)'], serviceMapRows(maps, values.frontends ?? false));
+}
+
+function maglevIn(root: string): readonly MaglevTable[] {
+  return maglevTables({ tables: pinnedEntries(root, mapKinds.lbMaglev), part: partsBy(pinnedEntries(root, mapKinds.lbMaglevParts)) });
+}
+
+function showMaglev(values: Values, io: Io): void {
+  const tables = maglevIn(values['bpf-root']);
+  print(io, values.output, tables, () =>
+    list(
+      ['SVC ID', 'SIZE', 'BACKEND IDS'],
+      tables.map((table) => [`${table.service}`, `${table.size}`, sharesText(table)]),
+    ),
+  );
+}
+
+function showMaglevTable(values: Values, io: Io, id: string | undefined): void {
+  if (id === undefined) throw new UsageError(`Cannot run 'bpf ${GET}', wanted the id of a service (bpf lb list has it)`);
+  const found = maglevIn(values['bpf-root']).find(({ service }) => String(service) === id);
+  if (!found) throw new UsageError(`Cannot find a Maglev table of service ${id} (bpf lb maglev list has those that are)`);
+  print(io, values.output, found, () => `${found.backends.join(' ')}\n`);
 }
 
 const conntrack = { name: 'conntrack', key: flowCodec, value: conntrackEntryCodec };

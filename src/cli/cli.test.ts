@@ -208,7 +208,7 @@ const cases: readonly [args: string, code: number, out: RegExp, err: RegExp][] =
   ['trace tcp outside shop/cart:80 -o json', 1, /"reason": "IS_A_CLUSTERIP"/, /^$/],
   ['trace tcp shop/podA shop/nothing:80', 2, /^$/, /^Cannot find 'shop\/nothing:80'/],
   ['trace tcp shop/podA', 2, /^$/, /wanted a protocol, a source and a destination/],
-  ['bpf lb', 2, /^$/, /Cannot run 'bpf lb', wanted bpf lb list, bpf ct list global, bpf nat list/],
+  ['bpf lb', 2, /^$/, /Cannot run 'bpf lb', wanted bpf lb list, bpf lb maglev list, bpf lb maglev get, bpf ct list global, bpf nat list/],
   ['bpf nat list --frontends', 2, /^$/, /Cannot use --frontends with 'bpf nat list'/],
   ['bpf lb list --frontends --revnat', 2, /^$/, /Cannot use --frontends and --revnat at once/],
   [

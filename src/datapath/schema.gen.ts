@@ -8,7 +8,9 @@ import {
   ipCodec,
   macCodec,
   configPatches,
+  readBytes,
   readU64,
+  writeBytes,
   writeIp,
   writeMac,
   writeU64,
@@ -19,7 +21,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '181657463613';
+export const schemaHash = 'e6a147c3728e';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -128,6 +130,8 @@ export const LbServiceFlag = {
   hostPort: 16,
   sourceRanges: 32,
   sourceRangesDeny: 64,
+  maglev: 128,
+  maglevFlow: 256,
 } as const;
 export type LbServiceFlag = (typeof LbServiceFlag)[keyof typeof LbServiceFlag];
 /** Names of the values, for display. */
@@ -139,6 +143,8 @@ export const lbServiceFlagNames: { readonly [value: number]: string } = {
   16: 'HOST_PORT',
   32: 'SOURCE_RANGES',
   64: 'SOURCE_RANGES_DENY',
+  128: 'MAGLEV',
+  256: 'MAGLEV_FLOW',
 };
 
 /** enum lb_skip_kind. */
@@ -688,6 +694,77 @@ export const lbFrontendCodec: Codec<LbFrontend> = {
   },
 };
 
+/** struct lb_maglev, 8 bytes. */
+export type LbMaglev = { readonly generation: number; readonly size: number };
+export const lbMaglevCodec: Codec<LbMaglev> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    lbMaglevCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.generation, offset);
+    buffer.writeUInt32LE(row.size, offset + 4);
+  },
+  decode(buffer, offset = 0) {
+    return { generation: buffer.readUInt32LE(offset), size: buffer.readUInt32LE(offset + 4) };
+  },
+};
+
+/** struct lb_maglev_key, 4 bytes. */
+export type LbMaglevKey = { readonly service: number };
+export const lbMaglevKeyCodec: Codec<LbMaglevKey> = {
+  size: 4,
+  encode(row) {
+    const buffer = Buffer.alloc(4);
+    lbMaglevKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.service, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { service: buffer.readUInt32LE(offset) };
+  },
+};
+
+/** struct lb_maglev_part, 4096 bytes. */
+export type LbMaglevPart = { readonly backends: Uint8Array };
+export const lbMaglevPartCodec: Codec<LbMaglevPart> = {
+  size: 4096,
+  encode(row) {
+    const buffer = Buffer.alloc(4096);
+    lbMaglevPartCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeBytes(row.backends, buffer, { offset: offset, length: 4096 });
+  },
+  decode(buffer, offset = 0) {
+    return { backends: readBytes(buffer, offset, 4096) };
+  },
+};
+
+/** struct lb_maglev_part_key, 12 bytes. */
+export type LbMaglevPartKey = { readonly service: number; readonly generation: number; readonly part: number };
+export const lbMaglevPartKeyCodec: Codec<LbMaglevPartKey> = {
+  size: 12,
+  encode(row) {
+    const buffer = Buffer.alloc(12);
+    lbMaglevPartKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.service, offset);
+    buffer.writeUInt32LE(row.generation, offset + 4);
+    buffer.writeUInt32LE(row.part, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { service: buffer.readUInt32LE(offset), generation: buffer.readUInt32LE(offset + 4), part: buffer.readUInt32LE(offset + 8) };
+  },
+};
+
 /** struct lb_member, 8 bytes. */
 export type LbMember = { readonly service: number; readonly backend: number };
 export const lbMemberCodec: Codec<LbMember> = {
@@ -1083,6 +1160,28 @@ export const maps = {
     key: lbBackendKeyCodec,
     value: lbBackendCodec,
   },
+  lbMaglev: {
+    name: 'lb_maglev',
+    type: 'hash',
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 65536,
+    flags: 1,
+    hash: 'bc8d7082084e',
+    key: lbMaglevKeyCodec,
+    value: lbMaglevCodec,
+  },
+  lbMaglevParts: {
+    name: 'lb_maglev_parts',
+    type: 'hash',
+    keySize: 12,
+    valueSize: 4096,
+    maxEntries: 65536,
+    flags: 1,
+    hash: '40518ec64c26',
+    key: lbMaglevPartKeyCodec,
+    value: lbMaglevPartCodec,
+  },
   lbMembers: {
     name: 'lb_members',
     type: 'hash',
@@ -1172,6 +1271,8 @@ export type Config = {
   readonly gatewayMac: Mac;
   /** cookie of the node's network namespace; 0: not known */
   readonly hostNetnsCookie: bigint;
+  /** where clients are in Maglev tables; the same on all nodes */
+  readonly maglevSeed: number;
   /** 1: IPv4 packets of pods leave the cluster with the node's address */
   readonly masqueradeIpv4: number;
   /** 1: IPv6 packets of pods leave the cluster with the node's address */
@@ -1200,6 +1301,7 @@ export const configDefaults: Config = {
   dsrGeneve: u32Codec.decode(Buffer.from('00000000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
+  maglevSeed: u32Codec.decode(Buffer.from('00000000', 'hex')),
   masqueradeIpv4: u32Codec.decode(Buffer.from('01000000', 'hex')),
   masqueradeIpv6: u32Codec.decode(Buffer.from('01000000', 'hex')),
   natPortFirst: u32Codec.decode(Buffer.from('00800000', 'hex')),
@@ -1218,10 +1320,10 @@ export const configVariables = {
     description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
     codec: u32Codec,
     places: {
-      host: { section: '.rodata', offset: 48 },
-      pod: { section: '.rodata', offset: 48 },
-      sock: { section: '.rodata', offset: 48 },
-      xdp: { section: '.rodata', offset: 48 },
+      host: { section: '.rodata', offset: 52 },
+      pod: { section: '.rodata', offset: 52 },
+      sock: { section: '.rodata', offset: 52 },
+      xdp: { section: '.rodata', offset: 52 },
     },
   },
   gatewayMac: {
@@ -1240,10 +1342,21 @@ export const configVariables = {
     description: "cookie of the node's network namespace; 0: not known",
     codec: id64Codec,
     places: {
-      host: { section: '.rodata', offset: 56 },
-      pod: { section: '.rodata', offset: 56 },
-      sock: { section: '.rodata', offset: 56 },
-      xdp: { section: '.rodata', offset: 56 },
+      host: { section: '.rodata', offset: 64 },
+      pod: { section: '.rodata', offset: 64 },
+      sock: { section: '.rodata', offset: 64 },
+      xdp: { section: '.rodata', offset: 64 },
+    },
+  },
+  maglevSeed: {
+    name: 'maglev_seed',
+    description: 'where clients are in Maglev tables; the same on all nodes',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 48 },
+      pod: { section: '.rodata', offset: 48 },
+      sock: { section: '.rodata', offset: 48 },
+      xdp: { section: '.rodata', offset: 48 },
     },
   },
   masqueradeIpv4: {
@@ -1306,10 +1419,10 @@ export const configVariables = {
     description: 'UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port',
     codec: u32Codec,
     places: {
-      host: { section: '.rodata', offset: 52 },
-      pod: { section: '.rodata', offset: 52 },
-      sock: { section: '.rodata', offset: 52 },
-      xdp: { section: '.rodata', offset: 52 },
+      host: { section: '.rodata', offset: 56 },
+      pod: { section: '.rodata', offset: 56 },
+      sock: { section: '.rodata', offset: 56 },
+      xdp: { section: '.rodata', offset: 56 },
     },
   },
   socketLbHostOnly: {
@@ -1376,21 +1489,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '0d5cff67829d',
+    btfHash: '79cbb3d3d4c4',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '0d5cff67829d',
+    btfHash: '79cbb3d3d4c4',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '0d5cff67829d',
+    btfHash: '79cbb3d3d4c4',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1403,5 +1516,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '0d5cff67829d', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '79cbb3d3d4c4', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

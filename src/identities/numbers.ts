@@ -9,6 +9,7 @@
 //   0x03000001 on   label sets of this node's pods until the cluster has agreed on their number: they never leave the node
 
 import type { Brand } from '../base/brand.ts';
+import { textHash } from '../base/hash.ts';
 import type { Labels } from './labels.ts';
 
 export type Identity = Brand<number, 'Identity'>;
@@ -66,19 +67,10 @@ export function isIn([first, last]: Range, value: number): boolean {
 export function proposal(labels: Labels, range: Range, taken: (value: number) => boolean): Identity | undefined {
   const [first, last] = range;
   const size = last - first + 1;
-  const start = hash(labels) % size;
+  const start = textHash(labels) % size;
   for (let i = 0; i < size; i++) {
     const value = first + ((start + i) % size);
     if (!taken(value)) return identity(value);
   }
   return undefined;
-}
-
-/** FNV-1a over UTF-16 units, then MurmurHash3's finish, because our label sets differ in few characters. */
-function hash(text: string): number {
-  let mixed = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) mixed = Math.imul(mixed ^ text.charCodeAt(i), 0x01000193);
-  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
-  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

@@ -16,6 +16,7 @@ const external = {
   local: false,
   healthCheckNodePort: 0,
   mode: undefined,
+  balance: { algorithm: undefined, key: undefined },
   sourceRanges: undefined,
   loadBalancerClass: undefined,
 };

@@ -18,6 +18,7 @@ import type { ServicesBefore } from '../services/before.ts';
 import { serviceRows, sliceRows } from '../services/service.ts';
 import { serviceTables } from '../services/tables.ts';
 import { serviceSources } from '../services/sources.ts';
+import { usualOptions } from '../services/testdata/options.ts';
 import { localPodRows } from './local-pod.ts';
 import { policyRows } from './policy.ts';
 import { redirectTables, skipTables } from './tables.ts';
@@ -32,8 +33,7 @@ function node(before: ServicesBefore = servicesBefore({ services: [], slots: [],
   const endpointWriter = endpoints.writer('test');
   const sources = serviceSources();
   const redirects = redirectTables(sources, problems);
-  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false, self: 'node1' } as const;
-  const services = serviceTables({ ...usual, sources, redirected: redirects, before, problems, nodeAddresses });
+  const services = serviceTables({ ...usualOptions, self: 'node1', sources, redirected: redirects, before, problems, nodeAddresses });
   for (const one of [services.hostPorts, services.ownNode]) one.writer('test').complete();
   const skips = skipTables(redirects, services, { endpoints, hostCookie: 7n });
   const sinks = {

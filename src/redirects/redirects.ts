@@ -86,6 +86,7 @@ export function* redirectSetsFor(policy: PolicyRow | undefined, inputs: Redirect
         service: pseudoService(policy.name),
         protocol: lead.protocol,
         affinity,
+        maglev: false,
         frontends,
         sourceRanges: [],
         ...backendsOf(pods, lead),

@@ -117,12 +117,13 @@ export function* serviceEntries(
     yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...NO_SETS, ...aside });
     return;
   }
-  const { address, port, protocol, type, affinity, dsr, sourceRanges } = frontend;
+  const { address, port, protocol, type, affinity, choice, dsr, sourceRanges } = frontend;
   const inside = frontend.set === undefined ? NOBODY : slots.get(frontend.set);
   const outside = frontend.outside === undefined ? NOBODY : slots.get(frontend.outside);
   if (!inside || !outside) return;
   const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
-  const flags = TYPE_FLAG[type] | (dsr ? LbServiceFlag.dsr : 0) | (sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges]);
+  const ranges = sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges];
+  const flags = TYPE_FLAG[type] | CHOICE_FLAGS[choice] | (dsr ? LbServiceFlag.dsr : 0) | ranges;
   yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags, ...aside });
 }
 
@@ -136,6 +137,8 @@ const TYPE_FLAG = {
   ExternalIPs: LbServiceFlag.externalIps,
   HostPort: LbServiceFlag.hostPort,
 } as const;
+
+const CHOICE_FLAGS = { random: 0, client: LbServiceFlag.maglev, flow: LbServiceFlag.maglev | LbServiceFlag.maglevFlow } as const;
 
 const RANGE_FLAGS = { allow: LbServiceFlag.sourceRanges, deny: LbServiceFlag.sourceRanges | LbServiceFlag.sourceRangesDeny } as const;
 

@@ -7,6 +7,8 @@ import type { Problem } from '../base/problem.ts';
 import type { Labels, Service, ServicePort } from '../kube/types.ts';
 import { exposes } from './annotations.ts';
 import { badField } from './bad-field.ts';
+import { ownBalance } from './choice.ts';
+import type { OwnBalance } from './choice.ts';
 
 export type ExternalRow = {
   /** What status.loadBalancer.ingress has for the nodes to serve. */
@@ -18,6 +20,7 @@ export type ExternalRow = {
   readonly healthCheckNodePort: number;
   /** How a backend of another node is reached; undefined: as the values say. */
   readonly mode: 'dsr' | 'snat' | undefined;
+  readonly balance: OwnBalance;
   /** Which clients on the wire reach its load balancer IPs; undefined: all. */
   readonly sourceRanges: SourceRanges | undefined;
   readonly loadBalancerClass: string | undefined;
@@ -58,13 +61,15 @@ export function externalOf(service: Service, name: string, ports: readonly { rea
   if (mode !== undefined && mode !== 'dsr' && mode !== 'snat')
     problems.push(badField(`Service ${name}`, `annotation ${FORWARDING_MODE}`, mode, 'dsr or snat'));
   const { sourceRanges, problems: ofRanges } = sourceRangesOf(service, name);
-  problems.push(...ofRanges);
+  const { problems: ofBalance, ...balance } = ownBalance(service, name);
+  problems.push(...ofRanges, ...ofBalance);
   const external: ExternalRow = {
     ingressIps,
     externalIps,
     local: spec.externalTrafficPolicy === 'Local',
     healthCheckNodePort: spec.healthCheckNodePort ?? 0,
     mode: mode === 'dsr' || mode === 'snat' ? mode : undefined,
+    balance,
     sourceRanges,
     loadBalancerClass: spec.loadBalancerClass,
     labels: metadata.labels ?? {},

@@ -17,6 +17,8 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import type { Protocol } from '../datapath/protocols.ts';
+import { choiceFor } from './choice.ts';
+import type { BalanceOptions, ChoiceBy } from './choice.ts';
 import type { SourceRanges } from './external.ts';
 import { selects } from './label-selector.ts';
 import type { EndpointConditions, PortRow, ServicePortRow, ServiceRow, SliceRow } from './service.ts';
@@ -43,6 +45,8 @@ export type Frontend = {
   readonly outside: SetKey | undefined;
   /** Seconds for which a client keeps its backend; 0: it does not. */
   readonly affinity: number;
+  /** How its backends are chosen; where the wire does not reach it, at random. */
+  readonly choice: ChoiceBy;
   /** Backends of other nodes answer clients on the wire themselves. */
   readonly dsr: boolean;
   /** What the source ranges of the set say of clients on the wire; undefined: they are not asked. */
@@ -58,6 +62,8 @@ export type BackendSet = {
   readonly protocol: Protocol;
   /** As its frontends have it. */
   readonly affinity: number;
+  /** Some of its frontends choose by Maglev. */
+  readonly maglev: boolean;
   /** The frontends that lead to it. */
   readonly frontends: readonly FrontendKey[];
   /** Sorted, without duplicates: all are selected for new connections. */
@@ -80,6 +86,7 @@ export type FrontendOptions = {
   readonly trustExternalIps: boolean;
   /** Source ranges hold for node ports and external IPs, too, not for load balancer IPs alone. */
   readonly rangesOfAllTypes: boolean;
+  readonly balance: BalanceOptions;
   readonly isOwnAddress: (address: Ip) => boolean;
   /** Undefined while it is not known. */
   readonly ownNode: () => OwnNode | undefined;
@@ -104,6 +111,7 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
         set: inside ? setKey(service, item, family, service.internalLocal) : undefined,
         outside: outside ? setKey(service, item, family, external?.local === true) : undefined,
         affinity: service.affinity,
+        choice: outside ? choiceFor(external?.balance, options.balance) : 'random',
         dsr: outside && isDirect(external?.mode ?? options.mode, protocol),
         sourceRanges:
           type === 'LoadBalancer' || (options.rangesOfAllTypes && type !== 'ClusterIP') ? external?.sourceRanges?.policy : undefined,
@@ -160,20 +168,24 @@ export function* backendSetsFor(
         const choice: Choice = local ? { node: self } : { near: topology === true ? options.ownNode() : undefined };
         const prefixes = local === (external?.local === true) ? (external?.sourceRanges?.prefixes ?? []) : [];
         const sourceRanges = prefixes.filter((prefix) => familyOf(prefix.ip) === family);
-        const common = { service: name, protocol: port.protocol, affinity, sourceRanges };
-        if (frontends) yield [key, { ...common, frontends, ...backendsOf(own, port, choice) }];
+        if (!frontends) continue;
+        const common = { service: name, protocol: port.protocol, affinity, sourceRanges, ...frontends };
+        yield [key, { ...common, ...backendsOf(own, port, choice) }];
       }
   }
 }
 
-function frontendsBySet(frontends: ReturnType<typeof frontendsFor>): ReadonlyMap<SetKey, readonly FrontendKey[]> {
-  const found = new Map<SetKey, FrontendKey[]>();
-  for (const [key, { set, outside }] of frontends)
+type Leading = { frontends: FrontendKey[]; maglev: boolean };
+
+function frontendsBySet(frontends: ReturnType<typeof frontendsFor>): ReadonlyMap<SetKey, Readonly<Leading>> {
+  const found = new Map<SetKey, Leading>();
+  for (const [key, { set, outside, choice }] of frontends)
     for (const one of new Set([set, outside])) {
       if (one === undefined) continue;
-      const others = found.get(one);
-      if (others) others.push(key);
-      else found.set(one, [key]);
+      const leading = found.get(one) ?? { frontends: [], maglev: false };
+      leading.frontends.push(key);
+      leading.maglev ||= choice !== 'random';
+      found.set(one, leading);
     }
   return found;
 }

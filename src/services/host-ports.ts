@@ -94,7 +94,7 @@ export function* hostPortSets(row: HostPortRow | undefined, context: HostPortCon
       if (key === undefined || address === undefined) continue;
       const frontends = [...(found.get(key)?.frontends ?? []), frontendKey(frontend)];
       const backends = [{ address, port: item.target, protocol, state: 'active' }] as const;
-      found.set(key, { service, protocol, affinity: 0, frontends, backends, draining: [], sourceRanges: [] });
+      found.set(key, { service, protocol, affinity: 0, maglev: false, frontends, backends, draining: [], sourceRanges: [] });
     }
   }
   yield* found;
@@ -102,7 +102,7 @@ export function* hostPortSets(row: HostPortRow | undefined, context: HostPortCon
 
 function* frontendsOf({ pod, addresses }: HostPortRow, { host, port, protocol, target }: HostPort): Iterable<Frontend> {
   const service = `${pod}:host-port`;
-  const common = { port, protocol, service, type: 'HostPort', affinity: 0, dsr: false, sourceRanges: undefined } as const;
+  const common = { port, protocol, service, type: 'HostPort', affinity: 0, choice: 'random', dsr: false, sourceRanges: undefined } as const;
   for (const family of new Set(addresses.map(familyOf))) {
     if (host !== undefined && familyOf(host) !== family) continue;
     const set = `${service}/${target}/${protocol}/IPv${family}`;

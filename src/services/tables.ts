@@ -4,6 +4,7 @@
 //   services ┐                ┌─ frontends ──────────────────────┬─▶ lb_services
 //   slices   ┴────────────────┤   node addresses ────────────────┼─▶ lb_addresses
 //                             └─ sets ──┬─ slots ────────────────┴─▶ lb_slots
+//                                       ├─ maglev ─────────────────▶ lb_maglev_parts, lb_maglev
 //                                       ├──────────────────────────▶ lb_members, lb_source_ranges
 //                                       └─ backends ───────────────▶ lb_backends
 //
@@ -58,13 +59,15 @@ import { hostPortFrontends, hostPortSets, placeText } from './host-ports.ts';
 import type { HostPortRow } from './host-ports.ts';
 import { noRedirects, onceKnown, redirectFor, sharedWith } from './redirect.ts';
 import type { Redirects } from './redirect.ts';
+import { maglevTables } from './maglev.ts';
 import type { ServiceRow, SliceRow } from './service.ts';
 import { serviceSources } from './sources.ts';
 import type { ServiceSources } from './sources.ts';
 import type { OwnNode } from './topology.ts';
 
 export type ServiceTables = ServiceSources &
-  Redirects & {
+  Redirects &
+  Omit<ReturnType<typeof maglevTables>, 'derivations'> & {
     readonly frontends: Table<string, Frontend>;
     readonly sets: Table<string, BackendSet>;
     readonly hostPorts: Table<string, HostPortRow>;
@@ -127,9 +130,9 @@ export function serviceTables({
   const lbMembers = table<string, MapEntry<LbMember, LbMemberValue>>('lb_members', same);
   const lbSourceRanges = table<string, MapEntry<LbSourceRange, LbSourceRangeValue>>('lb_source_ranges', same);
   const lbAddresses = table<string, MapEntry<Ip, LbAddress>>('lb_addresses', same);
+
   const owner = (_key: string, slice: SliceRow | undefined, last: SliceRow | undefined) =>
     [slice?.service, last?.service].filter((name) => name !== undefined);
-
   const kept = (key: string, frontend: string) => {
     if (redirects.get(frontend)?.set === key) return before.redirectOf;
     return frontends.get(frontend)?.set === key ? before.setOf : before.outsideOf;
@@ -137,7 +140,6 @@ export function serviceTables({
   const setOf = (key: string, set: BackendSet) =>
     set.frontends.map((frontend) => takeFrom(kept(key, frontend), frontend)).find((id) => id !== undefined);
   const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? takeFrom(before.slotsOf, id) ?? [];
-
   const redirectsAt = (address: string | undefined) =>
     address === undefined ? [] : Array.from(redirects.by('address', address), (one) => `${REDIRECT}${frontendKey(one)}`);
   const owners = { redirects, frontends, nodeAddresses };
@@ -150,7 +152,6 @@ export function serviceTables({
     given.topology === true && now?.zone !== then?.zone ? Array.from(services.entries(), ([name]) => name) : placed();
   const ofOwnAddress = () =>
     from<string, string, NodeAddress>(nodeAddresses, (address) => Array.from(services.by('external', address), ({ name }) => name));
-
   const context = { nodeAddresses, services };
   const podKeys = (places: Iterable<string>) =>
     Array.from(places, (place) => Array.from(hostPorts.by('place', place), ({ pod }) => `Pod ${pod}`)).flat();
@@ -161,7 +162,10 @@ export function serviceTables({
     from<string, string, ServiceRow>(services, (_name, now, then) => podKeys([...nodePortsOf(now), ...nodePortsOf(then)])),
     from<string, string, NodeAddress>(nodeAddresses, () => Array.from(hostPorts.entries(), ([key]) => key)),
   ];
-
+  const numbered = { sets, setIds, backendIds };
+  const ofSets = <V>(out: Table<string, V>, compute: (key: string) => Iterable<readonly [string, V]>) =>
+    derive({ name: out.name, inputs: [from(sets), from(setIds)], out: out.writer(out.name), compute });
+  const { derivations: ofMaglev, ...maglev } = maglevTables(numbered, given.balance);
   const derivations = [
     derive({
       name: 'frontends',
@@ -219,7 +223,7 @@ export function serviceTables({
       name: 'slots',
       inputs: [from(sets), from(setIds)],
       out: slots.writer('slots'),
-      compute: (key) => slotsFor(key, { sets, setIds, backendIds }, previousSlots(key)),
+      compute: (key) => slotsFor(key, numbered, previousSlots(key)),
     }),
     derive({
       name: 'lb_backends',
@@ -227,18 +231,9 @@ export function serviceTables({
       out: lbBackends.writer('lb_backends'),
       compute: (key) => backendEntries(key, backends, backendIds),
     }),
-    derive({
-      name: 'lb_members',
-      inputs: [from(sets), from(setIds)],
-      out: lbMembers.writer('lb_members'),
-      compute: (key) => memberEntries(key, { sets, setIds, backendIds }),
-    }),
-    derive({
-      name: 'lb_source_ranges',
-      inputs: [from(sets), from(setIds)],
-      out: lbSourceRanges.writer('lb_source_ranges'),
-      compute: (key) => sourceRangeEntries(key, { sets, setIds }),
-    }),
+    ofSets(lbMembers, (key) => memberEntries(key, numbered)),
+    ofSets(lbSourceRanges, (key) => sourceRangeEntries(key, numbered)),
+    ...ofMaglev,
     derive({ name: 'lb_slots', inputs: [from(slots)], out: lbSlots.writer('lb_slots'), compute: (key) => slotEntries(slots.get(key)) }),
     derive({
       name: 'lb_services',
@@ -295,6 +290,7 @@ export function serviceTables({
     lbSourceRanges,
     lbAddresses,
     healthChecks,
+    ...maglev,
     derivations,
   };
 }

@@ -3,7 +3,7 @@
 
 import { familyOf } from '../base/ip.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { LbAddressFlag } from '../datapath/schema.gen.ts';
+import { LbAddressFlag, LbServiceFlag } from '../datapath/schema.gen.ts';
 import * as look from './lookups.ts';
 import type { Moving, Place } from './packet.ts';
 import { end, say } from './walk.ts';
@@ -61,11 +61,11 @@ export function atService(walk: Walk, hook: Place, packet: Moving, client: look.
 
 function atBackend(walk: Walk, hook: Place, packet: Moving, service: look.ServiceFound): Served {
   const { tables } = walk;
-  const { id, backends, affinity } = service.entry;
+  const { id, backends, affinity, flags } = service.entry;
   const count = `${backends} backend${backends === 1 ? '' : 's'}`;
   say(walk, hook, `lb_services ${service.key}`, [
     `service ${service.name}${redirectText(service.redirect)}, id ${id}, ${count}`,
-    choiceText(backends, affinity, isSocket(hook) ? 'at random' : 'by its addresses and ports'),
+    choiceText(backends, affinity, choiceWord(flags, isSocket(hook))),
   ]);
   walk.backends = Math.max(1, backends);
   const chosen = look.backendOf(service.entry, walk.choice, tables);
@@ -116,6 +116,12 @@ function redirectText(redirect: look.ServiceFound['redirect']): string {
 
 function isSocket(hook: Place): boolean {
   return hook.startsWith('sock_');
+}
+
+function choiceWord(flags: number, isSocket: boolean): string {
+  if ((flags & LbServiceFlag.maglev) !== 0 && (flags & LbServiceFlag.maglevFlow) === 0) return "by the client's address (Maglev)";
+  if (isSocket) return 'at random';
+  return `by its addresses and ports${(flags & LbServiceFlag.maglev) === 0 ? '' : ' (Maglev)'}`;
 }
 
 /** `how`: a program of packets gives one flow the same backend whenever it asks. */

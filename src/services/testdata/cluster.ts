@@ -15,6 +15,7 @@ import { hostPortRows } from '../host-ports.ts';
 import { serviceRows, sliceRows } from '../service.ts';
 import { serviceTables } from '../tables.ts';
 import { ownNodeRows } from '../topology.ts';
+import { usualOptions } from './options.ts';
 
 /** The tables behind sources that are fed by hand. */
 export function cluster(
@@ -26,16 +27,7 @@ export function cluster(
   const addresses = nodeAddresses.writer('test');
   addresses.put('192.168.0.11', { address: ip('192.168.0.11') });
   addresses.complete();
-  const usual = {
-    mode: 'snat',
-    externalClusterIp: false,
-    trustExternalIps: false,
-    rangesOfAllTypes: false,
-    topology: false,
-    answersHealthChecks: true,
-    ...options,
-  } as const;
-  const tables = serviceTables({ ...usual, self: 'node1', before, problems, nodeAddresses });
+  const tables = serviceTables({ ...usualOptions, answersHealthChecks: true, ...options, self: 'node1', before, problems, nodeAddresses });
   const services = sink<Service, string, never>(tables.services.writer('test') as never, (one) => serviceRows(one, '') as never, problems); // the sink only carries rows
   const slices = sink<EndpointSlice, string, never>(tables.slices.writer('test') as never, (one) => sliceRows(one) as never, problems); // the same
   const pods = sink<Pod, string, never>(tables.hostPorts.writer('test') as never, (one) => hostPortRows(one) as never, problems); // the same

@@ -35,6 +35,7 @@ import { servicesBefore } from '../../services/before.ts';
 import { serviceRows, sliceRows } from '../../services/service.ts';
 import { serviceTables } from '../../services/tables.ts';
 import { serviceSources } from '../../services/sources.ts';
+import { usualOptions } from '../../services/testdata/options.ts';
 import type { TraceTables } from '../trace.ts';
 
 const UPLINK = 10;
@@ -115,10 +116,9 @@ function serving(
   { problems, redirected }: { readonly problems: ProblemBook; readonly redirected: boolean },
 ) {
   const before = servicesBefore({ services: [], slots: [], backends: [] });
-  const usual = { mode: 'snat', externalClusterIp: false, trustExternalIps: false, rangesOfAllTypes: false } as const;
   const sources = serviceSources();
   const redirects = redirectTables(sources, problems);
-  const services = serviceTables({ ...usual, sources, redirected: redirects, nodeAddresses, self: 'node1', before, problems });
+  const services = serviceTables({ ...usualOptions, sources, redirected: redirects, nodeAddresses, self: 'node1', before, problems });
   const skips = skipTables(redirects, services, { endpoints, hostCookie: 1n });
   fill(redirects.policies.writer('test'), facts(redirectObjects().flatMap((one) => [...policyRows(one)])));
   fill(redirects.pods.writer('test'), localPodRows(localPodObject(redirected ? 'ready' : 'not ready')));

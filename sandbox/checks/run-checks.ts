@@ -12,6 +12,7 @@ import { commandChecks } from './commands.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { identityChecks } from './identities.ts';
 import { loadBalancerIpChecks } from './load-balancer-ips.ts';
+import { maglevChecks } from './maglev.ts';
 import { operatorChecks } from './operators.ts';
 import { outsideChecks } from './outside.ts';
 import { placementChecks } from './placement.ts';
@@ -40,6 +41,7 @@ const CHECKS: readonly Check[] = [
   ...serviceKindChecks,
   ...outsideChecks,
   ...wireChecks,
+  ...maglevChecks,
   ...loadBalancerIpChecks,
   ...hostPortChecks,
   ...placementChecks,

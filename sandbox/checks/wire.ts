@@ -9,7 +9,7 @@ import { NAMESPACE, NODE_NAMES } from './places.ts';
 import { httpGet, longConnection, ping, tcpRefusal, udpEcho, udpRefusal, udpWho, unreachable, url } from './traffic.ts';
 
 /** The node ports of manifests/wire.yaml. */
-export const PORT = { wire: 30_080, snat: 30_081, local: 30_082, sticky: 30_083, leaving: 30_084 } as const;
+export const PORT = { wire: 30_080, snat: 30_081, local: 30_082, sticky: 30_083, leaving: 30_084, maglev: 30_086 } as const;
 
 const EXTERNAL = { IPv4: '192.168.7.80', IPv6: 'fd00:192:168:7::80' } as const;
 

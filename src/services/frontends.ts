@@ -47,7 +47,7 @@ export type Frontend = {
   readonly affinity: number;
   /** How its backends are chosen; where the wire does not reach it, at random. */
   readonly choice: ChoiceBy;
-  /** Backends of other nodes answer clients on the wire themselves. */
+  /** Backends of other nodes answer clients on the wire themselves. Not where some nodes do not serve the Service: they would not believe it. */
   readonly dsr: boolean;
   /** What the source ranges of the set say of clients on the wire; undefined: they are not asked. */
   readonly sourceRanges: SourceRanges['policy'] | undefined;
@@ -112,7 +112,7 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
         outside: outside ? setKey(service, item, family, external?.local === true) : undefined,
         affinity: service.affinity,
         choice: outside ? choiceFor(external?.balance, options.balance) : 'random',
-        dsr: outside && isDirect(external?.mode ?? options.mode, protocol),
+        dsr: outside && service.nodes === undefined && isDirect(external?.mode ?? options.mode, protocol),
         sourceRanges:
           type === 'LoadBalancer' || (options.rangesOfAllTypes && type !== 'ClusterIP') ? external?.sourceRanges?.policy : undefined,
       };

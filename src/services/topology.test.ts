@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { LbServiceFlag } from '../datapath/schema.gen.ts';
 import type { EndpointSlice, Service } from '../kube/types.ts';
 import { cluster, service } from './testdata/cluster.ts';
 
@@ -147,6 +148,19 @@ describe('annotations that name nodes', () => {
       await found.synced();
       assert.deepEqual([found.frontends.size, found.sets.size, found.problems.size], [Number(isServed), Number(isServed), troubles]);
     });
+
+  it('keep a Service from direct server return: nodes that do not serve it believe nobody who names it', async () => {
+    const spec = { type: 'NodePort', clusterIPs: ['10.96.4.7'], ports: [{ name: 'http', port: 80, nodePort: 30_080 }] } as const;
+    const direct = async (annotations: Readonly<Record<string, string>>) => {
+      const found = cluster(undefined, { mode: 'dsr' });
+      found.putNode(labels);
+      found.put({ metadata: { namespace: 'shop', name: 'cart', annotations }, spec });
+      await found.synced();
+      return (found.lbServices.get('0.0.0.0:30080/TCP')?.value.flags ?? 0) & LbServiceFlag.dsr;
+    };
+    assert.equal(await direct({}), LbServiceFlag.dsr);
+    assert.equal(await direct({ [NODE]: 'edge' }), 0);
+  });
 
   it('are followed when the labels of this node change', async () => {
     const found = cluster();

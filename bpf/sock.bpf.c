@@ -16,6 +16,8 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 #define SOCK_STREAM 1
 #define SOCK_DGRAM  2
 #define AF_INET	    2
+/* No process of the node listens there. */
+#define PROTECTED (LB_SERVICE_FLAG_NODE_PORT | LB_SERVICE_FLAG_LOAD_BALANCER | LB_SERVICE_FLAG_EXTERNAL_IPS)
 
 struct peer {
 	struct address address;
@@ -292,4 +294,49 @@ int sock_release(struct bpf_sock *ctx)
 	key.cookie = bpf_get_socket_cookie(ctx);
 	bpf_map_delete_elem(&sock_reverse, &key);
 	return PROCEED;
+}
+
+static __always_inline bool is_every(const struct address *address)
+{
+	return address_is_zero(address) || (address_is_ipv4(address) && !address->word[3]);
+}
+
+/* A process of the node that listens where a service is would never hear of anybody: it is refused, and learns of it. Host ports are not
+ * meant, as a pod and a process of the node may have one at two addresses. */
+static __always_inline int may_bind(struct bpf_sock *ctx, const struct address *address)
+{
+	__u8 protocol = ctx->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+	__u32 flags = LB_ADDRESS_FLAG_NODE;
+	struct lb_service *service;
+	struct address any;
+
+	if ((ctx->type != SOCK_STREAM && ctx->type != SOCK_DGRAM) || bpf_get_netns_cookie(ctx) != host_netns_cookie)
+		return PROCEED;
+	if (!address_is_loopback(address) && !is_every(address))
+		flags = service_address(address);
+	service = service_find(address, bpf_htons(ctx->src_port), protocol, flags);
+	if (!service && address_is_zero(address)) { /* [::] is every IPv4 address, too */
+		address_from_ipv4(&any, 0);
+		service = service_find(&any, bpf_htons(ctx->src_port), protocol, 0);
+	}
+	return service && service->flags & PROTECTED ? REFUSE : PROCEED;
+}
+
+SEC("cgroup/post_bind4")
+int sock_post_bind4(struct bpf_sock *ctx)
+{
+	struct address address;
+
+	address_from_ipv4(&address, (__be32)ctx->src_ip4);
+	return may_bind(ctx, &address);
+}
+
+SEC("cgroup/post_bind6")
+int sock_post_bind6(struct bpf_sock *ctx)
+{
+	struct address address;
+
+	for (int i = 0; i < 4; i++)
+		address.word[i] = (__be32)ctx->src_ip6[i];
+	return may_bind(ctx, &address);
 }

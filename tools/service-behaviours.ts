@@ -45,6 +45,7 @@ const rows: Readonly<Record<string, readonly (readonly [id: string, text: string
     ['source-ranges', 'loadBalancerSourceRanges lets in the clients that it names'],
     ['source-ranges-inside', 'Clients inside the cluster are let in always'],
     ['cluster-ip-outside', 'A ClusterIP is not reached from outside'],
+    ['port-kept', 'A process of the node does not take the place of a NodePort'],
   ],
   hostPort: [
     ['host-port', 'A hostPort is served at the node of its pod'],

@@ -5,6 +5,7 @@ import { until } from '../until.ts';
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
 import { NAMESPACE } from './places.ts';
+import type { Place } from './places.ts';
 import { httpGet, tcpRefusal, udpWho, url } from './traffic.ts';
 
 const VIP = { IPv4: '192.168.7.81', IPv6: 'fd00:192:168:7::81' } as const;
@@ -101,6 +102,29 @@ const proxied = (context: CheckContext): Promise<string> =>
     return 'without node ports, by a class that is not ours';
   });
 
+const NODE_PORT = 30_080; // of manifests/wire.yaml
+
+/** A process of a node that would listen where nobody ever comes. */
+async function portsAreKept({ places }: CheckContext): Promise<string> {
+  const bind = (from: Place, port: number, kind = 'TCP6-LISTEN') =>
+    from.run(['timeout', '1', 'socat', '-u', `${kind}:${port},reuseaddr`, '-']);
+  for (const kind of ['TCP6-LISTEN', 'TCP4-LISTEN', 'UDP6-RECV', 'UDP4-RECV']) {
+    const refused = await bind(places.node('node2'), NODE_PORT, kind);
+    expect(
+      /not permitted/i.test(refused.stderr),
+      `${kind} at a node port: wanted a refusal, saw exit code ${refused.code} ${refused.stderr}`,
+    );
+  }
+  for (const [from, port] of [
+    [places.node('node2'), NODE_PORT + 900],
+    [places.client, NODE_PORT],
+  ] as const) {
+    const ran = await bind(from, port);
+    expect(ran.code === 124, `${from.name} cannot listen at ${port}: ${ran.stderr}`);
+  }
+  return 'other ports, and pods, may be listened at';
+}
+
 const HEALTH_PORT = 31_090;
 
 type Heard = { readonly status: number; readonly body: string };
@@ -139,5 +163,11 @@ export const loadBalancerIpChecks: readonly Check[] = [
     name: 'A balancer outside hears at the healthCheckNodePort which nodes have a backend (IPv4 and IPv6)',
     needs: 'services',
     run: asksForHealth,
+  },
+  // covers: port-kept
+  {
+    name: 'A process of a node that would listen at a node port is told so (TCP and UDP, IPv4 and IPv6)',
+    needs: 'agent',
+    run: portsAreKept,
   },
 ];

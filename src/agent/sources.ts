@@ -88,9 +88,12 @@ const socketHooks = {
   sock_release: AttachType.cgroupInetSockRelease,
 } as const;
 
+const bindHooks = { sock_post_bind4: AttachType.cgroupInet4PostBind, sock_post_bind6: AttachType.cgroupInet6PostBind } as const;
+
 /** The socket programs, on the cgroup of all processes of the node. */
 function hookSockets({ config, datapath }: Ground, { nodes: { hooks } }: AgentTables): void {
-  for (const [name, type] of Object.entries(config.kubeProxyReplacement ? socketHooks : {}))
+  const wanted = { ...(config.kubeProxyReplacement && { ...socketHooks, ...(config.nodePort.bindProtection && bindHooks) }) };
+  for (const [name, type] of Object.entries(wanted))
     hooks.put(name, { kind: 'cgroup', path: config.cgroupRoot, type, program: datapath.program(name).id });
   hooks.complete();
 }

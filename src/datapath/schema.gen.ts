@@ -1509,6 +1509,8 @@ export const objects = {
       { name: 'sock_connect6', section: 'cgroup/connect6' },
       { name: 'sock_getpeername4', section: 'cgroup/getpeername4' },
       { name: 'sock_getpeername6', section: 'cgroup/getpeername6' },
+      { name: 'sock_post_bind4', section: 'cgroup/post_bind4' },
+      { name: 'sock_post_bind6', section: 'cgroup/post_bind6' },
       { name: 'sock_recvmsg4', section: 'cgroup/recvmsg4' },
       { name: 'sock_recvmsg6', section: 'cgroup/recvmsg6' },
       { name: 'sock_release', section: 'cgroup/sock_release' },

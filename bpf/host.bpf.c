@@ -9,6 +9,7 @@
 #include "lib/conntrack.h"
 #include "lib/drop.h"
 #include "lib/forward.h"
+#include "lib/lasthop.h"
 #include "lib/masquerade.h"
 #include "lib/packet.h"
 #include "lib/reply.h"
@@ -28,7 +29,8 @@ static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct pa
 	if (!device)
 		return found == BPF_FIB_LKUP_RET_NOT_FWDED ? VERDICT_NEXT : drop(ctx, packet, DROP_REASON_FIB_LOOKUP_FAILED);
 	entry->interface_index = uplink;
-	if (direct && dsr_room(ctx, packet, &entry->destination, uplink)) {
+	/* on another segment than the client's the backend's node need not reach it */
+	if (direct && uplink == ctx->ifindex && dsr_room(ctx, packet, &entry->destination, uplink)) {
 		entry->flags |= CONNTRACK_FLAG_ROUTED | CONNTRACK_FLAG_DIRECT;
 		if (!claim_as_it_is(packet, entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
 			return VERDICT_NEXT;
@@ -39,6 +41,15 @@ static __always_inline enum verdict open_remote(struct __sk_buff *ctx, struct pa
 	if (address_is_zero(&entry->source))
 		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 	return VERDICT_NEXT;
+}
+
+/* Whether another node may answer: not to clients inside the cluster, and not in the name of an address of this node that other nodes do
+ * not know as one. */
+__noinline int may_be_direct(struct packet *packet, __u32 flags)
+{
+	if (!packet || is_inside(&packet->flow.source))
+		return 0;
+	return !(flags & LB_ADDRESS_FLAG_NODE) || is_inside(&packet->flow.destination);
 }
 
 /* Whether a service has `packet->frontend`, and its answers may be another node's: nobody else's word is taken. Node ports are at the
@@ -84,7 +95,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		backend = service_choose(&outside, service_choice(&outside, flow), &flow->source, &entry.backend);
 		if (!backend)
 			return VERDICT_REFUSE;
-		direct = service->flags & LB_SERVICE_FLAG_DSR && !is_inside(&packet->flow.source);
+		direct = service->flags & LB_SERVICE_FLAG_DSR && may_be_direct(packet, flags);
 		entry.service = outside.id;
 		entry.destination = backend->address;
 		entry.destination_port = backend->port;
@@ -106,9 +117,33 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	} else if (!packet->frontend_port) {
 		return VERDICT_STACK;
 	}
+	if (!packet->frontend_port)
+		entry.flags |= last_hop_flag(ctx, packet);
 	if (claim_source(packet, &entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex))
 		return drop(ctx, packet, DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE);
 	return VERDICT_NEXT;
+}
+
+/* For what comes to this host itself: if its answers would leave by another uplink, both entries of its flow send them back by this
+ * one. They change nothing else. */
+__noinline int open_host(struct __sk_buff *ctx, struct packet *packet)
+{
+	struct conntrack_entry entry;
+	bool opens;
+	int way;
+
+	if (!packet || packet->error_l3 || !packet->l4 || address_is_link_local(&packet->flow.source))
+		return 0;
+	opens = packet->protocol == IPPROTO_TCP ? (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN
+						: packet->protocol == IPPROTO_UDP || is_ping(packet);
+	if (!opens || !has_other_uplinks(ctx))
+		return 0;
+	way = way_back(ctx, packet, 0);
+	if ((__u32)way == ctx->ifindex)
+		return 0;
+	conntrack_begin(&entry, packet);
+	entry.flags |= last_hop_flag(ctx, packet);
+	return claim_as_it_is(packet, &entry, CONNTRACK_FLAG_ROUTED, ctx->ifindex);
 }
 
 #define SERVICE_ADDRESS (LB_ADDRESS_FLAG_INSIDE | LB_ADDRESS_FLAG_OUTSIDE)
@@ -157,6 +192,8 @@ int host_from(struct __sk_buff *ctx)
 	entry = conntrack_find(&packet);
 	if (entry && (!packet.frontend_port || conntrack_answers_for(&packet, entry))) {
 		conntrack_count(entry, &packet);
+		if ((entry->flags & (CONNTRACK_FLAG_LAST_HOP | CONNTRACK_FLAG_REPLY)) == CONNTRACK_FLAG_LAST_HOP)
+			last_hop_learn(ctx, &packet);
 		return forward(ctx, &packet, entry, true);
 	}
 	if (packet.error_l3)
@@ -168,6 +205,8 @@ int host_from(struct __sk_buff *ctx)
 		return refuse(ctx, &packet);
 	if (result == VERDICT_ECHO)
 		return answer_echo(ctx, &packet);
+	if (result == VERDICT_STACK)
+		open_host(ctx, &packet); /* without entries the answers go as the node's routes say */
 	if (result != VERDICT_NEXT)
 		return result;
 	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
@@ -196,14 +235,13 @@ static __always_inline enum verdict answer_node(struct __sk_buff *ctx, struct pa
 }
 
 /* By the uplink that the client came in by, whatever the node's routes prefer. */
-static __always_inline enum verdict leave(struct __sk_buff *ctx, const struct conntrack_entry *entry)
+static __always_inline enum verdict leave(struct __sk_buff *ctx, struct conntrack_entry *entry)
 {
 	__u32 uplink = entry->interface_index;
 
 	if (!(entry->flags & CONNTRACK_FLAG_ROUTED) || uplink == ctx->ifindex)
 		return VERDICT_STACK;
-	ctx->mark = (ctx->mark & ~MARK_MASK) | MARK_HANDLED;
-	return bpf_redirect_neigh(uplink, NULL, 0, 0);
+	return leave_by(ctx, entry);
 }
 
 SEC("tc")

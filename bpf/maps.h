@@ -26,6 +26,15 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } devices SEC(".maps");
 
+/* The machine that a client's packets come from, for clients whom no route of their uplink leads to. Written and read by the programs of
+ * uplinks, and pod reads it; what is not used goes when there is no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct last_hop_key);
+	__type(value, struct last_hop);
+	__uint(max_entries, 16384);
+} last_hops SEC(".maps");
+
 /* What is known of remote addresses by prefix. Written by the agent, read for the first packet of a flow. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

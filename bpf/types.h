@@ -35,6 +35,7 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_ANSWERED = 128, /* a reply was seen; in both entries */
 	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself, in the frontend's name */
 	CONNTRACK_FLAG_HALF_CLOSED = 512, /* a FIN was seen, in whichever direction; in both entries */
+	CONNTRACK_FLAG_LAST_HOP = 1024, /* answers go to the machine that the client's packets come from; in both entries */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
@@ -68,9 +69,22 @@ struct device {
 	struct address ipv4;
 	struct address ipv6;
 	__u8 mac[6];
-	__u16 pad;
+	__u16 others; /* how many uplinks this node has beside it */
 };
 _Static_assert(sizeof(struct device) == 40, "size");
+
+/* The way to a client that no route of an uplink leads to. */
+struct last_hop_key {
+	__u32 interface_index; /* of the uplink */
+	struct address client;
+};
+_Static_assert(sizeof(struct last_hop_key) == 20, "size");
+
+struct last_hop {
+	__u8 mac[6]; /* of who sent the client's packet */
+	__u8 own[6]; /* of the uplink */
+};
+_Static_assert(sizeof(struct last_hop) == 12, "size");
 
 /* Longest-prefix key: the length counts address bits, IPv4 prefixes have 96 added. */
 struct ipcache_key {

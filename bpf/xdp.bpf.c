@@ -18,7 +18,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 static __always_inline bool is_settled(const struct xdp_packet *packet, const struct conntrack_entry *entry)
 {
 	const __u32 wanted = CONNTRACK_FLAG_ROUTED | CONNTRACK_FLAG_ANSWERED;
-	const __u32 other = CONNTRACK_FLAG_LOCAL | CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED;
+	const __u32 other = CONNTRACK_FLAG_LOCAL | CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED | CONNTRACK_FLAG_LAST_HOP;
 
 	if ((entry->flags & wanted) != wanted || entry->flags & other || entry->last_seen != now_seconds())
 		return false;

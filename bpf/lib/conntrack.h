@@ -177,7 +177,7 @@ static __always_inline void conntrack_reply(struct conntrack_entry *reply, const
 	reply->destination = packet->flow.source;
 	reply->source_port = packet->frontend_port ? packet->frontend_port : packet->flow.destination_port;
 	reply->destination_port = packet->flow.source_port;
-	reply->flags = CONNTRACK_FLAG_REPLY | flags;
+	reply->flags = CONNTRACK_FLAG_REPLY | flags | (entry->flags & CONNTRACK_FLAG_LAST_HOP);
 	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT || packet->frontend_port)
 		reply->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	if (entry->flags & CONNTRACK_FLAG_SOURCE_NAT)

@@ -6,6 +6,7 @@
 #include "conntrack.h"
 #include "drop.h"
 #include "dsr.h"
+#include "lasthop.h"
 
 /* Whoever delivers to a local pod does it here: bpf_redirect_peer skips the veth's own hooks. */
 static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct packet *packet,
@@ -43,8 +44,7 @@ static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet
 		return deliver_to_pod(ctx, packet, entry);
 	if (!(flags & CONNTRACK_FLAG_ROUTED))
 		return VERDICT_STACK;
-	ctx->mark = (ctx->mark & ~MARK_MASK) | MARK_HANDLED;
-	return bpf_redirect_neigh(interface_index, NULL, 0, 0);
+	return leave_by(ctx, entry);
 }
 
 #endif

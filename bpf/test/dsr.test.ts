@@ -2,23 +2,27 @@
 import { namespaceMissing } from './own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it, test } from 'node:test';
-import { ip, ipToWire } from '../../src/base/ip.ts';
 import { configDefaults, DropReason } from '../../src/datapath/schema.gen.ts';
 import { at, families, nodePortOf, vipOf } from './cluster.ts';
 import { link, loadNode, mac, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
-import { GENEVE_PORT, Protocol } from './packet.ts';
+import { GENEVE_PORT } from './packet.ts';
 import type { Packet } from './packet.ts';
-import { answerTo, cases, delivered, dsrCases, expectDrop, expectRun, fromPod, fromWire, routed, tcp, udp, withPorts } from './traffic.ts';
-
-/** What a packet carries beside itself to say which frontend it came for. */
-function saying(address: string, port: number, family: 4 | 6): Pick<Packet, 'options' | 'extensions'> {
-  const bytes = ipToWire(ip(address));
-  if (family === 4) return { options: Buffer.from([0x9a, 8, port & 0xff, port >> 8, ...bytes.toReversed()]) };
-  return {
-    extensions: [{ protocol: Protocol.destinationOptions, bytes: Buffer.from([0, 2, 0x1b, 20, ...bytes, port >> 8, port & 0xff, 0, 0]) }],
-  };
-}
+import {
+  answerTo,
+  cases,
+  delivered,
+  dsrCases,
+  expectDrop,
+  expectRun,
+  fromPod,
+  fromWire,
+  routed,
+  saying,
+  tcp,
+  udp,
+  withPorts,
+} from './traffic.ts';
 
 describe('direct server return', { skip: namespaceMissing }, () => {
   let node: LoadedNode;

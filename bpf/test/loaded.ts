@@ -177,7 +177,7 @@ function fillMaps(datapath: Datapath, rows: readonly NodeRow[]): void {
   );
   fill(
     mapKinds.devices,
-    uplinks(rows).flatMap((uplink) => [...deviceEntries(uplink)]),
+    uplinks(rows).flatMap((uplink) => [...deviceEntries(uplink, 1)]),
   );
 }
 

@@ -4,9 +4,11 @@
 import assert from 'node:assert/strict';
 import { ConntrackFlag } from '../../src/datapath/schema.gen.ts';
 import type { ConntrackEntry, Flow } from '../../src/datapath/schema.gen.ts';
+import { ip, ipToWire } from '../../src/base/ip.ts';
 import { at, families } from './cluster.ts';
 import { link, mac, packetFrom } from './loaded.ts';
 import type { ConntrackRow, LoadedNode, Outcome, Program, Verdict } from './loaded.ts';
+import { Protocol } from './packet.ts';
 import type { Body, Packet } from './packet.ts';
 
 type Tcp = Extract<Body, { kind: 'tcp' }>;
@@ -41,6 +43,15 @@ export const cases = families.flatMap((family) =>
 export const dsrCases = cases
   .filter(({ protocol }) => protocol !== 'ping')
   .map((one) => ({ ...one, target: one.protocol === 'TCP' ? 8080 : 5353, port: one.protocol === 'TCP' ? 80 : 53 }));
+
+/** What a packet carries beside itself to say which frontend it came for: the option or header of direct server return. */
+export function saying(address: string, port: number, family: 4 | 6): Pick<Packet, 'options' | 'extensions'> {
+  const bytes = ipToWire(ip(address));
+  if (family === 4) return { options: Buffer.from([0x9a, 8, port & 0xff, port >> 8, ...bytes.toReversed()]) };
+  return {
+    extensions: [{ protocol: Protocol.destinationOptions, bytes: Buffer.from([0, 2, 0x1b, 20, ...bytes, port >> 8, port & 0xff, 0, 0]) }],
+  };
+}
 
 export function fromPod(pod: 'podA' | 'podB', ends: Ends, body: Body): Packet {
   return { from: mac[pod], to: mac.gateway, ...ends, ttl: 64, body };

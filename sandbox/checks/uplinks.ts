@@ -3,6 +3,7 @@
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
 import { agentOn, said } from './commands.ts';
+import { answersBySecondSegment } from './segments.ts';
 import { NODE_NAMES } from './places.ts';
 import { url } from './traffic.ts';
 import { until } from '../until.ts';
@@ -13,12 +14,14 @@ async function reasonsAreTold(context: CheckContext): Promise<string> {
     const [address = ''] = context.places.node(node).ips;
     for (const line of [`  eth0: chosen because it has ${address}, an address of Node ${node}`, '  lo: ignored because it is the loopback'])
       expect(text.split('\n').includes(line), `'cilium status --verbose' on ${node} has no line '${line}':\n${text}`);
+    const direct = /^  services, from the wire, DSR: 1492 IPv4, 1476 IPv6 \(/m;
+    expect(direct.test(text), `'cilium status --verbose' on ${node} tells no budget of DSR:\n${text}`);
     expect(
       /^MTU: +1500 \(the least of the uplinks: eth0 1500\)$/m.test(text),
       `'cilium status --verbose' on ${node} tells no MTU:\n${text}`,
     );
   }
-  return 'eth0 and its MTU';
+  return 'eth0, its MTU, and the budget of DSR';
 }
 
 const SMALLER = 1_400; // bytes
@@ -61,4 +64,5 @@ async function podsFollow({ places, signal }: CheckContext): Promise<string> {
 export const uplinkChecks: readonly Check[] = [
   { name: 'cilium status --verbose says which interfaces lead out, and why', needs: 'agent', run: reasonsAreTold },
   { name: 'Pods follow when the MTU of their uplink changes', needs: 'agent', run: podsFollow },
+  { name: 'A node with a second segment answers those who ask there by that segment', needs: 'services', run: answersBySecondSegment },
 ];

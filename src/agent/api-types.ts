@@ -66,8 +66,10 @@ export type StatusReport = {
   readonly socketLbHostOnly: boolean;
   readonly devices: readonly DeviceRow[];
   readonly interfaces: readonly InterfaceReason[];
-  /** Of new pods. */
+  /** Of pods. */
   readonly mtu: { readonly mtu: number; readonly reason: string };
+  /** Largest whole packets by way and family, and why. */
+  readonly mtuBudget: readonly { readonly way: string; readonly ipv4: number; readonly ipv6: number; readonly reason: string }[];
   readonly ipam: readonly IpamRange[];
   readonly allocations: readonly AllocationRow[];
   readonly masquerade: { readonly ipv4: boolean; readonly ipv6: boolean; /** Destinations without. */ readonly except: readonly string[] };

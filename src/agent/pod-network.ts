@@ -6,6 +6,8 @@ import type { Cidr } from '../base/ip.ts';
 import type { Problem } from '../base/problem.ts';
 import { mtuProblems, podMtu } from '../nodes/mtu.ts';
 import type { PodMtu } from '../nodes/mtu.ts';
+import { mtuBudget } from '../nodes/mtu-budget.ts';
+import type { BudgetRow } from '../nodes/mtu-budget.ts';
 import type { NodeTables } from '../nodes/tables.ts';
 import type { Config } from './config.ts';
 
@@ -26,6 +28,19 @@ export function podRanges(nodes: NodeTables, self: string, config: Pick<Config, 
 export function mtuOf(nodes: Pick<NodeTables, 'uplinks'>, config: Pick<Config, 'mtu'>): PodMtu {
   const uplinks = Array.from(nodes.uplinks.entries(), ([, uplink]) => uplink);
   return podMtu(uplinks, config.mtu);
+}
+
+/** How large packets may be on each way. */
+export function budgetOf(
+  nodes: Pick<NodeTables, 'uplinks' | 'nodes'>,
+  self: string,
+  config: Pick<Config, 'mtu' | 'loadBalancer'>,
+): readonly BudgetRow[] {
+  const { mode, dispatch } = config.loadBalancer;
+  const { mtu: pods } = mtuOf(nodes, config);
+  const wire = Math.min(...Array.from(nodes.uplinks.entries(), ([, { mtu }]) => mtu));
+  const families = new Set(nodes.nodes.get(self)?.addresses.map(familyOf));
+  return mtuBudget({ pods, wire: Number.isFinite(wire) ? wire : pods, mode, dispatch, nodes: families });
 }
 
 /** What is wrong with that MTU. */

@@ -27,7 +27,7 @@ import type { Sweep } from './conntrack-sweep.ts';
 import type { Drops } from './drops.ts';
 import { ipList, nodeList, traceAnswer } from './lists.ts';
 import type { MapUsage } from './map-usage.ts';
-import { mtuOf } from './pod-network.ts';
+import { budgetOf, mtuOf } from './pod-network.ts';
 import { redirectRows } from './redirects.ts';
 import { version } from './version.ts';
 import type { Vips } from './vips.ts';
@@ -190,6 +190,7 @@ async function statusOf(insides: Insides): Promise<StatusReport> {
       ...uplinkReason(row, nodes.nodes.get(self), config.devices),
     })),
     mtu: mtuOf(nodes, config),
+    mtuBudget: budgetOf(nodes, self, config),
     ipam: (nodes.nodes.get(self)?.podCidrs ?? []).map((range) => ({
       prefix: cidrText(range),
       allocated: addresses.filter(({ address }) => cidrContains(range, address)).length,

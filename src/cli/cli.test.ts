@@ -48,6 +48,7 @@ const providers: Providers = {
     devices: [{ name: 'eth0', addresses: ['192.168.0.11'], directRouting: true }],
     interfaces: [{ name: 'eth0', uplink: true, reason: 'it has a default route' }],
     mtu: { mtu: 1500, reason: 'MTU in the values' },
+    mtuBudget: [],
     ipam: [],
     allocations: [],
     masquerade: { ipv4: true, ipv6: true, except: [] },

@@ -142,9 +142,12 @@ function datapath({ masquerade: { ipv4, ipv6, except }, devices }: StatusReport)
 }
 
 /** Which interfaces lead out of the node, which do not, why, and what pods get from that. */
-function interfaces({ interfaces: rows, mtu: { mtu, reason } }: StatusReport): Line[] {
+function interfaces({ interfaces: rows, mtu: { mtu, reason }, mtuBudget }: StatusReport): Line[] {
   const lines = rows.map((row) => [`  ${row.name}: ${row.uplink ? 'chosen' : 'ignored'} because ${row.reason}`]);
-  return [['Interfaces:'], ...lines, ['MTU:', `${mtu} (${reason})`]];
+  const budget = mtuBudget.map(({ way, ipv4, ipv6, reason: why }) => [
+    `  ${way}: ${ipv4 === ipv6 ? ipv4 : `${ipv4} IPv4, ${ipv6} IPv6`} (${why})`,
+  ]);
+  return [['Interfaces:'], ...lines, ['MTU:', `${mtu} (${reason})`], ['Largest packets:'], ...budget];
 }
 
 function controllers({ controllers: rows, time }: StatusReport, verbose: boolean): Line[] {

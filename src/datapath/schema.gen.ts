@@ -21,7 +21,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'e6a147c3728e';
+export const schemaHash = '27f2b933772d';
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -35,6 +35,7 @@ export const ConntrackFlag = {
   answered: 128,
   direct: 256,
   halfClosed: 512,
+  lastHop: 1024,
 } as const;
 export type ConntrackFlag = (typeof ConntrackFlag)[keyof typeof ConntrackFlag];
 /** Names of the values, for display. */
@@ -49,6 +50,7 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
   128: 'ANSWERED',
   256: 'DIRECT',
   512: 'HALF_CLOSED',
+  1024: 'LAST_HOP',
 };
 
 /** enum drop_reason. */
@@ -223,7 +225,7 @@ export const counterCodec: Codec<Counter> = {
 };
 
 /** struct device, 40 bytes. */
-export type Device = { readonly ipv4: Ip; readonly ipv6: Ip; readonly mac: Mac };
+export type Device = { readonly ipv4: Ip; readonly ipv6: Ip; readonly mac: Mac; readonly others: number };
 export const deviceCodec: Codec<Device> = {
   size: 40,
   encode(row) {
@@ -235,10 +237,15 @@ export const deviceCodec: Codec<Device> = {
     writeIp(row.ipv4, buffer, offset);
     writeIp(row.ipv6, buffer, offset + 16);
     writeMac(row.mac, buffer, offset + 32);
-    buffer.fill(0, offset + 38, offset + 40);
+    buffer.writeUInt16LE(row.others, offset + 38);
   },
   decode(buffer, offset = 0) {
-    return { ipv4: ipFromBytes(buffer, offset), ipv6: ipFromBytes(buffer, offset + 16), mac: macFromBytes(buffer, offset + 32) };
+    return {
+      ipv4: ipFromBytes(buffer, offset),
+      ipv6: ipFromBytes(buffer, offset + 16),
+      mac: macFromBytes(buffer, offset + 32),
+      others: buffer.readUInt16LE(offset + 38),
+    };
   },
 };
 
@@ -581,6 +588,42 @@ export const l2LeaseCodec: Codec<L2Lease> = {
   },
   decode(buffer, offset = 0) {
     return { until: readU64(buffer, offset), node: readU64(buffer, offset + 8) };
+  },
+};
+
+/** struct last_hop, 12 bytes. */
+export type LastHop = { readonly mac: Mac; readonly own: Mac };
+export const lastHopCodec: Codec<LastHop> = {
+  size: 12,
+  encode(row) {
+    const buffer = Buffer.alloc(12);
+    lastHopCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeMac(row.mac, buffer, offset);
+    writeMac(row.own, buffer, offset + 6);
+  },
+  decode(buffer, offset = 0) {
+    return { mac: macFromBytes(buffer, offset), own: macFromBytes(buffer, offset + 6) };
+  },
+};
+
+/** struct last_hop_key, 20 bytes. */
+export type LastHopKey = { readonly interfaceIndex: number; readonly client: Ip };
+export const lastHopKeyCodec: Codec<LastHopKey> = {
+  size: 20,
+  encode(row) {
+    const buffer = Buffer.alloc(20);
+    lastHopKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    buffer.writeUInt32LE(row.interfaceIndex, offset);
+    writeIp(row.client, buffer, offset + 4);
+  },
+  decode(buffer, offset = 0) {
+    return { interfaceIndex: buffer.readUInt32LE(offset), client: ipFromBytes(buffer, offset + 4) };
   },
 };
 
@@ -1013,7 +1056,7 @@ export const maps = {
     valueSize: 40,
     maxEntries: 256,
     flags: 1,
-    hash: '60bbbd49a90d',
+    hash: '2c05ff41562a',
     key: u32Codec,
     value: deviceCodec,
   },
@@ -1126,6 +1169,17 @@ export const maps = {
     hash: 'f2ea5aa5df79',
     key: u32Codec,
     value: l2LeaseCodec,
+  },
+  lastHops: {
+    name: 'last_hops',
+    type: 'lru_hash',
+    keySize: 20,
+    valueSize: 12,
+    maxEntries: 16384,
+    flags: 0,
+    hash: '5d833196f8fa',
+    key: lastHopKeyCodec,
+    value: lastHopCodec,
   },
   lbAddresses: {
     name: 'lb_addresses',
@@ -1489,21 +1543,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '79cbb3d3d4c4',
+    btfHash: '7dcf7be2df81',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '79cbb3d3d4c4',
+    btfHash: '7dcf7be2df81',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '79cbb3d3d4c4',
+    btfHash: '7dcf7be2df81',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1518,5 +1572,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '79cbb3d3d4c4', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '7dcf7be2df81', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

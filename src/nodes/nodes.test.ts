@@ -134,8 +134,8 @@ describe('uplinks', () => {
     const [found] = uplinksFor(eth0, node2, { devices: [], local });
     assert.equal(found?.[1].ipv4, '192.168.0.12');
     assert.deepEqual(
-      [...deviceEntries(found?.[1])].map(([, entry]) => entry),
-      [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::', mac: '02:00:00:00:00:01' } }],
+      [...deviceEntries(found?.[1], 3)].map(([, entry]) => entry),
+      [{ key: 2, value: { ipv4: '192.168.0.12', ipv6: '::', mac: '02:00:00:00:00:01', others: 2 } }],
     );
   });
 });

@@ -199,9 +199,13 @@ export function nodeTables(options: NodeOptions): NodeTables {
     }),
     derive({
       name: 'device_entries',
-      inputs: [from(uplinks)],
+      inputs: [
+        from(uplinks, (key, row, before) =>
+          (row === undefined) === (before === undefined) ? [key] : [key, ...Array.from(uplinks.entries(), ([name]) => name)],
+        ),
+      ],
       out: entries.writer('device_entries'),
-      compute: (key: string) => deviceEntries(uplinks.get(key)),
+      compute: (key: string) => deviceEntries(uplinks.get(key), uplinks.size),
     }),
     derive({
       name: 'attachments',

@@ -49,10 +49,11 @@ export function* uplinksFor(
   yield [name, { index, name, mtu, mac, ipv4: first(4), ipv6: first(6), directRouting: own.length > 0 }];
 }
 
-export function* deviceEntries(uplink: UplinkRow | undefined): Iterable<readonly [string, MapEntry<number, Device>]> {
+/** `uplinks`: how many there are. */
+export function* deviceEntries(uplink: UplinkRow | undefined, uplinks: number): Iterable<readonly [string, MapEntry<number, Device>]> {
   if (!uplink) return;
   const { ipv4 = NONE, ipv6 = NONE, mac = NO_MAC } = uplink;
-  yield mapEntry(mapKinds.devices, uplink.index, { ipv4, ipv6, mac });
+  yield mapEntry(mapKinds.devices, uplink.index, { ipv4, ipv6, mac, others: uplinks - 1 });
 }
 
 /** Ids of the loaded host_from and host_to, and of xdp_from where the values want it. */

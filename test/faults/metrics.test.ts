@@ -27,7 +27,7 @@ async function scraped(url: string): Promise<ReadonlyMap<string, number>> {
   const ran = await run(node().enter(['curl', '--silent', '--show-error', '--globoff', '--fail', '--max-time', '4', url], ['--net']));
   assert.equal(ran.code, 0, ran.stderr);
   const samples = ran.stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  for (const line of samples) assert.match(line, /^[a-z_]+(\{([a-z_]+="[^"]*",?)+\})? [-+.e\d]+$/);
+  for (const line of samples) assert.match(line, /^[a-z_][a-z0-9_]*(\{([a-z_]+="[^"]*",?)+\})? [-+.e\d]+$/);
   return new Map(samples.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ') + 1))]));
 }
 

@@ -194,7 +194,7 @@ test('a full disk refuses new pods alone, and new pods come once there is room',
   assert.equal(refused.code, 1);
   const { code, msg } = JSON.parse(refused.stdout);
   assert.equal(code, 11);
-  assert.match(msg, /Cannot connect pod faults\/full: Cannot write the endpoint's file \/run\/full\/lxc\w+\.json: ENOSPC/);
+  assert.match(msg, /Cannot add pod faults\/full: there is no room left on the file system of \/run\/full \(ENOSPC\)/);
   await servesTraffic();
   assert.equal((await endpointsOn(node)).length, pods);
   assert.deepEqual(await differencesOn(node), []);

@@ -16,7 +16,7 @@ import type { Problem } from '../base/problem.ts';
 export type DiskTrouble = { readonly kind: 'full' | 'hangs' | 'fails'; readonly message: string };
 
 export type Disk = {
-  /** Why it takes nothing, of now or of less than a second ago; settles within the patience. */
+  /** Why it takes nothing; that it takes everything may be an answer of less than a second ago. Settles within the patience. */
   ask(): Promise<DiskTrouble | undefined>;
   /** Asks and reports, in its own time. */
   look(): void;
@@ -47,7 +47,8 @@ export function diskWatch({ directory, report, clock = systemClock, patienceMs =
     return trouble;
   };
   const ask = async (): Promise<DiskTrouble | undefined> => {
-    if (known && clock.monotonic() - known.at < FRESH_MS) return known.trouble;
+    const refuses = known?.trouble !== undefined && known.trouble.kind !== 'hangs'; // which costs little to ask, and may be over
+    if (known && !refuses && clock.monotonic() - known.at < FRESH_MS) return known.trouble;
     asking ??= probe(directory)
       .then(() => settle(undefined))
       .catch((error: unknown) => settle(troubleOf(directory, error)))

@@ -27,7 +27,7 @@ static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct
 	return bpf_redirect_peer(endpoint->interface_index, 0);
 }
 
-/* `tells`: nodes of other backends are told which frontend they answer for, where the flow is direct. */
+/* `tells`: where the flow is direct, the backend's node is told which frontend it answers for. */
 static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry, bool tells)
 {
 	__u32 flags = entry->flags, interface_index = entry->interface_index;

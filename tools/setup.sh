@@ -4,9 +4,11 @@
 #
 #   kernel ─▶ Debian packages ─▶ kubectl ─▶ npm packages (Node 26 is one) ─▶ native/ bpf/ cni/ ─▶ compile cache
 #
+# With the word `bench` also what `npm run bench` compares with: the bridge plugin and iptables.
 # What it makes is in node_modules/ and build/. As root on Debian 12 it ends with everything there. Elsewhere it names what is missing
 # and goes on, so that whatever can work without it does.
 set -eu
+purpose=${1:-}
 cd "$(dirname "$0")/.."
 # Debian gives users no sbin; the machine's own node runs npm, because npm replaces the one in node_modules.
 PATH=$(printf '%s\n' "$PATH" | sed 's|[^:]*/node_modules/[^:]*:||g'):/usr/sbin:/sbin
@@ -24,14 +26,22 @@ check_kernel() {
 		warn "This is Linux $kernel, wanted 6.6 or later: the programs will not load here; Debian 12 has one in bookworm-backports (linux-image-amd64)"
 }
 
-# package, and the command or file by which it is known to be there
-missing_packages() {
+# Reads lines of a package and the command or file by which it is known to be there.
+missing_of() {
 	while read -r package probe; do
 		case $probe in
 		/*) [ -e "$probe" ] || printf '%s ' "$package" ;;
 		*) command -v "$probe" >/dev/null || printf '%s ' "$package" ;;
 		esac
-	done <<-END
+	done
+}
+
+missing_packages() {
+	[ "$purpose" != bench ] || missing_of <<-END
+		containernetworking-plugins  /usr/lib/cni/bridge
+		iptables                     iptables-restore
+	END
+	missing_of <<-END
 		binutils         ld
 		bpftool          bpftool
 		bsdutils         script

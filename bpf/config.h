@@ -22,6 +22,11 @@ const volatile __u32 timeout_tcp_closing DESCRIPTION("seconds after which a clos
 const volatile __u32 timeout_any DESCRIPTION("seconds after which an idle flow that is not TCP is forgotten") = 60;
 const volatile __u32 no_backend_reject
 	DESCRIPTION("1: a service without backends refuses; 0: its packets are dropped") = 1;
+const volatile __u32 answers_per_second
+	DESCRIPTION("how many TCP resets, and how many echo replies, a node sends in the name of its service addresses") = 1000;
+const volatile __u32 errors_per_second
+	DESCRIPTION("how many ICMP errors a node sends in the name of its service addresses") = 100;
+const volatile __u32 answer_burst DESCRIPTION("how many of a kind it sends at once") = 1000;
 const volatile __u32 socket_lb_host_only
 	DESCRIPTION("1: only the node's own sockets are translated; what pods send is, packet by packet") = 0;
 const volatile __u32 maglev_seed DESCRIPTION("where clients are in Maglev tables; the same on all nodes") = 0;

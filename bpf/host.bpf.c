@@ -101,6 +101,8 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		entry.destination_port = backend->port;
 		entry.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
 	} else if (flags & LB_ADDRESS_FLAG_OUTSIDE) {
+		if (!address_admits(&flow->destination, &flow->source))
+			return drop(ctx, packet, DROP_REASON_DENIED_BY_LB_SRC_RANGE_CHECK);
 		return is_ping(packet) ? VERDICT_ECHO : VERDICT_REFUSE;
 	} else if (flags & LB_ADDRESS_FLAG_INSIDE) {
 		return drop(ctx, packet, DROP_REASON_IS_A_CLUSTERIP);

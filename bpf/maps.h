@@ -135,6 +135,14 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } lb_addresses SEC(".maps");
 
+/* How much service addresses answer of their own accord. Written by the programs, read by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct answer_budget);
+	__uint(max_entries, 9);
+} answer_budgets SEC(".maps");
+
 /* Both directions of every flow. Written by the programs; the least recently used entry makes room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -230,6 +238,8 @@ struct schema {
 	enum conntrack_flag conntrack_flag;
 	enum ipcache_flag ipcache_flag;
 	enum lb_address_flag lb_address_flag;
+	enum answer_kind answer_kind;
+	enum answer_to answer_to;
 	enum lb_service_flag lb_service_flag;
 	enum lb_member_state lb_member_state;
 	enum lb_skip_kind lb_skip_kind;

@@ -254,13 +254,41 @@ enum lb_address_flag {
 	LB_ADDRESS_FLAG_OUTSIDE = 2, /* served to the wire */
 	LB_ADDRESS_FLAG_NODE = 4,    /* this node's own: has the ports of every node address, and what it does not serve is the node's */
 	LB_ADDRESS_FLAG_REDIRECT = 8, /* somebody else's: some ports are served to pods and nodes, the others are his */
+	LB_ADDRESS_FLAG_DENY = 16, /* the ranges of guards[0] say who is kept out, not who is let in; 32: of guards[1], 64: of guards[2] */
 };
+
+#define LB_ADDRESS_GUARDS 3
 
 /* Service addresses as such, whatever the port: what they do not serve is refused, never forwarded, but for those that are
  * somebody else's. */
 struct lb_address {
 	__u32 flags; /* enum lb_address_flag */
+	/* As `service` of lb_source_range: whom none of these lets in, the address does not answer of its own accord; 0: none. None at all:
+	 * it answers everybody. */
+	__u32 guards[LB_ADDRESS_GUARDS];
 };
+_Static_assert(sizeof(struct lb_address) == 16, "size");
+
+/* What a node says of its own accord in the name of a service address. */
+enum answer_kind {
+	ANSWER_KIND_RESET = 0,
+	ANSWER_KIND_UNREACHABLE = 1,
+	ANSWER_KIND_ECHO = 2,
+};
+
+/* To whom. Each has a budget of its own, so that nobody uses up what others need. */
+enum answer_to {
+	ANSWER_TO_WIRE = 0,
+	ANSWER_TO_CLUSTER = 1, /* nodes and pods, by the wire */
+	ANSWER_TO_NODE = 2,    /* this node and its pods */
+};
+
+/* How much is said in a second. Key: 3 * answer_to + answer_kind. */
+struct answer_budget {
+	__u64 due; /* nanoseconds of CLOCK_MONOTONIC: when all that was said would have been said at the rate, one by one */
+	__u64 given; /* answers so far */
+};
+_Static_assert(sizeof(struct answer_budget) == 16, "size");
 
 /* A socket that was translated, so that it sees the service and not the backend. Key: what it sees on the wire. */
 struct sock_reverse_key {
@@ -373,6 +401,7 @@ enum drop_reason {
 	DROP_REASON_FIRST_FRAGMENT_NOT_FOUND = 175,
 	DROP_REASON_FORBIDDEN_ICMPV6_MESSAGE = 176,
 	DROP_REASON_DENIED_BY_LB_SRC_RANGE_CHECK = 177,
+	DROP_REASON_RATE_LIMITED = 198,
 	DROP_REASON_MULTICAST_HANDLED = 201,
 };
 

@@ -9,6 +9,7 @@
 #include "drop.h"
 #include "packet.h"
 #include "rewrite.h"
+#include "route.h"
 
 #define GATEWAY_IPV4 bpf_htonl(0xa9fe0101) /* 169.254.1.1 */
 
@@ -195,6 +196,45 @@ static __always_inline __s64 pseudo_header_sum(struct packet *packet, __u16 payl
 	return bpf_csum_diff(NULL, 0, (__be32 *)&packet->flow.destination, 16, sum);
 }
 
+static __always_inline enum answer_to asker(struct packet *packet)
+{
+	if (packet->hook != HOOK_HOST_FROM)
+		return ANSWER_TO_NODE;
+	return is_inside(&packet->flow.source) ? ANSWER_TO_CLUSTER : ANSWER_TO_WIRE;
+}
+
+/* Whether one more answer is within the rate (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f): a bucket of answer_burst that fills
+ * again at the rate, kept as the time at which it will be full. If other CPUs are always first, there are enough answers. */
+__noinline int may_answer(struct packet *packet, enum answer_kind kind)
+{
+	__u64 now = bpf_ktime_get_coarse_ns(), each;
+	struct answer_budget *budget;
+	__u32 rate, key;
+
+	if (!packet)
+		return 0;
+	rate = kind == ANSWER_KIND_UNREACHABLE ? errors_per_second : answers_per_second;
+	if (!rate)
+		return 0;
+	each = 1000000000 / rate;
+	key = 3 * asker(packet) + kind;
+	budget = bpf_map_lookup_elem(&answer_budgets, &key);
+	if (!budget)
+		return 0;
+	for (int attempt = 0; attempt < 4; attempt++) {
+		__u64 due = *(volatile __u64 *)&budget->due;
+		__u64 from = due > now ? due : now;
+
+		if (from - now + each > each * answer_burst)
+			return 0;
+		if (__sync_val_compare_and_swap(&budget->due, due, from + each) != due)
+			continue;
+		__sync_fetch_and_add(&budget->given, 1);
+		return 1;
+	}
+	return 0;
+}
+
 /* A reset for a segment that nobody will take (RFC 9293 section 3.5.2). */
 __noinline int refuse_tcp(struct __sk_buff *ctx, struct packet *packet)
 {
@@ -207,6 +247,8 @@ __noinline int refuse_tcp(struct __sk_buff *ctx, struct packet *packet)
 		return drop(ctx, packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	if (bpf_skb_load_bytes(ctx, packet->l4, &asked, sizeof(asked)))
 		return drop(ctx, packet, DROP_REASON_INVALID_PACKET);
+	if (!may_answer(packet, ANSWER_KIND_RESET))
+		return drop(ctx, packet, DROP_REASON_RATE_LIMITED);
 	header = packet->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	reset.source = asked.dest;
 	reset.dest = asked.source;
@@ -247,6 +289,8 @@ __noinline int refuse_datagram(struct __sk_buff *ctx, struct packet *packet)
 		return VERDICT_DROP;
 	if (!packet->l4 || is_icmp(packet->protocol))
 		return drop(ctx, packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
+	if (!may_answer(packet, ANSWER_KIND_UNREACHABLE))
+		return drop(ctx, packet, DROP_REASON_RATE_LIMITED);
 	__builtin_memset(&error, 0, sizeof(error));
 	quote = packet->length;
 	if (quote > QUOTE_SIZE)
@@ -286,6 +330,8 @@ __noinline int answer_echo(struct __sk_buff *ctx, struct packet *packet)
 
 	if (!packet || !packet->l4)
 		return VERDICT_DROP;
+	if (!may_answer(packet, ANSWER_KIND_ECHO))
+		return drop(ctx, packet, DROP_REASON_RATE_LIMITED);
 	turned.source = packet->flow.destination;
 	turned.destination = packet->flow.source;
 	turned.source_port = packet->flow.source_port; /* the identifier stays */

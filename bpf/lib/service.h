@@ -51,6 +51,31 @@ __noinline int service_admits(const struct lb_service *service, const struct add
 	return !bpf_map_lookup_elem(&lb_source_ranges, &key) == !!(service->flags & LB_SERVICE_FLAG_SOURCE_RANGES_DENY);
 }
 
+/* Whether an address answers a client on the wire of its own accord, which says that it lives: those whom some service there lets in.
+ * With no guards all services there do. */
+__noinline int address_admits(const struct address *address, const struct address *client)
+{
+	struct lb_source_range key = {.prefix_length = 160};
+	struct lb_address *known;
+	bool guarded = false;
+
+	if (!address || !client)
+		return 0;
+	known = bpf_map_lookup_elem(&lb_addresses, address);
+	if (!known)
+		return 0;
+	key.address = *client;
+	for (int i = 0; i < LB_ADDRESS_GUARDS; i++) {
+		key.service = known->guards[i];
+		if (!key.service)
+			continue;
+		guarded = true;
+		if (!bpf_map_lookup_elem(&lb_source_ranges, &key) == !!(known->flags & LB_ADDRESS_FLAG_DENY << i))
+			return 1;
+	}
+	return !guarded;
+}
+
 /* A service as a client inside the cluster has it. False: to that one the address is not a service's. */
 static __always_inline bool service_inside(struct lb_service *to, const struct lb_service *service, enum lb_skip_kind kind,
 					   __u64 client)

@@ -114,7 +114,7 @@ describe('a redirect', { skip: namespaceMissing }, () => {
         const key = ipCodec.encode(ip(metadata));
         const before = addresses.lookup(key);
         assert.deepEqual(before && lbAddressCodec.decode(before).flags, LbAddressFlag.redirect);
-        addresses.update(key, lbAddressCodec.encode({ flags: LbAddressFlag.inside }));
+        addresses.update(key, lbAddressCodec.encode({ flags: LbAddressFlag.inside, guards: [0, 0, 0] }));
         const outcome = node.run('pod_from', through(81), { ifindex: link.podA });
         if (before) addresses.update(key, before);
         assert.equal(outcome.verdict, 'redirect');

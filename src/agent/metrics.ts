@@ -5,7 +5,7 @@
 import { arch } from 'node:process';
 import { familyOf } from '../base/ip.ts';
 import type { Metric, Sample } from '../base/metrics.ts';
-import { counterCodec, dropReasonNames } from '../datapath/schema.gen.ts';
+import { AnswerKind, AnswerTo, answerBudgetCodec, counterCodec, dropReasonNames } from '../datapath/schema.gen.ts';
 import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { CallCounts } from './call-counts.ts';
@@ -92,10 +92,27 @@ function aboutNetwork({ endpoints, identities, nodes, services, self, maps }: Me
     counter('cilium_drop_count_total', 'Packets dropped, by reason', () =>
       drops().map(({ reason, packets }) => ({ labels: { reason }, value: packets })),
     ),
+    counter('stentor_answers_total', 'TCP resets, ICMP unreachables and echo replies in the name of service addresses, by who asked', () =>
+      answerCounts(maps),
+    ),
     counter('cilium_drop_bytes_total', 'Bytes of packets dropped, by reason', () =>
       drops().map(({ reason, bytes }) => ({ labels: { reason }, value: bytes })),
     ),
   ];
+}
+
+/** What the programs have said in the name of service addresses. */
+function answerCounts(maps: readonly BpfMap[]): readonly Sample[] {
+  const map = maps.find(({ name }) => name === 'answer_budgets');
+  const key = Buffer.alloc(4);
+  const samples: Sample[] = [];
+  for (const [to, asker] of Object.entries(AnswerTo))
+    for (const [answer, kind] of Object.entries(AnswerKind)) {
+      key.writeUInt32LE(3 * asker + kind);
+      const value = map?.lookup(key);
+      if (value) samples.push({ labels: { answer, to }, value: answerBudgetCodec.decode(value).given });
+    }
+  return samples;
 }
 
 type DropCount = { readonly reason: string; readonly packets: number; readonly bytes: number };

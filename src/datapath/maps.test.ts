@@ -10,7 +10,8 @@ import { BpfMap, MapType } from '../kernel/map.ts';
 import { mapEntry, mapKinds, mapTarget } from './maps.ts';
 
 const kind = mapKinds.lbAddresses;
-const entries = ['10.96.0.1', '10.96.0.2', '10.96.0.3'].map((address) => mapEntry(kind, ip(address), { flags: 1 }));
+const guards = [0, 0, 0];
+const entries = ['10.96.0.1', '10.96.0.2', '10.96.0.3'].map((address) => mapEntry(kind, ip(address), { flags: 1, guards }));
 
 /** A map that holds two entries, or why there is none. */
 function small(): BpfMap | string {
@@ -49,7 +50,7 @@ test(
   () => {
     if (typeof map === 'string') return;
     const target = mapTarget(kind, map);
-    const [first, second, third] = entries.map(([key, { key: address }]) => [key, { key: address, value: { flags: 7 } }] as const);
+    const [first, second, third] = entries.map(([key, { key: address }]) => [key, { key: address, value: { flags: 7, guards } }] as const);
     if (!first || !second || !third) assert.fail();
     target.put(entries.slice(0, 2));
     assert.throws(

@@ -8,8 +8,10 @@ import {
   ipCodec,
   macCodec,
   configPatches,
+  readArray,
   readBytes,
   readU64,
+  writeArray,
   writeBytes,
   writeIp,
   writeMac,
@@ -21,7 +23,19 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '27f2b933772d';
+export const schemaHash = 'adcbbc409252';
+
+/** enum answer_kind. */
+export const AnswerKind = { reset: 0, unreachable: 1, echo: 2 } as const;
+export type AnswerKind = (typeof AnswerKind)[keyof typeof AnswerKind];
+/** Names of the values, for display. */
+export const answerKindNames: { readonly [value: number]: string } = { 0: 'RESET', 1: 'UNREACHABLE', 2: 'ECHO' };
+
+/** enum answer_to. */
+export const AnswerTo = { wire: 0, cluster: 1, node: 2 } as const;
+export type AnswerTo = (typeof AnswerTo)[keyof typeof AnswerTo];
+/** Names of the values, for display. */
+export const answerToNames: { readonly [value: number]: string } = { 0: 'WIRE', 1: 'CLUSTER', 2: 'NODE' };
 
 /** enum conntrack_flag. */
 export const ConntrackFlag = {
@@ -70,6 +84,7 @@ export const DropReason = {
   firstFragmentNotFound: 175,
   forbiddenIcmpv6Message: 176,
   deniedByLbSrcRangeCheck: 177,
+  rateLimited: 198,
   multicastHandled: 201,
 } as const;
 export type DropReason = (typeof DropReason)[keyof typeof DropReason];
@@ -90,6 +105,7 @@ export const dropReasonNames: { readonly [value: number]: string } = {
   175: 'FIRST_FRAGMENT_NOT_FOUND',
   176: 'FORBIDDEN_ICMPV6_MESSAGE',
   177: 'DENIED_BY_LB_SRC_RANGE_CHECK',
+  198: 'RATE_LIMITED',
   201: 'MULTICAST_HANDLED',
 };
 
@@ -112,10 +128,10 @@ export type IpcacheFlag = (typeof IpcacheFlag)[keyof typeof IpcacheFlag];
 export const ipcacheFlagNames: { readonly [value: number]: string } = { 1: 'NO_MASQUERADE', 2: 'NO_OPTION_IPV4', 4: 'NO_OPTION_IPV6' };
 
 /** enum lb_address_flag. */
-export const LbAddressFlag = { inside: 1, outside: 2, node: 4, redirect: 8 } as const;
+export const LbAddressFlag = { inside: 1, outside: 2, node: 4, redirect: 8, deny: 16 } as const;
 export type LbAddressFlag = (typeof LbAddressFlag)[keyof typeof LbAddressFlag];
 /** Names of the values, for display. */
-export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INSIDE', 2: 'OUTSIDE', 4: 'NODE', 8: 'REDIRECT' };
+export const lbAddressFlagNames: { readonly [value: number]: string } = { 1: 'INSIDE', 2: 'OUTSIDE', 4: 'NODE', 8: 'REDIRECT', 16: 'DENY' };
 
 /** enum lb_member_state. */
 export const LbMemberState = { active: 1, draining: 2 } as const;
@@ -154,6 +170,24 @@ export const LbSkipKind = { netns: 1, interface: 2 } as const;
 export type LbSkipKind = (typeof LbSkipKind)[keyof typeof LbSkipKind];
 /** Names of the values, for display. */
 export const lbSkipKindNames: { readonly [value: number]: string } = { 1: 'NETNS', 2: 'INTERFACE' };
+
+/** struct answer_budget, 16 bytes. */
+export type AnswerBudget = { readonly due: number; readonly given: number };
+export const answerBudgetCodec: Codec<AnswerBudget> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    answerBudgetCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.due, buffer, offset);
+    writeU64(row.given, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { due: readU64(buffer, offset), given: readU64(buffer, offset + 8) };
+  },
+};
 
 /** struct conntrack_entry, 72 bytes. */
 export type ConntrackEntry = {
@@ -627,20 +661,23 @@ export const lastHopKeyCodec: Codec<LastHopKey> = {
   },
 };
 
-/** struct lb_address, 4 bytes. */
-export type LbAddress = { readonly flags: number };
+/** struct lb_address, 16 bytes. */
+export type LbAddress = { readonly flags: number; readonly guards: readonly number[] };
 export const lbAddressCodec: Codec<LbAddress> = {
-  size: 4,
+  size: 16,
   encode(row) {
-    const buffer = Buffer.alloc(4);
+    const buffer = Buffer.alloc(16);
     lbAddressCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
   encodeInto(row, buffer, offset) {
     buffer.writeUInt32LE(row.flags, offset);
+    writeArray(row.guards, 3, (value, index) => {
+      buffer.writeUInt32LE(value, offset + 4 + index * 4);
+    });
   },
   decode(buffer, offset = 0) {
-    return { flags: buffer.readUInt32LE(offset) };
+    return { flags: buffer.readUInt32LE(offset), guards: readArray(3, (index) => buffer.readUInt32LE(offset + 4 + index * 4)) };
   },
 };
 
@@ -1038,6 +1075,17 @@ export const sockReverseKeyCodec: Codec<SockReverseKey> = {
 
 /** Every map that the objects declare. */
 export const maps = {
+  answerBudgets: {
+    name: 'answer_budgets',
+    type: 'array',
+    keySize: 4,
+    valueSize: 16,
+    maxEntries: 9,
+    flags: 0,
+    hash: '4ee3030602e5',
+    key: u32Codec,
+    value: answerBudgetCodec,
+  },
   conntrack: {
     name: 'conntrack',
     type: 'lru_hash',
@@ -1185,10 +1233,10 @@ export const maps = {
     name: 'lb_addresses',
     type: 'hash',
     keySize: 16,
-    valueSize: 4,
+    valueSize: 16,
     maxEntries: 131072,
     flags: 1,
-    hash: '883465b9f01b',
+    hash: '43fad00d68ac',
     key: ipCodec,
     value: lbAddressCodec,
   },
@@ -1319,8 +1367,14 @@ export const maps = {
 export type ObjectName = 'host' | 'pod' | 'sock' | 'xdp';
 /** What can be set before a program is loaded (bpf/config.h). */
 export type Config = {
+  /** how many of a kind it sends at once */
+  readonly answerBurst: number;
+  /** how many TCP resets, and how many echo replies, a node sends in the name of its service addresses */
+  readonly answersPerSecond: number;
   /** 1: backends of other nodes are told their frontend by Geneve; 0: by IP option */
   readonly dsrGeneve: number;
+  /** how many ICMP errors a node sends in the name of its service addresses */
+  readonly errorsPerSecond: number;
   /** MAC of the host side of every pod's veth pair */
   readonly gatewayMac: Mac;
   /** cookie of the node's network namespace; 0: not known */
@@ -1352,7 +1406,10 @@ export type Config = {
 };
 /** What the objects carry when nothing is set. */
 export const configDefaults: Config = {
+  answerBurst: u32Codec.decode(Buffer.from('e8030000', 'hex')),
+  answersPerSecond: u32Codec.decode(Buffer.from('e8030000', 'hex')),
   dsrGeneve: u32Codec.decode(Buffer.from('00000000', 'hex')),
+  errorsPerSecond: u32Codec.decode(Buffer.from('64000000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
   maglevSeed: u32Codec.decode(Buffer.from('00000000', 'hex')),
@@ -1369,15 +1426,48 @@ export const configDefaults: Config = {
   timeoutTcpHalfClosed: u32Codec.decode(Buffer.from('f0000000', 'hex')),
 };
 export const configVariables = {
-  dsrGeneve: {
-    name: 'dsr_geneve',
-    description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
+  answerBurst: {
+    name: 'answer_burst',
+    description: 'how many of a kind it sends at once',
     codec: u32Codec,
     places: {
       host: { section: '.rodata', offset: 52 },
       pod: { section: '.rodata', offset: 52 },
       sock: { section: '.rodata', offset: 52 },
       xdp: { section: '.rodata', offset: 52 },
+    },
+  },
+  answersPerSecond: {
+    name: 'answers_per_second',
+    description: 'how many TCP resets, and how many echo replies, a node sends in the name of its service addresses',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 44 },
+      pod: { section: '.rodata', offset: 44 },
+      sock: { section: '.rodata', offset: 44 },
+      xdp: { section: '.rodata', offset: 44 },
+    },
+  },
+  dsrGeneve: {
+    name: 'dsr_geneve',
+    description: '1: backends of other nodes are told their frontend by Geneve; 0: by IP option',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 64 },
+      pod: { section: '.rodata', offset: 64 },
+      sock: { section: '.rodata', offset: 64 },
+      xdp: { section: '.rodata', offset: 64 },
+    },
+  },
+  errorsPerSecond: {
+    name: 'errors_per_second',
+    description: 'how many ICMP errors a node sends in the name of its service addresses',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 48 },
+      pod: { section: '.rodata', offset: 48 },
+      sock: { section: '.rodata', offset: 48 },
+      xdp: { section: '.rodata', offset: 48 },
     },
   },
   gatewayMac: {
@@ -1396,10 +1486,10 @@ export const configVariables = {
     description: "cookie of the node's network namespace; 0: not known",
     codec: id64Codec,
     places: {
-      host: { section: '.rodata', offset: 64 },
-      pod: { section: '.rodata', offset: 64 },
-      sock: { section: '.rodata', offset: 64 },
-      xdp: { section: '.rodata', offset: 64 },
+      host: { section: '.rodata', offset: 72 },
+      pod: { section: '.rodata', offset: 72 },
+      sock: { section: '.rodata', offset: 72 },
+      xdp: { section: '.rodata', offset: 72 },
     },
   },
   maglevSeed: {
@@ -1407,10 +1497,10 @@ export const configVariables = {
     description: 'where clients are in Maglev tables; the same on all nodes',
     codec: u32Codec,
     places: {
-      host: { section: '.rodata', offset: 48 },
-      pod: { section: '.rodata', offset: 48 },
-      sock: { section: '.rodata', offset: 48 },
-      xdp: { section: '.rodata', offset: 48 },
+      host: { section: '.rodata', offset: 60 },
+      pod: { section: '.rodata', offset: 60 },
+      sock: { section: '.rodata', offset: 60 },
+      xdp: { section: '.rodata', offset: 60 },
     },
   },
   masqueradeIpv4: {
@@ -1473,10 +1563,10 @@ export const configVariables = {
     description: 'UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port',
     codec: u32Codec,
     places: {
-      host: { section: '.rodata', offset: 56 },
-      pod: { section: '.rodata', offset: 56 },
-      sock: { section: '.rodata', offset: 56 },
-      xdp: { section: '.rodata', offset: 56 },
+      host: { section: '.rodata', offset: 68 },
+      pod: { section: '.rodata', offset: 68 },
+      sock: { section: '.rodata', offset: 68 },
+      xdp: { section: '.rodata', offset: 68 },
     },
   },
   socketLbHostOnly: {
@@ -1484,10 +1574,10 @@ export const configVariables = {
     description: "1: only the node's own sockets are translated; what pods send is, packet by packet",
     codec: u32Codec,
     places: {
-      host: { section: '.rodata', offset: 44 },
-      pod: { section: '.rodata', offset: 44 },
-      sock: { section: '.rodata', offset: 44 },
-      xdp: { section: '.rodata', offset: 44 },
+      host: { section: '.rodata', offset: 56 },
+      pod: { section: '.rodata', offset: 56 },
+      sock: { section: '.rodata', offset: 56 },
+      xdp: { section: '.rodata', offset: 56 },
     },
   },
   timeoutAny: {
@@ -1543,21 +1633,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '7dcf7be2df81',
+    btfHash: '957dbacb0653',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '7dcf7be2df81',
+    btfHash: '957dbacb0653',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '7dcf7be2df81',
+    btfHash: '957dbacb0653',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1572,5 +1662,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '7dcf7be2df81', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '957dbacb0653', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

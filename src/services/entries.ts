@@ -5,15 +5,13 @@
 import { assignSlots } from '../base/assign.ts';
 import type { Numbered } from '../base/assign.ts';
 import { familyOf } from '../base/ip.ts';
-import type { Ip } from '../base/ip.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Table } from '../base/table.ts';
 import { mapEntry, mapKinds } from '../datapath/maps.ts';
 import type { MapEntry } from '../datapath/maps.ts';
 import { Protocol } from '../datapath/protocols.ts';
-import { LbAddressFlag, LbMemberState, LbServiceFlag } from '../datapath/schema.gen.ts';
+import { LbMemberState, LbServiceFlag } from '../datapath/schema.gen.ts';
 import type {
-  LbAddress,
   LbBackend,
   LbBackendKey,
   LbFrontend,
@@ -25,7 +23,6 @@ import type {
   LbSourceRange,
   LbSourceRangeValue,
 } from '../datapath/schema.gen.ts';
-import type { NodeAddress } from '../nodes/node-ports.ts';
 import { frontendKey } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 import type { Redirect } from './redirect.ts';
@@ -141,28 +138,3 @@ const TYPE_FLAG = {
 const CHOICE_FLAGS = { random: 0, client: LbServiceFlag.maglev, flow: LbServiceFlag.maglev | LbServiceFlag.maglevFlow } as const;
 
 const RANGE_FLAGS = { allow: LbServiceFlag.sourceRanges, deny: LbServiceFlag.sourceRanges | LbServiceFlag.sourceRangesDeny } as const;
-
-/** Whose packets a frontend's address takes, whatever their port. Addresses of this node have an entry of their own. */
-export function* addressEntries(
-  frontend: Frontend | undefined,
-  nodeAddresses: Table<string, NodeAddress>,
-): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
-  if (!frontend || frontend.type === 'NodePort' || frontend.type === 'HostPort' || nodeAddresses.has(frontend.address)) return;
-  const inside = frontend.set === undefined ? 0 : LbAddressFlag.inside;
-  const outside = frontend.outside === undefined ? 0 : LbAddressFlag.outside;
-  yield mapEntry(mapKinds.lbAddresses, frontend.address, { flags: inside | outside });
-}
-
-/** An address that no Service and not this node has. Both say more of it, and its ports are found there as well. */
-export function* redirectedAddressEntries(
-  redirect: Redirect | undefined,
-  { frontends, nodeAddresses }: { readonly frontends: Table<FrontendKey, Frontend>; readonly nodeAddresses: Table<string, NodeAddress> },
-): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
-  if (!redirect || redirect.service !== undefined || nodeAddresses.has(redirect.address)) return;
-  for (const [, { address }] of frontends.entries()) if (address === redirect.address) return;
-  yield mapEntry(mapKinds.lbAddresses, redirect.address, { flags: LbAddressFlag.redirect });
-}
-
-export function* nodeAddressEntries(row: NodeAddress | undefined): Iterable<readonly [string, MapEntry<Ip, LbAddress>]> {
-  if (row) yield mapEntry(mapKinds.lbAddresses, row.address, { flags: LbAddressFlag.node });
-}

@@ -35,23 +35,13 @@ import type {
   LbSourceRangeValue,
 } from '../datapath/schema.gen.ts';
 import type { NodeAddress } from '../nodes/node-ports.ts';
+import { addressEntries, addressesOf } from './addresses.ts';
 import { takeFrom } from './before.ts';
 import { disagreementsAmong } from './disagreements.ts';
 import type { ServicesBefore } from './before.ts';
-import {
-  addressEntries,
-  backendEntries,
-  backendsFor,
-  memberEntries,
-  nodeAddressEntries,
-  redirectedAddressEntries,
-  serviceEntries,
-  slotEntries,
-  slotsFor,
-  sourceRangeEntries,
-} from './entries.ts';
+import { backendEntries, backendsFor, memberEntries, serviceEntries, slotEntries, slotsFor, sourceRangeEntries } from './entries.ts';
 import type { SlotRow } from './entries.ts';
-import { backendSetsFor, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
+import { backendSetsFor, EVERY_ADDRESS, frontendConflict, frontendKey, frontendsFor } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, SetOptions } from './frontends.ts';
 import { healthCheckDerivation } from './health-checks.ts';
 import type { HealthCheck } from './health-checks.ts';
@@ -91,6 +81,7 @@ const LAST_ID = 0xffff_ffff;
 /** Before the key of a redirect's set, among names of Services. */
 const REDIRECT = 'redirect ';
 const same = { same: sameRow };
+const NOWHERE = { type: 'NodePort', address: EVERY_ADDRESS[4] } as const;
 
 export type ServiceOptions = {
   readonly before: ServicesBefore;
@@ -116,7 +107,7 @@ export function serviceTables({
   const ownNode = table<string, OwnNode>('own_node', same);
   const frontends = table<string, Frontend>('frontends', {
     ...same,
-    indexes: { external: ({ type, address }) => (type === 'ExternalIPs' ? [address] : []) },
+    indexes: { address: addressesOf },
   });
   const sets = table<string, BackendSet>('backend_sets', same);
   const setIds = table<string, Numbered>('backend_set_ids', same);
@@ -140,8 +131,7 @@ export function serviceTables({
   const setOf = (key: string, set: BackendSet) =>
     set.frontends.map((frontend) => takeFrom(kept(key, frontend), frontend)).find((id) => id !== undefined);
   const previousSlots = (key: string) => (id: number) => slots.get(key)?.backends ?? takeFrom(before.slotsOf, id) ?? [];
-  const redirectsAt = (address: string | undefined) =>
-    address === undefined ? [] : Array.from(redirects.by('address', address), (one) => `${REDIRECT}${frontendKey(one)}`);
+  const ofSet = (key: string) => (sets.get(key)?.frontends ?? []).flatMap((one) => addressesOf(frontends.get(one) ?? NOWHERE));
   const owners = { redirects, frontends, nodeAddresses };
   const redirectedBefore = new Set(before.redirectOf.keys());
 
@@ -254,20 +244,14 @@ export function serviceTables({
     derive({
       name: 'lb_addresses',
       inputs: [
-        from(frontends, (key, now, last) => [`frontend ${key}`, ...redirectsAt((now ?? last)?.address)]),
-        from(redirects, (key) => [`${REDIRECT}${key}`]),
-        from(nodeAddresses, (address) => [
-          `node ${address}`,
-          ...Array.from(frontends.by('external', address), (frontend) => `frontend ${frontendKey(frontend)}`),
-          ...redirectsAt(address),
-        ]),
+        from(frontends, (_key, now, last) => [now, last].flatMap((one) => (one ? addressesOf(one) : []))),
+        from(setIds, ofSet),
+        from(sets, ofSet),
+        from(redirects, (_key, now, last) => [now, last].flatMap((one) => one?.address ?? [])),
+        from(nodeAddresses),
       ],
       out: lbAddresses.writer('lb_addresses'),
-      compute: (key) => {
-        const name = key.slice(key.indexOf(' ') + 1);
-        if (key.startsWith(REDIRECT)) return redirectedAddressEntries(redirects.get(name), { frontends, nodeAddresses });
-        return key.startsWith('node ') ? nodeAddressEntries(nodeAddresses.get(name)) : addressEntries(frontends.get(name), nodeAddresses);
-      },
+      compute: (address) => addressEntries(address, { ...owners, sets, setIds }),
     }),
   ];
   return {

@@ -96,15 +96,25 @@ export function serviceAt(packet: Moving, flags: number, tables: TraceTables, cl
 }
 
 /** bpf/lib/service.h service_admits(): `found`: as clients on the wire have it. */
-export function admits({ id: service, flags }: LbService, client: Ip, { services }: TraceTables): boolean {
+export function admits({ id, flags }: LbService, client: Ip, tables: TraceTables): boolean {
   if ((flags & LbServiceFlag.sourceRanges) === 0) return true;
+  return isInRange(id, client, tables) === ((flags & LbServiceFlag.sourceRangesDeny) === 0);
+}
+
+/** bpf/lib/service.h address_admits(). */
+export function addressAdmits(address: Ip, client: Ip, tables: TraceTables): boolean {
+  const { flags, guards } = tables.services.lbAddresses.get(mapKinds.lbAddresses.text(address))?.value ?? { flags: 0, guards: [] };
+  const admitting = guards.map((id, i) => id !== 0 && isInRange(id, client, tables) === ((flags & (LbAddressFlag.deny << i)) === 0));
+  return guards.every((id) => id === 0) || admitting.includes(true);
+}
+
+function isInRange(service: number, client: Ip, { services }: TraceTables): boolean {
   const [width, above] = familyOf(client) === 4 ? [32, 96] : [128, 0];
-  let isInRange = false;
-  for (let bits = width; bits >= 0 && !isInRange; bits--) {
+  for (let bits = width; bits >= 0; bits--) {
     const prefixLength = 32 + above + bits;
-    isInRange = services.lbSourceRanges.has(mapKinds.lbSourceRanges.text({ service, address: cidrOf(client, bits).ip, prefixLength }));
+    if (services.lbSourceRanges.has(mapKinds.lbSourceRanges.text({ service, address: cidrOf(client, bits).ip, prefixLength }))) return true;
   }
-  return isInRange === ((flags & LbServiceFlag.sourceRangesDeny) === 0);
+  return false;
 }
 
 function entryFor(found: LbService, client: Client, redirect: ServiceFound['redirect']): LbService {

@@ -98,6 +98,10 @@ export function atUplink(walk: Walk, packet: Moving): Served | { readonly kind: 
     return atBackend(walk, 'host_from', packet, service);
   }
   if ((flags & LbAddressFlag.outside) !== 0) {
+    if (!look.addressAdmits(packet.destination, packet.source, walk.tables)) {
+      say(walk, 'host_from', key, ['loadBalancerSourceRanges', 'drops it: no service of this address lets this client in']);
+      return { kind: 'kept out' };
+    }
     say(walk, 'host_from', key, ['a service address', 'nobody serves this port']);
     return { kind: 'refused', because: 'no such port' };
   }

@@ -190,6 +190,18 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
     'TCP from 198.51.100.1 to 192.0.2.221:80 (service shop/guarded) is dropped: DENIED_BY_LB_SRC_RANGE_CHECK, loadBalancerSourceRanges of the Service keeps this client out',
   ],
   [
+    'tcp outside 192.0.2.221:81',
+    'host_from',
+    { kind: 'dropped', reason: 'DENIED_BY_LB_SRC_RANGE_CHECK' },
+    'TCP from 198.51.100.1 to 192.0.2.221:81 is dropped: DENIED_BY_LB_SRC_RANGE_CHECK, loadBalancerSourceRanges of the Service keeps this client out',
+  ],
+  [
+    'tcp outside 192.0.2.222:81',
+    'host_from',
+    { kind: 'refused', because: 'no such port' },
+    'TCP from 198.51.100.1 to 192.0.2.222:81 is refused: the address belongs to a service, which does not serve this port and protocol',
+  ],
+  [
     'tcp outside 192.0.2.222:80',
     'host_from',
     { kind: 'delivered', pod: 'shop/podB' },

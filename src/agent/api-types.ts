@@ -215,7 +215,8 @@ export type Providers = {
   table(name: string): readonly TableRow[] | undefined;
   /** Reads the targets themselves. */
   differences(): readonly DifferenceRow[] | Promise<readonly DifferenceRow[]>;
-  problems(): readonly ProblemRow[];
+  /** Of this agent, and what the operator says. */
+  problems(): readonly ProblemRow[] | Promise<readonly ProblemRow[]>;
   /** The most recent, oldest first. */
   drops(): readonly DropRow[];
   /** Calls `listener` for each drop from now on until `signal` ends. */

@@ -21,7 +21,7 @@ import { frontendKey } from '../services/frontends.ts';
 import type { SetKey } from '../services/frontends.ts';
 import type { RedirectTables, SkipTables } from '../redirects/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
-import type { ControllerRow, Health, Providers, ServiceRow, StatusReport } from './api-types.ts';
+import type { ControllerRow, Health, ProblemRow, Providers, ServiceRow, StatusReport } from './api-types.ts';
 import type { Config } from './config.ts';
 import type { Sweep } from './conntrack-sweep.ts';
 import type { Drops } from './drops.ts';
@@ -58,6 +58,8 @@ export type Insides = {
   readonly vips: Vips;
   readonly health: () => { readonly healthy: boolean; readonly reason: string | undefined };
   readonly kubernetes: () => Promise<Health>;
+  /** What the operator has reported. */
+  readonly operatorProblems: () => Promise<readonly ProblemRow[]>;
   readonly cni: () => Health;
 };
 
@@ -97,8 +99,10 @@ export function providersOf(insides: Insides): Providers {
         wanted: undefined,
         found: undefined,
       })),
-    problems: () =>
-      Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
+    problems: async () => [
+      ...Array.from(problems.table.entries(), ([, { object, reason, message, advice }]) => ({ object, reason, message, advice })),
+      ...(await insides.operatorProblems()),
+    ],
     drops: () => drops.recent().map((drop) => ({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) })),
     followDrops: (listener, signal) =>
       drops.follow((drop) => listener({ ...drop, interface: interfaceName(drop.interfaceIndex, nodes, endpoints) }), signal),

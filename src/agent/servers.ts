@@ -23,6 +23,7 @@ import { serveHealthChecks } from './health-checks.ts';
 import { serveHealth } from './healthz.ts';
 import type { Listener } from './healthz.ts';
 import { agentMetrics } from './metrics.ts';
+import { problemsOfOperator } from './operator-problems.ts';
 import { mtuOf, podRanges } from './pod-network.ts';
 import { providersOf } from './providers.ts';
 import { readinessOf } from './readiness.ts';
@@ -63,6 +64,7 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
+  const operatorProblems = () => problemsOfOperator(client);
   const vips = vipsOf({ l2: tables.l2, self, asked: datapath.map('l2_asked'), clock: systemClock, log: ground.log });
   targets.afterwards(vips.look);
   const inside = {
@@ -79,13 +81,13 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
     ...watched,
   };
   const calls = callCounts();
-  end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, cni }) }));
+  end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, operatorProblems, cni }) }));
   const reporting = (owner: string) => (rows: readonly Problem[]) => {
     problems.report(owner, rows);
     machine.schedule();
   };
   const report = reporting('health servers');
-  const metrics = agentMetrics({ ...inside, health, kubernetes, cni, calls, engine: machine });
+  const metrics = agentMetrics({ ...inside, health, kubernetes, operatorProblems, cni, calls, engine: machine });
   const more = config.prometheus ? [metricsPage(config.prometheus.port, metrics)] : [];
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   end.use(

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { metricsText } from './metrics.ts';
+import { histogram, metricsText } from './metrics.ts';
 
 test('a metric is its help, its type and its samples as they are now', () => {
   let value = 1;
@@ -27,4 +27,23 @@ test('quotes, backslashes and line ends in labels and help are escaped, and no l
     { name: 'a', type: 'gauge', help: 'one\ntwo\\', samples: () => [{ labels: { x: 'q"\\\n' }, value: 0 }, { value: 1 }] },
   ]);
   assert.equal(text, '# HELP a one\\ntwo\\\\\n# TYPE a gauge\na{x="q\\"\\\\\\n"} 0\na 1\n');
+});
+
+test('a histogram counts times in buckets that contain the smaller ones', () => {
+  const times = histogram();
+  for (const seconds of [0.004, 0.02, 30]) times.observe({ event: 'upsert' }, seconds);
+  times.observe({ event: 'delete' }, 0.005);
+  const lines = metricsText([{ name: 't', type: 'histogram', help: 'Times', samples: () => times.samples() }]).split('\n');
+  assert.equal(lines[1], '# TYPE t histogram');
+  for (const line of [
+    't_bucket{event="upsert",le="0.005"} 1',
+    't_bucket{event="upsert",le="0.01"} 1',
+    't_bucket{event="upsert",le="0.025"} 2',
+    't_bucket{event="upsert",le="10"} 2',
+    't_bucket{event="upsert",le="+Inf"} 3',
+    't_sum{event="upsert"} 30.024',
+    't_count{event="upsert"} 3',
+    't_bucket{event="delete",le="0.005"} 1',
+  ])
+    assert.ok(lines.includes(line), `${line} among\n${lines.join('\n')}`);
 });

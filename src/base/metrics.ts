@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prometheus text from samples that are computed when somebody asks: whoever knows a number yields it, nobody keeps a copy.
+// Prometheus text from samples that are computed when somebody asks: whoever knows a number yields it, nobody keeps a copy. Times that
+// things took are the exception: a histogram counts them as they pass.
 // Format: Prometheus text exposition format 0.0.4.
 
-export type Sample = { readonly labels?: Readonly<Record<string, string>>; readonly value: number };
+export type Sample = { readonly labels?: Readonly<Record<string, string>>; readonly value: number; readonly suffix?: HistogramSuffix };
 export type Metric = {
   readonly name: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
   readonly samples: () => Iterable<Sample>;
 };
+type HistogramSuffix = '_bucket' | '_sum' | '_count';
 
 export function metricsText(metrics: Iterable<Metric>): string {
   let text = '';
   for (const { name, type, help, samples } of metrics) {
     text += `# HELP ${name} ${help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${type}\n`;
-    for (const { labels = {}, value } of samples()) text += `${name}${labelText(labels)} ${value}\n`;
+    for (const { labels = {}, value, suffix = '' } of samples()) text += `${name}${suffix}${labelText(labels)} ${value}\n`;
   }
   return text;
 }
@@ -24,4 +26,37 @@ function labelText(labels: Readonly<Record<string, string>>): string {
     ([name, value]) => `${name}="${value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`,
   );
   return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+export type Histogram = {
+  observe(labels: Readonly<Record<string, string>>, seconds: number): void;
+  samples(): Iterable<Sample>;
+};
+
+type Series = { readonly labels: Readonly<Record<string, string>>; readonly counts: number[]; sum: number; count: number };
+
+/** As most clients of Prometheus have them. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+
+export function histogram(): Histogram {
+  const all = new Map<string, Series>();
+  return {
+    observe(labels, seconds) {
+      const key = labelText(labels);
+      const series = all.get(key) ?? { labels, counts: BUCKETS.map(() => 0), sum: 0, count: 0 };
+      all.set(key, series);
+      for (const [i, bound] of BUCKETS.entries()) if (seconds <= bound) series.counts[i] = (series.counts[i] ?? 0) + 1;
+      series.sum += seconds;
+      series.count++;
+    },
+    *samples() {
+      for (const { labels, counts, sum, count } of all.values()) {
+        for (const [i, bound] of BUCKETS.entries())
+          yield { labels: { ...labels, le: String(bound) }, value: counts[i] ?? 0, suffix: '_bucket' };
+        yield { labels: { ...labels, le: '+Inf' }, value: count, suffix: '_bucket' };
+        yield { labels, value: sum, suffix: '_sum' };
+        yield { labels, value: count, suffix: '_count' };
+      }
+    },
+  };
 }

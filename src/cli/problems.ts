@@ -8,7 +8,7 @@ import { argumentsOf, outputOption, print } from './command.ts';
 
 export const help = `Usage: NAME problems [-o json]
 
-What is wrong with the objects and settings that this node reads, and what to do about each. Exit code 1 when there is something.
+What is wrong with the objects and settings that this node reads, and with pools and load balancer addresses, and what to do about each. Exit code 1 when there is something.
 
 Examples:
   NAME problems

@@ -77,7 +77,7 @@ function rowOf(name: string, { asked, born, version, has, ours }: Life): LbServi
 
 /** Tables of one life of an operator. */
 function operatorOf() {
-  const tables = lbipamTables(problemBook());
+  const tables = lbipamTables(problemBook(), true);
   const { pools, services, nodes, subnets, serviceWrites, allocations, derivations } = tables;
   const [ofPools, ofServices] = [pools.writer('fuzz'), services.writer('fuzz')];
   const complete = [ofPools, ofServices, nodes.writer('fuzz'), subnets.writer('fuzz')];

@@ -3,7 +3,7 @@
 
 import { parseCidr, parseIp } from '../base/ip.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
-import type { CiliumNode, Node } from '../kube/types.ts';
+import type { CiliumL2AnnouncementPolicy, CiliumNode, Node } from '../kube/types.ts';
 import { SUBNETS } from '../nodes/segments.ts';
 
 export type LbNodeRow = { readonly addresses: readonly Ip[] };
@@ -15,4 +15,9 @@ export function* lbNodeRows({ metadata, status }: Node): Iterable<readonly [stri
 export function* subnetRows({ metadata }: CiliumNode): Iterable<readonly [string, readonly Cidr[]]> {
   const text = metadata.annotations?.[SUBNETS];
   if (text !== undefined) yield [metadata.name, text.split(',').flatMap((one) => (one === '' ? [] : (parseCidr(one.trim()) ?? [])))];
+}
+
+/** Policies that announce load balancer IPs: of which Services, each Service is told by whoever announces. */
+export function* announcerRows({ metadata, spec }: CiliumL2AnnouncementPolicy): Iterable<readonly [string, true]> {
+  if (spec?.loadBalancerIPs === true) yield [metadata.name, true];
 }

@@ -43,9 +43,11 @@ export type PoolFacts = {
   readonly allocations: Iterable<readonly [string, Allocation]>;
   /** Subnets that nodes are in; undefined: not all of them have said. */
   readonly subnets: readonly Cidr[] | undefined;
+  /** Some CiliumL2AnnouncementPolicy announces load balancer IPs; undefined: L2 announcements are not ours. */
+  readonly announced: boolean | undefined;
 };
 
-export function* poolReports({ ground, taken, allocations, subnets }: PoolFacts): Iterable<readonly [string, PoolReport]> {
+export function* poolReports({ ground, taken, allocations, subnets, announced }: PoolFacts): Iterable<readonly [string, PoolReport]> {
   const moves = [...allocations].flatMap(([service, { kept }]) => kept.map((one) => ({ ...one, service })));
   for (const pool of ground.pools) {
     const { total, used } = figuresOf(pool, taken, ground.nodes);
@@ -56,6 +58,7 @@ export function* poolReports({ ground, taken, allocations, subnets }: PoolFacts)
         pool,
         moves.filter((one) => one.pool === pool.name),
       ),
+      ...(announced === false && !pool.disabled && pool.ranges.length > 0 ? [notAnnounced(pool)] : []),
     ];
     const conditions = conditionsOf(pool, { total, used, conflict, problems });
     yield [pool.name, { total, used, conflict, problems, conditions }];
@@ -118,6 +121,17 @@ function reaches(subnet: Cidr, range: Range): boolean {
     cidrContains(subnet, ipFromNumber(last, range.family)) ||
     rangeHas(range, subnet.ip)
   );
+}
+
+function notAnnounced({ name }: PoolRow): Problem {
+  return problem({
+    object: `CiliumLoadBalancerIPPool ${name}`,
+    reason: 'NotAnnounced',
+    message:
+      'Nobody will answer for its addresses on the LAN: no CiliumL2AnnouncementPolicy has loadBalancerIPs, and a pool alone announces nothing',
+    advice:
+      'Apply a CiliumL2AnnouncementPolicy with spec.loadBalancerIPs: true, or set l2announcements.enabled: false if routers lead there',
+  });
 }
 
 /** What an edit of this or of another pool would move into this one. */

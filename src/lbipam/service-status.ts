@@ -77,14 +77,17 @@ export function saidOf(service: LbServiceRow, write: ServiceWrite | undefined, a
         : lost !== ''
           ? [notice({ object, reason: 'AddressReleased', message: `Has ${lost} no longer` })]
           : [];
-  const refused = (allocation?.refusals ?? [])
-    .filter(({ message }) => news(message))
-    .map(({ cause, message, advice }) => problem({ object, reason: cause, message, advice }));
-  const kept = (allocation?.kept ?? [])
-    .map((one) => keptText(service, one))
-    .filter(({ message }) => news(message))
-    .map((text) => problem({ object, reason: 'AddressKept', ...text }));
+  const wrong = troublesOf(service, allocation).filter(({ message }) => news(message));
   const note = allocation?.note;
   const notes = note === undefined || !news(note) ? [] : [notice({ object, reason: 'AddressNotShared', message: note })];
-  return [...moves, ...refused, ...kept, ...notes];
+  return [...moves, ...wrong, ...notes];
+}
+
+/** What somebody has to repair so that the Service has what it asks for, and may go on having it. */
+export function troublesOf(service: LbServiceRow, allocation: Allocation | undefined): readonly Problem[] {
+  if (allocation === undefined || allocation.uid !== service.uid) return [];
+  const object = `Service ${service.name}`;
+  const refused = allocation.refusals.map(({ cause, message, advice }) => problem({ object, reason: cause, message, advice }));
+  const kept = allocation.kept.map((one) => problem({ object, reason: 'AddressKept', ...keptText(service, one) }));
+  return [...refused, ...kept];
 }

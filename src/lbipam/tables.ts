@@ -11,7 +11,7 @@
 import { derive, from } from '../base/derive.ts';
 import type { Derivation, Input } from '../base/derive.ts';
 import type { Cidr, Ip } from '../base/ip.ts';
-import type { ProblemBook } from '../base/problem.ts';
+import type { Problem, ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
 import { table } from '../base/table.ts';
 import type { Table } from '../base/table.ts';
@@ -21,7 +21,7 @@ import type { LbNodeRow } from './node.ts';
 import { poolReports, poolWrite } from './pool-status.ts';
 import type { PoolReport, PoolWrite } from './pool-status.ts';
 import type { PoolRow } from './pool.ts';
-import { saidOf, serviceWrite } from './service-status.ts';
+import { saidOf, serviceWrite, troublesOf } from './service-status.ts';
 import type { Said, ServiceWrite } from './service-status.ts';
 import type { LbServiceRow } from './service.ts';
 
@@ -31,31 +31,38 @@ export type LbipamTables = {
   readonly nodes: Table<string, LbNodeRow>;
   /** By node, the subnets that it is in. */
   readonly subnets: Table<string, readonly Cidr[]>;
+  /** CiliumL2AnnouncementPolicies that announce load balancer IPs. */
+  readonly announcers: Table<string, true>;
   readonly allocations: Table<string, Allocation>;
   readonly reports: Table<string, PoolReport>;
   readonly serviceWrites: Table<string, ServiceWrite>;
   readonly poolWrites: Table<string, PoolWrite>;
   /** By Service, what was said of it last. */
   readonly said: Table<string, Said>;
+  /** 'all': what somebody has to repair, of pools and of Services. */
+  readonly troubles: Table<string, readonly Problem[]>;
   readonly derivations: readonly Derivation[];
 };
 
 const same = { same: sameRow };
 const ALL = ['all'] as const;
 
-export function lbipamTables(problems: ProblemBook): LbipamTables {
+/** `l2`: addresses are announced by CiliumL2AnnouncementPolicies. */
+export function lbipamTables(problems: ProblemBook, l2: boolean): LbipamTables {
   const tables: Tables = {
     pools: table<string, PoolRow>('lbipam_pools'),
     services: table<string, LbServiceRow>('lbipam_services'),
     nodes: table<string, LbNodeRow>('lbipam_nodes', same),
     subnets: table<string, readonly Cidr[]>('lbipam_subnets', same),
+    announcers: table<string, true>('lbipam_announcers', same),
     allocations: table<string, Allocation>('allocations', same),
     reports: table<string, PoolReport>('pool_reports', same),
     serviceWrites: table<string, ServiceWrite>('lbipam_service_writes', same),
     poolWrites: table<string, PoolWrite>('lbipam_pool_writes', same),
     said: table<string, Said>('lbipam_said', same),
+    troubles: table<string, readonly Problem[]>('lbipam_troubles', same),
   };
-  return { ...tables, derivations: [...decisions(tables, problems), ...writes(tables)] };
+  return { ...tables, derivations: [...decisions(tables, problems, l2), ...writes(tables), troublesFrom(tables, problems.table)] };
 }
 
 type Tables = Omit<LbipamTables, 'derivations'>;
@@ -76,8 +83,8 @@ function asAsked(services: Table<string, LbServiceRow>, allocations: Table<strin
   });
 }
 
-function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
-  const { pools, services, nodes, subnets, allocations, reports } = tables;
+function decisions(tables: Tables, problems: ProblemBook, l2: boolean): Derivation[] {
+  const { pools, services, nodes, subnets, announcers, allocations, reports } = tables;
   const all = () => ALL;
   const others = (name: string) => (allocations.has(name) ? [] : ALL);
   const rows = <R>(of: Table<string, R>) => Array.from(of.entries(), ([, row]) => row);
@@ -96,7 +103,14 @@ function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
     derive({
       name: 'pool_reports',
       whole: true,
-      inputs: [asWritten(pools), from(allocations, all), from(services, others), from(nodes, all), from(subnets, all)],
+      inputs: [
+        asWritten(pools),
+        from(allocations, all),
+        from(services, others),
+        from(nodes, all),
+        from(subnets, all),
+        from(announcers, all),
+      ],
       out: reports.writer('pool_reports'),
       problems,
       compute: function* () {
@@ -105,7 +119,8 @@ function decisions(tables: Tables, problems: ProblemBook): Derivation[] {
         const taken = new Set([...rows(allocations).flatMap(({ ips }) => ips), ...foreign]);
         const known = Array.from(nodes.entries(), ([name]) => subnets.get(name));
         const connected = known.length === 0 || known.includes(undefined) ? undefined : uniqueOf(known.flatMap((one) => one ?? []));
-        for (const row of poolReports({ ground, taken, allocations: allocations.entries(), subnets: connected })) {
+        const announced = l2 ? announcers.size > 0 : undefined;
+        for (const row of poolReports({ ground, taken, allocations: allocations.entries(), subnets: connected, announced })) {
           yield row;
           yield* row[1].problems;
         }
@@ -159,4 +174,23 @@ function writes({ pools, services, allocations, reports, serviceWrites, poolWrit
       },
     }),
   ];
+}
+
+function troublesFrom({ services, allocations, troubles }: Tables, problems: Table<string, Problem>): Derivation {
+  const all = () => ALL;
+  return derive({
+    name: troubles.name,
+    whole: true,
+    inputs: [from(problems, all), from(services, all), from(allocations, all)],
+    out: troubles.writer('lbipam'),
+    compute: function* () {
+      const ofServices = Array.from(services.entries(), ([name, service]) => troublesOf(service, allocations.get(name)));
+      const found = [...Array.from(problems.entries(), ([, one]) => one), ...ofServices.flat()];
+      yield ['all', found.toSorted((a, b) => (textOf(a) < textOf(b) ? -1 : 1))] as const;
+    },
+  });
+}
+
+function textOf({ object, reason }: Problem): string {
+  return `${object} ${reason}`;
 }

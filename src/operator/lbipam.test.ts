@@ -13,23 +13,27 @@ import { port as portOf } from '../base/ip.ts';
 import { metricsText } from '../base/metrics.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from '../kube/client.ts';
+import { readReport } from '../kube/problem-report.ts';
 import { leaseHolder } from '../kube/lease.ts';
 import { lbipamMetrics } from './lbipam.ts';
 import { serveTerm } from './term.ts';
 import type { Counts } from './term.ts';
 
 const POOLS = 'ciliumloadbalancerippools.cilium.io';
+const POLICIES = 'ciliuml2announcementpolicies.cilium.io';
 const CONDITION = 'cilium.io/IPAMRequestSatisfied';
 const often = { durationMs: 600_000, renewMs: 500_000, retryMs: 50 };
 const never = { identityInterval: 0, identityGrace: 1, endpointInterval: 0, endpointGrace: 1 };
 
 /** A cluster's API, and operators for it, one after the other. */
-async function cluster(context: TestContext) {
+async function cluster(context: TestContext, { announced }: { readonly announced: boolean } = { announced: true }) {
   const faults: Faults = {};
   const { api, port } = await startTestServer(context, { faults });
   const { store } = api;
   for (const one of await definitions()) store.create('customresourcedefinitions.apiextensions.k8s.io', one);
   store.create('namespaces', { metadata: { name: 'shop' } });
+  const announce = () => store.create(POLICIES, { metadata: { name: 'policy' }, spec: { loadBalancerIPs: true } });
+  if (announced) announce();
   const access = {
     servers: () => [{ url: `https://127.0.0.1:${port}`, name: undefined }],
     insecure: false,
@@ -44,7 +48,7 @@ async function cluster(context: TestContext) {
     const lease = leaseHolder({ client, namespace: 'default', name: 'lock', identity, clock: systemClock, ...often });
     const counts: Counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
     const leases = { leaseDuration: often.durationMs, leaseRenew: often.renewMs, leaseRetry: often.retryMs };
-    const place = { kubeconfig: undefined, namespace: '', apiServers: [], healthPort: portOf(1), metricsPort: portOf(2) };
+    const place = { kubeconfig: undefined, namespace: 'kube-system', apiServers: [], healthPort: portOf(1), metricsPort: portOf(2) };
     const options = { ...never, ...leases, ...place, identity, lbClasses: { unnamed: true, named: ['io.cilium/l2-announcer'] } };
     const done = lease.run((term) => serveTerm({ client, options, clock: systemClock, counts }, term), stop.signal);
     const end = async () => {
@@ -59,6 +63,8 @@ async function cluster(context: TestContext) {
   return {
     store,
     faults,
+    access,
+    announce,
     operator,
     service: (name: string, annotations: Record<string, string> = {}, spec: Json = {}): Json =>
       store.create('services', {
@@ -202,4 +208,38 @@ test('an API that refuses every third request: addresses and Events come late, a
   Object.assign(it.faults, { refuse: 0, cutWatch: 0 });
   assert.equal(new Set([...names, 'first'].map((name) => it.ips(name))).size, 11);
   await until(() => names.every((name) => it.events(name).join() === 'AddressAllocated'), 100_000);
+});
+
+test('what somebody has to repair is reported where every agent finds it, until it is repaired', { timeout: 60_000 }, async (context) => {
+  const it = await cluster(context, { announced: false });
+  const client = kubeClient({ access: it.access });
+  context.after(() => client.close());
+  const report = () => readReport(client, 'kube-system', AbortSignal.timeout(5000));
+  const said = async () => (await report()).map(({ object, reason }) => `${object}: ${reason}`);
+  assert.deepEqual(await said(), [], 'no operator has ever said anything');
+  it.pool('pool', { blocks: [{ start: '192.168.0.220', stop: '192.168.0.222' }] });
+  it.pool('reversed', { blocks: [{ start: '192.168.1.9', stop: '192.168.1.1' }] });
+  it.pool('twice', { blocks: [{ start: '192.168.0.222', stop: '192.168.0.230' }] });
+  const shared = (key: string) => ({ 'lbipam.cilium.io/ips': '192.168.0.220', 'lbipam.cilium.io/sharing-key': key });
+  it.service('first', shared('a'));
+  const one = it.operator();
+  await until(() => it.ips('first') === '192.168.0.220');
+  it.service('second', shared('b'));
+  const pool = 'CiliumLoadBalancerIPPool';
+  const wanted = [
+    `${pool} pool: NotAnnounced`,
+    `${pool} reversed: InvalidBlock`,
+    `${pool} twice: NotAnnounced`,
+    `${pool} twice: PoolConflict`,
+    'Service shop/second: SharingRefused',
+  ];
+  await until(async () => (await said()).join() === wanted.join());
+  assert.equal(it.poolSays('pool', 'stentor.dev/Ready').reason, 'NotAnnounced');
+  await until(() => it.events('pool').includes('NotAnnounced') && it.events('twice').includes('PoolConflict'));
+  const times = /event_processing_time_seconds_count\{event="upsert",resource="(pool|service)"\} [1-9]/g;
+  assert.equal([...one.metrics().matchAll(times)].length, 2);
+  it.announce();
+  for (const name of ['reversed', 'twice']) it.store.delete(POOLS, { name });
+  it.store.delete('services', { namespace: 'shop', name: 'second' });
+  await until(async () => (await said()).length === 0);
 });

@@ -3,7 +3,8 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Derivation } from '../base/derive.ts';
-import type { Metric } from '../base/metrics.ts';
+import { histogram } from '../base/metrics.ts';
+import type { Histogram, Metric } from '../base/metrics.ts';
 import { problemBook } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import { asyncReconciler } from '../base/reconcile-async.ts';
@@ -12,11 +13,12 @@ import type { Table } from '../base/table.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { eventsTarget } from '../kube/events.ts';
 import type { Term } from '../kube/lease.ts';
+import { writeReport } from '../kube/problem-report.ts';
 import { pathOfObject, resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
-import type { Source } from '../kube/source.ts';
-import type { CiliumLoadBalancerIPPool, CiliumNode, Node, Service } from '../kube/types.ts';
-import { lbNodeRows, subnetRows } from '../lbipam/node.ts';
+import type { Sink, Source } from '../kube/source.ts';
+import type { CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, CiliumNode, Node, Service } from '../kube/types.ts';
+import { announcerRows, lbNodeRows, subnetRows } from '../lbipam/node.ts';
 import { poolRows } from '../lbipam/pool.ts';
 import type { PoolWrite } from '../lbipam/pool-status.ts';
 import { lbServiceRows, SATISFIED } from '../lbipam/service.ts';
@@ -32,6 +34,8 @@ export type LbipamOptions = {
   readonly clock: Clock;
   readonly classes: LbClasses;
   readonly identity: string;
+  /** Where the report of Problems is kept. */
+  readonly namespace: string;
 };
 
 export type Lbipam = {
@@ -39,47 +43,92 @@ export type Lbipam = {
   readonly reconcilers: readonly AsyncReconciler[];
   readonly tables: LbipamTables;
   readonly problems: Table<string, Problem>;
+  /** From the moment that a change is heard until all that follows from it is derived. */
+  readonly times: Histogram;
+  /** To be called when all that was heard is derived. */
+  derived(): void;
   sources(changed: () => void): readonly Source[];
 };
 
+const L2_CLASS = 'io.cilium/l2-announcer';
 /** As Cilium's, whose fields we go on with. */
 const MANAGER = 'cilium-operator-lb-ipam';
 
 export function lbipam(options: LbipamOptions): Lbipam {
   const { client, clock, classes, identity } = options;
   const book = problemBook();
-  const tables = lbipamTables(book);
+  const l2 = classes.named.includes(L2_CLASS);
+  const tables = lbipamTables(book, l2);
+  const { times, timed, derived } = stopwatch(clock);
   const events = { client, clock, controller: 'stentor-operator', instance: identity, fallback: 'Namespace kube-system' };
   return {
     tables,
     problems: book.table,
+    times,
+    derived,
     derivations: tables.derivations,
     reconcilers: [
       asyncReconciler(tables.serviceWrites, serviceTarget(options)),
       asyncReconciler(tables.poolWrites, poolTarget(options)),
       asyncReconciler(tables.said, saidTarget(eventsTarget(events))),
       asyncReconciler(book.table, eventsTarget<Problem>(events)),
+      asyncReconciler(tables.troubles, reportTarget(options)),
     ],
     sources: (changed) => {
       const watch = { client, changed };
-      const { pools, services, nodes, subnets } = tables;
+      const { pools, services, nodes, subnets, announcers } = tables;
+      const ofPools = timed('pool', sink(pools.writer('kubernetes'), poolRows, book));
       const ofServices = sink(services.writer('kubernetes'), (service: Service) => lbServiceRows(service, classes), book);
       return [
         kubeSource<CiliumLoadBalancerIPPool>({
           ...watch,
           resource: resources.lbPools,
-          sinks: [sink(pools.writer('kubernetes'), poolRows, book)],
+          sinks: [ofPools],
         }),
-        kubeSource<Service>({ ...watch, resource: resources.services, sinks: [ofServices] }),
+        kubeSource<Service>({ ...watch, resource: resources.services, sinks: [timed('service', ofServices)] }),
         kubeSource<Node>({ ...watch, resource: resources.nodes, sinks: [sink(nodes.writer('kubernetes'), lbNodeRows, book)] }),
         kubeSource<CiliumNode>({
           ...watch,
           resource: resources.ciliumNodes,
           sinks: [sink(subnets.writer('kubernetes'), subnetRows, book)],
         }),
+        kubeSource<CiliumL2AnnouncementPolicy>({
+          ...watch,
+          resource: resources.l2Policies,
+          optional: true,
+          sinks: [sink(announcers.writer('kubernetes'), announcerRows)],
+        }),
       ];
     },
   };
+}
+
+type Heard = { readonly event: 'upsert' | 'delete'; readonly resource: string; readonly at: number };
+
+function stopwatch(clock: Clock) {
+  const times = histogram();
+  let heard: Heard[] = [];
+  const timed = <T>(resource: string, { read, forget, complete }: Sink<T>): Sink<T> => ({
+    read(object) {
+      const at = clock.monotonic();
+      const write = read(object);
+      return (name) => {
+        heard.push({ event: 'upsert', resource, at });
+        write(name);
+      };
+    },
+    forget(name) {
+      heard.push({ event: 'delete', resource, at: clock.monotonic() });
+      forget(name);
+    },
+    complete,
+  });
+  const derived = () => {
+    const now = clock.monotonic();
+    for (const { event, resource, at } of heard) times.observe({ event, resource }, (now - at) / 1000);
+    heard = [];
+  };
+  return { times, timed, derived };
 }
 
 /** Of the status only what is ours: other conditions stay, whoever has them. */
@@ -109,6 +158,10 @@ function poolTarget({ client, term, clock }: LbipamOptions): AsyncTarget<string,
     const body = { apiVersion, kind, metadata: { name, uid, resourceVersion }, status: { conditions: listed } };
     await client.patch(`${pathOfObject(resources.lbPools, name)}/status`, body, { ...how, signal: term.signal });
   });
+}
+
+function reportTarget({ client, term, namespace }: LbipamOptions): AsyncTarget<string, readonly Problem[]> {
+  return deedTarget('problem report', term, (_key, problems) => writeReport(client, { namespace, problems }, term.signal));
 }
 
 const how = { type: 'apply', fieldManager: MANAGER, force: true } as const;
@@ -154,6 +207,12 @@ export function lbipamMetrics(of: () => Lbipam | undefined): readonly Metric[] {
     gauge('cilium_operator_lbipam_services_unsatisfied', 'Services that do not have all that they ask for', (one) => [
       { value: services(one).filter(({ refusals }) => refusals.length > 0).length },
     ]),
+    {
+      name: 'cilium_operator_lbipam_event_processing_time_seconds',
+      type: 'histogram',
+      help: 'From the moment that a change of a pool or Service is heard until all that follows is decided, by event and resource',
+      samples: () => of()?.times.samples() ?? [],
+    },
     gauge(
       'stentor_operator_lbipam_addresses_kept',
       'Addresses of Services that no pool gives any more, or that are shared no more',

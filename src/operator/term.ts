@@ -40,8 +40,8 @@ export async function serveTerm({ client, options, clock, counts }: TermOptions,
   const tables = garbageTables(options);
   const now = steady(clock);
   const deeds = { client, term, now, deeds: counts };
-  const { lbClasses: classes, identity } = options;
-  const addresses = classes && lbipam({ client, term, clock, classes, identity });
+  const { lbClasses: classes, identity, namespace } = options;
+  const addresses = classes && lbipam({ client, term, clock, classes, identity, namespace });
   counts.lbipam = addresses;
   const written = [
     asyncReconciler(tables.identityWork, identityTarget(deeds)),
@@ -50,6 +50,7 @@ export async function serveTerm({ client, options, clock, counts }: TermOptions,
   ];
   const afterwards = () => {
     counts.identities = tables.marks.size;
+    addresses?.derived();
     for (const one of written) one.wake();
   };
   const machine = engine({ derivations: [...tables.derivations, ...(addresses?.derivations ?? [])], walks: [], clock, afterwards });

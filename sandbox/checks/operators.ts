@@ -90,7 +90,7 @@ async function takesOver(context: CheckContext): Promise<string> {
   await until('the CiliumEndpoint without a pod to go', PATIENCE_MS, () => cluster.store.get(ENDPOINTS, key) === undefined, signal);
   const [next] = await leaders(context);
   const counted = next && (await metricsOf(context, next)).get('cilium_operator_endpoint_gc_objects{outcome="success"}');
-  expect(counted === 1, `${next?.metadata.name ?? 'Nobody'} counts ${counted} CiliumEndpoints that it removed, wanted 1`);
+  expect(Number(counted) >= 1, `${next?.metadata.name ?? 'Nobody'} counts ${counted} CiliumEndpoints that it removed, wanted 1 or more`);
   return `${next === leader ? 'its successor' : 'the other'} leads after ${(led / 1000).toFixed(1)} s, with a Lease of 3 s`;
 }
 

@@ -11,6 +11,7 @@ import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { identityChecks } from './identities.ts';
+import { lifeCycleChecks } from './life-cycle.ts';
 import { loadBalancerIpChecks } from './load-balancer-ips.ts';
 import { maglevChecks } from './maglev.ts';
 import { operatorChecks } from './operators.ts';
@@ -56,6 +57,7 @@ const CHECKS: readonly Check[] = [
   ...operatorChecks,
   ...balancerChecks,
   ...announcementChecks,
+  ...lifeCycleChecks,
   ...restartChecks,
 ];
 

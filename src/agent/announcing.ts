@@ -64,6 +64,7 @@ export function announcing(options: AnnouncingOptions): Announcing {
   const listening = listeningOn(options, segments);
   const watching = watchesOf(options);
   const look = () => {
+    if (ground.signal.aborted) return;
     segments.set(placesOf(options), clock.monotonic());
     listening.look();
     watching.often();

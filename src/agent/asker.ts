@@ -27,6 +27,7 @@ type Line = { readonly socket: PacketSocket; readonly poll: Disposable; readonly
 /** Sockets stay open: to close one takes the kernel a while. */
 export function asker(): Asker {
   const lines = new Map<string, Line>();
+  let over = false;
   const close = (key: string) => {
     lines.get(key)?.poll[Symbol.dispose]();
     lines.get(key)?.socket[Symbol.dispose]();
@@ -51,6 +52,7 @@ export function asker(): Asker {
   };
   return {
     async ask(question, times, eachMs) {
+      if (over) return undefined; // tables still change while an agent ends
       const { ip, interfaceIndex, mac } = question;
       const protocol = familyOf(ip) === 4 ? EtherType.arp : EtherType.ipv6;
       const key = `${interfaceIndex} ${protocol}`;
@@ -63,6 +65,7 @@ export function asker(): Asker {
       }
     },
     [Symbol.dispose]() {
+      over = true;
       for (const key of lines.keys()) close(key);
     },
   };

@@ -83,6 +83,7 @@ function missing({ sources, walks, attachments, nodes, self, config }: Readiness
     return `${unsynced.name} of the Kubernetes API are not known yet${unsynced.status.error === undefined ? '' : `: ${unsynced.status.error}`}`;
   const ranges = podRanges(nodes, self, config);
   if (typeof ranges === 'string') return ranges;
+  if (!nodes.uplinks.complete) return `the interfaces of Node ${self} are not known yet`;
   if (nodes.uplinks.size === 0) return `No interface has an address of Node ${self} or a default route, wanted an uplink`;
   const { error, pending } = attachments.status;
   if (error !== undefined) return `Cannot attach programs: ${error}`;

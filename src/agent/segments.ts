@@ -10,7 +10,7 @@ export type Segment = { readonly name: string; readonly index: number; readonly 
 
 export type Segments = Disposable & {
   readonly all: () => Iterable<Segment>;
-  /** Makes them those of `wanted`. */
+  /** Makes them those of `wanted`; none once disposed of. */
   readonly set: (wanted: readonly Omit<Segment, 'since'>[], now: number) => void;
   /** A frame that cannot be sent is one that is lost. */
   readonly send: (segment: Segment, frame: Buffer) => void;
@@ -21,6 +21,7 @@ type Open = { readonly segment: Segment; readonly socket: PacketSocket; readonly
 /** `hear` is called with what has arrived; the frames are views. */
 export function segmentsOf(hear: (segment: Segment, frames: Iterable<Buffer>) => void): Segments {
   const open = new Map<number, Open>();
+  let over = false;
   const close = (index: number) => {
     open.get(index)?.poll[Symbol.dispose]();
     open.get(index)?.socket[Symbol.dispose]();
@@ -46,6 +47,7 @@ export function segmentsOf(hear: (segment: Segment, frames: Iterable<Buffer>) =>
   return {
     all: () => Array.from(open.values(), ({ segment }) => segment),
     set(wanted, now) {
+      if (over) return; // tables still change while an agent ends
       for (const { segment } of open.values())
         if (!wanted.some(({ name, index, mac }) => name === segment.name && index === segment.index && mac === segment.mac))
           close(segment.index);
@@ -59,6 +61,7 @@ export function segmentsOf(hear: (segment: Segment, frames: Iterable<Buffer>) =>
       }
     },
     [Symbol.dispose]() {
+      over = true;
       for (const index of open.keys()) close(index);
     },
   };

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { cni } from '../../sandbox/cni-call.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ofFamily } from '../../sandbox/checks/check.ts';
 import { httpGet, udpEcho, url } from '../../sandbox/checks/traffic.ts';
@@ -11,7 +12,7 @@ import { mustRun } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
 import { ask } from '../../src/cli/client.ts';
 import type { ServiceRow } from '../../src/agent/api-types.ts';
-import { agentReady, cni, differencesOn, faultyCluster, problemsOn, seedValues, skip, statusOn, valuesFile } from './cluster.ts';
+import { agentReady, differencesOn, faultyCluster, problemsOn, seedValues, skip, statusOn, valuesFile } from './cluster.ts';
 import type { Agent } from './cluster.ts';
 
 const faulty = faultyCluster('faultsa');

@@ -20,8 +20,7 @@ import type { Pod } from '../../sandbox/objects.ts';
 import { podsIn } from '../../sandbox/objects.ts';
 import { removeRemains } from '../../sandbox/remains.ts';
 import { MissingRequirement, requireMachine } from '../../sandbox/requirements.ts';
-import { exitCodeOf, run } from '../../sandbox/run.ts';
-import type { Ran } from '../../sandbox/run.ts';
+import { exitCodeOf } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
 import { up } from '../../sandbox/up.ts';
 
@@ -173,37 +172,4 @@ export async function valuesFile(faulty: Faulty, name: string, text: string): Pr
   await mkdir(faulty.scratch, { recursive: true });
   await writeFile(path, text);
   return path;
-}
-
-export type CniCall = {
-  readonly command?: string;
-  readonly container: string;
-  readonly netns?: string;
-  readonly pod?: string;
-  readonly interfaceName?: string;
-  readonly input?: string | Buffer;
-  readonly env?: Readonly<Record<string, string>>;
-};
-
-export const networkConfig = JSON.stringify({ cniVersion: '1.0.0', name: 'cilium', type: 'cilium-cni' });
-
-/** Runs the node's plugin as a container runtime does. */
-export function cni(
-  node: SandboxNode,
-  { command = 'ADD', container, netns = '', pod = container, interfaceName = 'eth0', input = networkConfig, env = {} }: CniCall,
-): Promise<Ran> {
-  const variables = {
-    CNI_COMMAND: command,
-    CNI_CONTAINERID: container,
-    CNI_NETNS: netns,
-    CNI_IFNAME: interfaceName,
-    CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=faults;K8S_POD_NAME=${pod}`,
-    CNI_PATH: '/opt/cni/bin',
-    ...env,
-  };
-  return run(node.enter(['/opt/cni/bin/cilium-cni'], ['--net', '--mount']), {
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', ...variables },
-    input: input.toString(),
-    timeoutMs: 20_000,
-  });
 }

@@ -5,11 +5,12 @@
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
+import { cni } from '../../sandbox/cni-call.ts';
 import { mustRun, run } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
 import { CNI_VERSIONS } from '../../src/endpoints/cni-reply.ts';
 import type { CniVersion } from '../../src/endpoints/cni-reply.ts';
-import { agentReady, cni, differencesOn, endpointsOn, faultyCluster, skip } from './cluster.ts';
+import { agentReady, differencesOn, endpointsOn, faultyCluster, skip } from './cluster.ts';
 import type { Agent } from './cluster.ts';
 
 const faulty = faultyCluster('faultsv');

@@ -6,13 +6,14 @@ import assert from 'node:assert/strict';
 import { randomBytes, randomInt } from 'node:crypto';
 import { connect } from 'node:net';
 import { test } from 'node:test';
+import { cni, networkConfig } from '../../sandbox/cni-call.ts';
+import type { CniCall } from '../../sandbox/cni-call.ts';
 import { ofFamily } from '../../sandbox/checks/check.ts';
 import { httpGet, url } from '../../sandbox/checks/traffic.ts';
 import type { SandboxNode } from '../../sandbox/node.ts';
 import { mustRun } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
-import { agentReady, cni, differencesOn, endpointsOn, faultyCluster, networkConfig, problemsOn, skip, statusOn } from './cluster.ts';
-import type { CniCall } from './cluster.ts';
+import { agentReady, differencesOn, endpointsOn, faultyCluster, problemsOn, skip, statusOn } from './cluster.ts';
 
 const faulty = faultyCluster('faultsc');
 const node = (): SandboxNode => faulty().node('node1');

@@ -4,11 +4,12 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { cni } from '../../sandbox/cni-call.ts';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mustRun } from '../../sandbox/run.ts';
 import { randomFrom, seedOfRun } from '../../src/base/random.ts';
 import { assertUnharmed, trafficFromBoth } from './both-ways.ts';
-import { agentReady, cni, differencesOn, endpointsOn, faultyCluster, skip } from './cluster.ts';
+import { agentReady, differencesOn, endpointsOn, faultyCluster, skip } from './cluster.ts';
 import type { Agent } from './cluster.ts';
 
 const faulty = faultyCluster('faultsk');

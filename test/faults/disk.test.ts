@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { cni } from '../../sandbox/cni-call.ts';
 import { httpGet, url } from '../../sandbox/checks/traffic.ts';
 import { ofFamily } from '../../sandbox/checks/check.ts';
 import { mustRun } from '../../sandbox/run.ts';
 import { until } from '../../sandbox/until.ts';
-import { agentReady, cni, endpointsOn, faultyCluster, problemsOn, skip, statusOn } from './cluster.ts';
+import { agentReady, endpointsOn, faultyCluster, problemsOn, skip, statusOn } from './cluster.ts';
 import type { Agent } from './cluster.ts';
 
 const faulty = faultyCluster('faultsz');

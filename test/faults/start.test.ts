@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { cni } from '../../sandbox/cni-call.ts';
 import { httpGet, url } from '../../sandbox/checks/traffic.ts';
 import { ofFamily } from '../../sandbox/checks/check.ts';
 import { mustRun } from '../../sandbox/run.ts';
@@ -14,7 +15,6 @@ import { compiled } from '../../src/kernel/testdata/harness.ts';
 import {
   agentReady,
   checkout,
-  cni,
   differencesOn,
   endpointsOn,
   faultyCluster,

@@ -36,7 +36,7 @@ export type Histogram = {
 type Series = { readonly labels: Readonly<Record<string, string>>; readonly counts: number[]; sum: number; count: number };
 
 /** As most clients of Prometheus have them. */
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
+export const BUCKETS: readonly number[] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 export function histogram(): Histogram {
   const all = new Map<string, Series>();

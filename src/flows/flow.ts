@@ -110,8 +110,10 @@ export type Ethernet = { readonly source?: string | undefined; readonly destinat
 
 export type Layer4 =
   | ({ readonly kind: 'TCP' } & Ports & { /** Bits of `TcpFlag`. */ readonly flags?: number | undefined })
-  | ({ readonly kind: 'UDP' | 'SCTP' } & Ports)
-  | { readonly kind: 'ICMPv4' | 'ICMPv6'; readonly type?: number | undefined; readonly code?: number | undefined }
+  | ({ readonly kind: 'UDP' } & Ports)
+  | ({ readonly kind: 'SCTP' } & Ports)
+  | ({ readonly kind: 'ICMPv4' } & Icmp)
+  | ({ readonly kind: 'ICMPv6' } & Icmp)
   | {
       readonly kind: 'VRRP';
       readonly type?: number | undefined;
@@ -120,6 +122,7 @@ export type Layer4 =
     }
   | { readonly kind: 'IGMP'; readonly type?: number | undefined; readonly groupAddress?: string | undefined };
 
+type Icmp = { readonly type?: number | undefined; readonly code?: number | undefined };
 type Ports = { readonly sourcePort?: number | undefined; readonly destinationPort?: number | undefined };
 
 /** Bits of a TCP header; bit n is field n + 1 of Hubble's `TCPFlags`. */

@@ -182,15 +182,13 @@ int host_from(struct __sk_buff *ctx)
 			return drop(ctx, &packet, DROP_REASON_FIRST_FRAGMENT_NOT_FOUND);
 		return VERDICT_STACK;
 	}
-	result = geneve_take(ctx, &packet);
-	if (result < 0 || (!result && dsr_take(ctx, &packet)))
+	result = is_for_geneve(&packet) ? geneve_take(ctx, &packet) : 0;
+	if (result < 0 || (!result && may_carry_frontend(&packet) && dsr_take(ctx, &packet)))
 		return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	if (result && parse(ctx, &packet) != PARSED)
 		return drop(ctx, &packet, DROP_REASON_INVALID_PACKET);
 	if (packet.frontend_port && is_option_probe(&packet) && address_equal(&packet.frontend, &packet.flow.destination))
 		return option_probe_arrived(ctx, &packet) ? drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET) : VERDICT_STACK;
-	if (packet.frontend_port && !is_direct_frontend(&packet))
-		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	entry = conntrack_find(&packet);
 	if (entry && (!packet.frontend_port || conntrack_answers_for(&packet, entry))) {
 		conntrack_count(entry, &packet);
@@ -198,6 +196,8 @@ int host_from(struct __sk_buff *ctx)
 			last_hop_learn(ctx, &packet);
 		return forward(ctx, &packet, entry, true);
 	}
+	if (packet.frontend_port && !is_direct_frontend(&packet))
+		return drop(ctx, &packet, DROP_REASON_SERVICE_BACKEND_NOT_FOUND);
 	if (packet.error_l3)
 		return service_address(&packet.flow.destination) & SERVICE_ADDRESS
 			       ? drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP)

@@ -292,7 +292,8 @@ int sock_release(struct bpf_sock *ctx)
 		key.address.word[3] = ctx->dst_ip6[3];
 	}
 	key.cookie = bpf_get_socket_cookie(ctx);
-	bpf_map_delete_elem(&sock_reverse, &key);
+	if (bpf_map_lookup_elem(&sock_reverse, &key)) /* most were not translated, and to look takes no lock */
+		bpf_map_delete_elem(&sock_reverse, &key);
 	return PROCEED;
 }
 

@@ -17,15 +17,18 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Whether the entry says all that there is to do: the way is another wire's, and nothing is to be noted or told. */
 static __always_inline bool is_settled(const struct xdp_packet *packet, const struct conntrack_entry *entry)
 {
-	const __u32 wanted = CONNTRACK_FLAG_ROUTED | CONNTRACK_FLAG_ANSWERED;
 	const __u32 other = CONNTRACK_FLAG_LOCAL | CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED | CONNTRACK_FLAG_LAST_HOP;
+	bool is_tcp = packet->flow.protocol == IPPROTO_TCP, direct = entry->flags & CONNTRACK_FLAG_DIRECT;
 
-	if ((entry->flags & wanted) != wanted || entry->flags & other || entry->last_seen != now_seconds())
+	if (!(entry->flags & CONNTRACK_FLAG_ROUTED) || entry->flags & other || entry->last_seen != now_seconds())
 		return false;
 	if (!(entry->flags & (CONNTRACK_FLAG_SOURCE_NAT | CONNTRACK_FLAG_DESTINATION_NAT)))
 		return false;
-	/* the first packets of a direct flow carry its frontend, and of datagrams all */
-	return !(entry->flags & CONNTRACK_FLAG_DIRECT) || (packet->flow.protocol == IPPROTO_TCP && entry->packets > 1);
+	/* of a direct flow of datagrams no answer is seen here */
+	if (!(entry->flags & CONNTRACK_FLAG_ANSWERED) && (is_tcp || !direct))
+		return false;
+	/* the first packets of a direct flow carry its frontend */
+	return !direct || entry->packets > (is_tcp ? 1 : DSR_TOLD);
 }
 
 SEC("xdp")

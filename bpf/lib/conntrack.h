@@ -162,8 +162,9 @@ static __always_inline void conntrack_count(struct conntrack_entry *entry, struc
 		return; /* an error about a flow does not keep it alive */
 	__u32 silent = entry->flags & (CONNTRACK_FLAG_REPLY | CONNTRACK_FLAG_DIRECT | CONNTRACK_FLAG_ANSWERED);
 
-	if (entry->last_seen != packet->now || packet->tcp_flags & (TCP_FIN | TCP_RST) || silent == CONNTRACK_FLAG_REPLY ||
-	    silent == CONNTRACK_FLAG_DIRECT)
+	packet->first_in_second = entry->last_seen != packet->now;
+	if (packet->first_in_second || packet->tcp_flags & (TCP_FIN | TCP_RST) || silent == CONNTRACK_FLAG_REPLY ||
+	    (silent == CONNTRACK_FLAG_DIRECT && packet->protocol == IPPROTO_TCP))
 		conntrack_note(packet, entry);
 	entry->packets++;
 	entry->bytes += packet->length;
@@ -206,6 +207,9 @@ __noinline int conntrack_open(struct packet *packet, struct conntrack_entry *ent
 		return -1;
 	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
 }
+
+/* Datagrams of a direct flow whose frontend its backend's node is told for certain: the first ones may all be lost but one. */
+#define DSR_TOLD 8
 
 /* A first direction that changes nothing yet, with its first packet counted. */
 static __always_inline void conntrack_begin(struct conntrack_entry *entry, const struct packet *packet)

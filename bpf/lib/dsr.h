@@ -34,18 +34,19 @@ _Static_assert(sizeof(struct dsr_ipv6) == 24, "size");
 
 #define DSR_IPV4_TYPE 0x9a
 #define DSR_IPV6_TYPE 0x1b
-#define IPV4_HEADER_MAX 60
 
 static __always_inline __u32 dsr_size(const struct packet *packet)
 {
 	return packet->family == 4 ? sizeof(struct dsr_ipv4) : sizeof(struct dsr_ipv6);
 }
 
-/* Whether the backend's node must be told: the flow is new to this node or to its client, or of datagrams, every one of which may be
- * the first that the other node sees. */
+/* Whether the backend's node must be told: the flow is new to this node or to its client. Nobody says whether a datagram has arrived, so
+ * the first ones tell, and then the first of each second, for a node that has forgotten the flow. */
 static __always_inline bool dsr_says(const struct packet *packet, const struct conntrack_entry *entry)
 {
-	return packet->protocol == IPPROTO_UDP || entry->packets <= 1 || packet->tcp_flags & TCP_SYN;
+	if (packet->protocol == IPPROTO_UDP)
+		return entry->packets <= DSR_TOLD || packet->first_in_second;
+	return entry->packets <= 1 || packet->tcp_flags & TCP_SYN;
 }
 
 static __always_inline int dsr_insert_ipv4(struct __sk_buff *ctx, const struct packet *packet)
@@ -106,37 +107,46 @@ static __always_inline struct ipcache_entry *dsr_known(const struct address *add
 	return bpf_map_lookup_elem(&ipcache, &key);
 }
 
-/* Whether the backend's node is told by an envelope; its address in `*node`, zero where that is not known. */
-static __always_inline bool dsr_wraps(const struct packet *packet, const struct address *backend, struct address *node)
+/* How the backend's node is told. */
+enum dsr_way {
+	DSR_WAY_NONE = 0, /* the packet cannot carry it */
+	DSR_WAY_OPTION,
+	DSR_WAY_ENVELOPE,
+};
+
+/* Whether that is by an envelope; the node's address in `packet->node`, zero where that is not known. */
+static __always_inline bool dsr_wraps(struct packet *packet, const struct address *backend)
 {
 	struct ipcache_entry *known = dsr_known(backend);
 
+	__builtin_memset(&packet->node, 0, sizeof(packet->node));
 	if (known)
-		*node = known->node;
+		packet->node = known->node;
 	if (dsr_geneve)
 		return true;
-	known = dsr_known(node);
+	known = dsr_known(&packet->node);
 	return known && known->flags & (packet->family == 4 ? IPCACHE_FLAG_NO_OPTION_IPV4 : IPCACHE_FLAG_NO_OPTION_IPV6);
 }
 
-/* Whether this packet can carry the frontend out of `uplink`. */
+/* How this packet, which came with no frontend of another node, can carry its own out of `uplink`: enum dsr_way. */
 __noinline int dsr_room(struct __sk_buff *ctx, struct packet *packet, struct address *backend, __u32 uplink)
 {
-	struct address node = {};
+	int way = DSR_WAY_OPTION;
 	__u32 mtu = 0, size;
 
 	if (!packet || !backend || !packet->l4 || packet->error_l3 || ctx->gso_segs > 1 || !has_ports(packet->protocol) ||
 	    packet->protocol == IPPROTO_SCTP)
-		return false;
+		return DSR_WAY_NONE;
 	size = dsr_size(packet);
-	if (dsr_wraps(packet, backend, &node)) {
-		if (address_is_zero(&node))
-			return false;
-		size = geneve_size(packet, address_is_ipv4(&node));
+	if (dsr_wraps(packet, backend)) {
+		if (address_is_zero(&packet->node))
+			return DSR_WAY_NONE;
+		way = DSR_WAY_ENVELOPE;
+		size = geneve_size(packet, address_is_ipv4(&packet->node));
 	} else if (packet->family == 4 && packet->l4 - packet->l3 + sizeof(struct dsr_ipv4) > IPV4_HEADER_MAX) {
-		return false;
+		return DSR_WAY_NONE;
 	}
-	return !bpf_check_mtu(ctx, uplink, &mtu, size, 0);
+	return bpf_check_mtu(ctx, uplink, &mtu, size, 0) ? DSR_WAY_NONE : way;
 }
 
 static __always_inline int dsr_insert(struct __sk_buff *ctx, const struct packet *packet)
@@ -148,20 +158,22 @@ static __always_inline int dsr_insert(struct __sk_buff *ctx, const struct packet
  * when it could not be written. */
 __noinline int dsr_tell(struct __sk_buff *ctx, struct packet *packet, struct address *backend, __u32 uplink)
 {
-	struct address from, to = {};
+	struct address from;
 	struct device *device;
 
 	if (!packet || !backend)
 		return -1;
-	if (!dsr_room(ctx, packet, backend, uplink))
+	switch (dsr_room(ctx, packet, backend, uplink)) {
+	case DSR_WAY_NONE:
 		return 0;
-	if (!dsr_wraps(packet, backend, &to))
+	case DSR_WAY_OPTION:
 		return dsr_insert(ctx, packet);
+	}
 	device = bpf_map_lookup_elem(&devices, &uplink);
 	if (!device)
 		return -1;
-	from = address_is_ipv4(&to) ? device->ipv4 : device->ipv6;
-	return geneve_insert(ctx, packet, &from, &to);
+	from = address_is_ipv4(&packet->node) ? device->ipv4 : device->ipv6;
+	return geneve_insert(ctx, packet, &from, &packet->node);
 }
 
 /* Reads the frontend into `packet->frontend` if the packet has one, and takes it out of the packet. 0, or negative when the packet
@@ -214,6 +226,12 @@ static __always_inline int dsr_take_ipv6(struct __sk_buff *ctx, struct packet *p
 	if (bpf_skb_adjust_room(ctx, -(__s32)sizeof(header), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return -1;
 	return bpf_skb_store_bytes(ctx, offset, &ip, 3, 0);
+}
+
+/* Of other packets dsr_take() need not be asked. */
+static __always_inline bool may_carry_frontend(const struct packet *packet)
+{
+	return packet->l4 > packet->l3 + (packet->family == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 }
 
 __noinline int dsr_take(struct __sk_buff *ctx, struct packet *packet)

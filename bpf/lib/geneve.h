@@ -149,6 +149,12 @@ static __always_inline bool is_geneve(const struct geneve *header, __u32 words)
 	       header->option_words == words;
 }
 
+/* Of other packets geneve_take() need not be asked. */
+static __always_inline bool is_for_geneve(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_UDP && packet->flow.destination_port == bpf_htons(GENEVE_PORT);
+}
+
 /* Reads the frontend into `packet->frontend` and takes the packet out of its envelope if it is in one of another node.
  * 1: it was, and `packet` has to be parsed again; 0: it was not; negative: it could not be written. */
 __noinline int geneve_take(struct __sk_buff *ctx, struct packet *packet)
@@ -160,8 +166,7 @@ __noinline int geneve_take(struct __sk_buff *ctx, struct packet *packet)
 	__be16 ethertype;
 	bool inner_ipv4;
 
-	if (!packet || !packet->l4 || packet->error_l3 || packet->protocol != IPPROTO_UDP ||
-	    packet->flow.destination_port != bpf_htons(GENEVE_PORT) || !is_inside(&packet->flow.source) ||
+	if (!packet || !packet->l4 || packet->error_l3 || !is_for_geneve(packet) || !is_inside(&packet->flow.source) ||
 	    bpf_map_lookup_elem(&endpoints, &packet->flow.destination) || bpf_skb_load_bytes(ctx, packet->l4, &header, sizeof(header)))
 		return 0;
 	offset = packet->l4 + sizeof(header);

@@ -62,9 +62,13 @@ struct packet {
 	__u8 protocol;	  /* of the packet itself, also of an ICMP error */
 	__u8 pad[3];
 	__u32 now;	  /* seconds of CLOCK_MONOTONIC, once conntrack_find() has looked */
-	struct address frontend; /* whose answer the client expects, as another node says: see dsr.h */
-	__be16 frontend_port;	 /* 0: none was said */
-	__u8 pad2[2];
+	union {
+		struct address frontend; /* whose answer the client expects, as another node says: see dsr.h */
+		struct address node;	 /* where an envelope goes, once dsr_room() has said that there shall be one */
+	};
+	__be16 frontend_port; /* 0: none was said */
+	__u8 first_in_second; /* of its flow, for what conntrack_count() has counted */
+	__u8 pad2;
 };
 
 /* The header of ICMP and ICMPv6 messages; id and sequence where the message is an echo. linux/icmp.h needs a C library. */
@@ -95,6 +99,7 @@ struct icmp_header {
 
 #define IPV4_FRAGMENT	     0x3fff /* more-fragments bit and offset */
 #define IPV4_OFFSET	     0x1fff
+#define IPV4_HEADER_MAX	     60
 #define IPV6_FRAGMENT	     0xfff9 /* the same of the fragment header */
 #define IPV6_OFFSET	     0xfff8
 #define IPV6_EXTENSIONS_MAX  6

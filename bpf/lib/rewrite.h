@@ -200,6 +200,90 @@ static __always_inline int rewrite_error(struct __sk_buff *ctx, struct packet *p
 	return write_inner_port(ctx, packet, packet->flow.source_port, to->source_port, false);
 }
 
+/* What a change adds to a ones' complement sum. */
+static __always_inline __u64 word_change(__be32 from, __be32 to)
+{
+	return (__u64)(__u32)~from + to;
+}
+
+static __always_inline __u64 address_change(const struct address *from, const struct address *to, __u8 family)
+{
+	if (family == 4)
+		return word_change(from->word[3], to->word[3]);
+	return word_change(from->word[0], to->word[0]) + word_change(from->word[1], to->word[1]) +
+	       word_change(from->word[2], to->word[2]) + word_change(from->word[3], to->word[3]);
+}
+
+/* Both ports. The checksum, if there is one, has taken them in. */
+static __always_inline int write_ports(struct __sk_buff *ctx, const struct packet *packet, const struct rewrite *to)
+{
+	struct {
+		__be16 source, destination;
+	} ports = {to->source_port, to->destination_port};
+	__u32 offset = packet->l4;
+	struct udphdr *udp;
+	bool balanced;
+
+	if (offset <= ETH_HLEN + IPV4_HEADER_MAX) {
+		udp = (void *)(long)ctx->data + offset;
+		if ((void *)(udp + 1) <= (void *)(long)ctx->data_end && (packet->protocol == IPPROTO_TCP || udp->check)) {
+			udp->source = ports.source;
+			udp->dest = ports.destination;
+			return 0;
+		}
+	}
+	balanced = packet->protocol == IPPROTO_TCP || is_checked(ctx, checksum_offset(packet->protocol, offset));
+	return bpf_skb_store_bytes(ctx, offset, &ports, sizeof(ports), balanced ? 0 : BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Both addresses, whose change the transport's checksum balances; that of the IPv4 header does so here. */
+static __always_inline int write_addresses(struct __sk_buff *ctx, const struct packet *packet, const struct rewrite *to, __u64 change)
+{
+	void *l3 = (void *)(long)ctx->data + ETH_HLEN, *end = (void *)(long)ctx->data_end;
+	struct ipv6hdr *ipv6 = l3;
+	struct iphdr *ipv4 = l3;
+
+	if (packet->family == 4) {
+		if ((void *)(ipv4 + 1) > end)
+			return -1;
+		ipv4->saddr = to->source.word[3];
+		ipv4->daddr = to->destination.word[3];
+		ipv4->check = ~csum_fold((__u16)~ipv4->check + change);
+		return 0;
+	}
+	if ((void *)(ipv6 + 1) > end)
+		return -1;
+	__builtin_memcpy(&ipv6->saddr, &to->source, 16);
+	__builtin_memcpy(&ipv6->daddr, &to->destination, 16);
+	return 0;
+}
+
+/* TCP and UDP, which nearly all packets are: each checksum is written once, and everything else in place. */
+static __always_inline int rewrite_transport(struct __sk_buff *ctx, struct packet *packet, const struct rewrite *to)
+{
+	const struct flow *flow = &packet->flow;
+	__u32 check = checksum_offset(packet->protocol, packet->l4), sum;
+	__u64 flags = checksum_flags(packet->protocol), change = 0;
+
+	if (!address_equal(&flow->source, &to->source))
+		change = address_change(&flow->source, &to->source, packet->family);
+	if (!address_equal(&flow->destination, &to->destination))
+		change += address_change(&flow->destination, &to->destination, packet->family);
+	if (change) {
+		sum = csum_fold(change);
+		if (bpf_l4_csum_replace(ctx, check, 0, sum, flags | BPF_F_PSEUDO_HDR))
+			return -1;
+		if (packet->family == 6) /* it takes as much off the sum of the NIC as if IPv6 had a header checksum */
+			bpf_csum_update(ctx, sum);
+	}
+	if (flow->source_port != to->source_port || flow->destination_port != to->destination_port) {
+		sum = (__u16)~flow->source_port + to->source_port + (__u16)~flow->destination_port + to->destination_port;
+		if (bpf_l4_csum_replace(ctx, check, 0, sum, flags) || write_ports(ctx, packet, to))
+			return -1;
+	}
+	return change ? write_addresses(ctx, packet, to, change) : 0;
+}
+
 /* Makes the packet leave as `to` says. 0, or negative when the packet could not be written. */
 __noinline int rewrite(struct __sk_buff *ctx, struct packet *packet, struct rewrite *to)
 {
@@ -207,6 +291,8 @@ __noinline int rewrite(struct __sk_buff *ctx, struct packet *packet, struct rewr
 		return -1;
 	if (packet->error_l3)
 		return rewrite_error(ctx, packet, to);
+	if (packet->l4 && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP))
+		return rewrite_transport(ctx, packet, to);
 	if (write_address(ctx, packet, &packet->flow.source, &to->source, true) ||
 	    write_address(ctx, packet, &packet->flow.destination, &to->destination, false) ||
 	    write_port(ctx, packet, packet->flow.source_port, to->source_port, true) ||

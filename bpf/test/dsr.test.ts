@@ -87,16 +87,13 @@ describe('direct server return', { skip: namespaceMissing }, () => {
         ifindex: link.podB,
         out: routed(reply, { source: vip, body: withPorts(reply.body, { sourcePort: port }) }),
       });
-      if (request.body.kind === 'tcp')
-        expectRun(
-          node,
-          'host_from',
-          { ...request, body: { ...request.body, flags: 'A', ack: 1 } },
-          {
-            verdict: 'redirect',
-            out: { ...out, body: { ...request.body, flags: 'A', ack: 1 } },
-          },
-        );
+      const later = request.body.kind === 'tcp' ? { ...request.body, flags: 'A', ack: 1 } : request.body;
+      expectRun(node, 'host_from', { ...request, body: later }, { verdict: 'redirect', out: { ...out, body: later } });
+      expectRun(node, 'pod_from', reply, {
+        verdict: 'redirect',
+        ifindex: link.podB,
+        out: routed(reply, { source: vip, body: withPorts(reply.body, { sourcePort: port }) }),
+      });
     });
 
     it(`delivers ${label} that says nothing as what it is, and answers as the pod (control)`, () => {
@@ -128,7 +125,25 @@ describe('direct server return', { skip: namespaceMissing }, () => {
     });
   }
 
-  for (const { label, family, world } of dsrCases.filter(({ protocol }) => protocol === 'UDP'))
+  for (const { label, family, world, body } of dsrCases.filter(({ protocol }) => protocol === 'UDP')) {
+    it(`says the VIP in the first datagrams of ${label}, and then once a second`, () => {
+      const request = fromWire({ source: world, destination: vipOf('away', family) }, body(1234));
+      const isTold = () => {
+        const { options, extensions } = packetFrom(node.run('host_from', request, { ifindex: link.uplink }));
+        return options !== undefined || extensions !== undefined;
+      };
+      const told = Array.from({ length: 40 }, isTold);
+      assert.deepEqual(told.slice(0, 8), Array(8).fill(true));
+      const later = told.slice(8).filter(Boolean).length;
+      assert.ok(later <= 2, `${later} of 32 later datagrams were told within a second or two`);
+      for (let seconds = 0; seconds < 3; seconds++) {
+        node.age(1);
+        assert.equal(isTold(), true, 'the first of a second');
+      }
+      node.forget();
+      assert.equal(isTold(), true, 'a flow that this node has forgotten');
+    });
+
     it(`gives an address of this node to a flow of ${label} whose first datagram has no room to say more`, () => {
       const room = 1500 - (family === 4 ? 28 : 48);
       const sourceOf = (sourcePort: number, bytes: number) =>
@@ -146,6 +161,7 @@ describe('direct server return', { skip: namespaceMissing }, () => {
       const late = sourceOf(40_002, room);
       assert.deepEqual([late.source, late.options, late.extensions], [world, undefined, undefined]);
     });
+  }
 });
 
 test('hybrid is direct for TCP alone', { skip: namespaceMissing }, async () => {

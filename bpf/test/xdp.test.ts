@@ -123,12 +123,20 @@ test('packets of a direct flow go on as they are, once its frontend has been tol
   using node = await loadNode({}, 'dsr');
   using _attached = await attachXdp(node.datapath.program('xdp_from'), link.uplink, 'native');
   neighbours();
-  for (const { family, body, world, far, protocol } of dsrCases) {
+  for (const { family, body, world, far } of dsrCases) {
     const first = fromWire({ source: world, destination: vipOf('away', family) }, body(1234));
     const next = first.body.kind === 'tcp' ? { ...first, body: { ...first.body, flags: 'A', ack: 1 } } : first;
-    for (const packet of [first, next, next]) node.run('host_from', packet, { ifindex: link.uplink });
-    const { verdict, data } = cut(node, next);
-    assert.equal(verdict, protocol === 'TCP' ? 'tx' : 'pass', 'every datagram has to tell');
-    if (verdict === 'tx') assert.deepEqual([packetOf(data).source, packetOf(data).destination], [world, far]);
+    const sent = (count: number) => {
+      node.forget();
+      node.run('host_from', first, { ifindex: link.uplink });
+      for (let i = 1; i < count; i++) node.run('host_from', next, { ifindex: link.uplink });
+      return cut(node, next);
+    };
+    assert.equal(sent(first.body.kind === 'tcp' ? 1 : 8).verdict, 'pass', 'the first ones have to tell');
+    let outcome = sent(10);
+    for (let tries = 0; tries < 5 && outcome.verdict !== 'tx'; tries++) outcome = sent(10); // a second may end in the midst
+    assert.equal(outcome.verdict, 'tx');
+    const { source, destination, options, extensions } = packetOf(outcome.data);
+    assert.deepEqual([source, destination, options, extensions], [world, far, undefined, undefined]);
   }
 });

@@ -5,11 +5,11 @@
 import { StentorError } from '../src/base/errors.ts';
 import { startCluster } from '../sandbox/cluster.ts';
 import type { Cluster } from '../sandbox/cluster.ts';
-import { LAN, layoutFor } from '../sandbox/layout.ts';
+import { CLIENT, LAN, layoutFor } from '../sandbox/layout.ts';
 import type { Layout } from '../sandbox/layout.ts';
 import { inNetns } from '../sandbox/network.ts';
 import { takeLock } from '../sandbox/lock.ts';
-import { createAll, manifest, valuesConfigMaps } from '../sandbox/manifests.ts';
+import { createAll, definitions, manifest, valuesConfigMaps } from '../sandbox/manifests.ts';
 import { podsIn, servicesIn } from '../sandbox/objects.ts';
 import type { Pod } from '../sandbox/objects.ts';
 import { removeRemains } from '../sandbox/remains.ts';
@@ -26,6 +26,8 @@ export type Bench = AsyncDisposable & {
   readonly cluster: Cluster;
   /** A load generator in a pod; it ends with the sandbox. */
   loaderIn(pod: string): Loader;
+  /** The same outside of the cluster, on the LAN. */
+  loaderOutside(): Loader;
   podIp(pod: string): string;
   /** The IPv4 address of the service that has the pod of the same name behind it. */
   serviceIp(name: string): string;
@@ -35,9 +37,9 @@ export type Bench = AsyncDisposable & {
 export const NAMESPACE = 'bench';
 export const VALUES = `${CHECKOUT}/sandbox/seed/values.yaml`;
 
-/** Starts a sandbox under a name of its own. Throws StentorError BENCH_RUNS when another process has it. */
-export async function startBench(network: Network): Promise<Bench> {
-  const layout = layoutFor(CHECKOUT, `bench${network === 'stentor' ? '' : network}`);
+/** Starts a sandbox; of those of one network each needs a name of its own. Throws StentorError BENCH_RUNS when another process has it. */
+export async function startBench(network: Network, name = network === 'stentor' ? '' : network): Promise<Bench> {
+  const layout = layoutFor(CHECKOUT, `bench${name}`);
   const lock = await takeLock(layout);
   if (lock === undefined) throw new StentorError('BENCH_RUNS', `Cannot start the sandbox '${layout.name}': another process runs it`);
   const stack = new AsyncDisposableStack();
@@ -69,7 +71,8 @@ const PODS = { client: 'node1', bypass: 'node1', near: 'node1', client2: 'node2'
 
 async function fill(cluster: Cluster, network: Network): Promise<void> {
   const { store } = cluster;
-  if (network === 'stentor') createAll(store, [...(await valuesConfigMaps(VALUES)), ...(await manifest('agent.yaml'))]);
+  if (network === 'stentor')
+    createAll(store, [...(await definitions()), ...(await valuesConfigMaps(VALUES)), ...(await manifest('agent.yaml'))]);
   else await installBridgeCni(cluster);
   const { signal } = new AbortController();
   await nodesReady(cluster, signal);
@@ -105,6 +108,7 @@ const service = (name: string): object => ({
       { name: 'tcp', port: PORT, protocol: 'TCP' },
       { name: 'stream', port: PORT + 1, protocol: 'TCP' },
       { name: 'udp', port: PORT, protocol: 'UDP' },
+      { name: 'burst', port: PORT + 1, protocol: 'UDP' },
     ],
   },
 });
@@ -122,6 +126,7 @@ function accessTo(cluster: Cluster, loaders: DisposableStack): Omit<Bench, 'clus
       const process = processOf(cluster, podNamed(name));
       return loaders.use(new Loader(process.enter([LOAD]), process.environment));
     },
+    loaderOutside: () => loaders.use(new Loader([...inNetns(cluster.layout, CLIENT.name), LOAD])),
     serviceIp: (name) => servicesIn(store, { namespace: NAMESPACE }).find(({ metadata }) => metadata.name === name)?.spec.clusterIP ?? '',
     agentPid(node) {
       const found = podsIn(store, { namespace: 'kube-system', fieldSelector: `spec.nodeName=${node}`, labelSelector: 'k8s-app=cilium' })[0];

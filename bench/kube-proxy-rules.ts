@@ -9,6 +9,7 @@ export type ProxiedService = {
   readonly port: number;
   readonly protocol: 'tcp' | 'udp';
   readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+  /** A load balancer's address, with `externalTrafficPolicy: Cluster`. */ readonly vip?: string;
 };
 
 const POD_CIDR = '10.244.0.0/16';
@@ -33,6 +34,7 @@ function nftablesChains(services: readonly ProxiedService[]): string {
   const chainOf = ({ name, protocol, port }: ProxiedService) =>
     `service-${hashOf(`${name}/${protocol}/${port}`, 8)}-many/${name}/${protocol}/${port}`;
   const endpointOf = (service: ProxiedService, index: number) => chainOf(service).replace(/^service/, `endpoint-${index}`);
+  const externalOf = (service: ProxiedService) => chainOf(service).replace(/^service/, 'external');
   const chains = services.flatMap((service) => {
     const { ip, port, protocol, endpoints } = service;
     const picks = endpoints.map((_, index) => `${index} : goto ${endpointOf(service, index)}`).join(' , ');
@@ -42,9 +44,14 @@ function nftablesChains(services: readonly ProxiedService[]): string {
           `chain ${endpointOf(service, index)} {\n ip saddr ${endpoint.ip} jump mark-for-masquerade\n meta l4proto ${protocol} dnat to ${endpoint.ip}:${endpoint.port}\n}`,
       ),
       `chain ${chainOf(service)} {\n ip daddr ${ip} ${protocol} dport ${port} ip saddr != ${POD_CIDR} jump mark-for-masquerade\n numgen random mod ${endpoints.length} vmap { ${picks} }\n}`,
+      ...(service.vip !== undefined ? [`chain ${externalOf(service)} {\n jump mark-for-masquerade\n goto ${chainOf(service)}\n}`] : []),
     ];
   });
-  const verdicts = services.map((service) => `${service.ip} . ${service.protocol} . ${service.port} : goto ${chainOf(service)}`);
+  const verdicts = services.flatMap((service) => {
+    const { ip, vip, protocol, port } = service;
+    const external = vip === undefined ? [] : [`${vip} . ${protocol} . ${port} : goto ${externalOf(service)}`];
+    return [`${ip} . ${protocol} . ${port} : goto ${chainOf(service)}`, ...external];
+  });
   const ips = [...new Set(services.map(({ ip }) => ip))];
   return `table ip kube-proxy {
 ${chains.join('\n')}
@@ -148,19 +155,27 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
   const key = ({ name, protocol, port }: ProxiedService) => `${name}${protocol}${port}`;
   const chainOf = (service: ProxiedService) => `KUBE-SVC-${hashOf(key(service), 16)}`;
   const endpointOf = (service: ProxiedService, index: number) => `KUBE-SEP-${hashOf(`${key(service)}${index}`, 16)}`;
+  const externalOf = (service: ProxiedService) => `KUBE-EXT-${hashOf(key(service), 16)}`;
   const declared = services.flatMap((service) => [
     `:${chainOf(service)} - [0:0]`,
+    ...(service.vip !== undefined ? [`:${externalOf(service)} - [0:0]`] : []),
     ...service.endpoints.map((_, index) => `:${endpointOf(service, index)} - [0:0]`),
   ]);
   const heads: string[] = [];
   const rules: string[] = [];
   for (const service of services) {
-    const { name, ip, port, protocol, endpoints } = service;
+    const { name, ip, port, protocol, endpoints, vip } = service;
     const comment = (text: string) => `-m comment --comment "many/${name}:${protocol}${text}"`;
     heads.push(`-A KUBE-SERVICES ${comment(' cluster IP')} -m ${protocol} -p ${protocol} -d ${ip} --dport ${port} -j ${chainOf(service)}`);
     rules.push(
       `-A ${chainOf(service)} ${comment(' cluster IP')} -m ${protocol} -p ${protocol} -d ${ip} --dport ${port} ! -s ${POD_CIDR} -j KUBE-MARK-MASQ`,
     );
+    if (vip !== undefined) {
+      heads.push(
+        `-A KUBE-SERVICES ${comment(' loadbalancer IP')} -m ${protocol} -p ${protocol} -d ${vip} --dport ${port} -j ${externalOf(service)}`,
+      );
+      rules.push(`-A ${externalOf(service)} ${comment(' external')} -j KUBE-MARK-MASQ`, `-A ${externalOf(service)} -j ${chainOf(service)}`);
+    }
     for (const [index, endpoint] of endpoints.entries()) {
       const left = endpoints.length - index;
       const chance = left === 1 ? '' : `-m statistic --mode random --probability ${(1 / left).toFixed(10)} `;
@@ -171,7 +186,11 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
       );
     }
   }
-  const nat = [
+  return ['*nat', ...iptablesNat(declared, [...heads, ...rules]), 'COMMIT', '*filter', ...iptablesFilter(), 'COMMIT', ''].join('\n');
+}
+
+function iptablesNat(declared: readonly string[], rules: readonly string[]): readonly string[] {
+  return [
     ...['SERVICES', 'NODEPORTS', 'POSTROUTING', 'MARK-MASQ'].map((name) => `:KUBE-${name} - [0:0]`),
     ...declared,
     '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
@@ -181,11 +200,9 @@ export function iptablesRules(services: readonly ProxiedService[]): string {
     '-A KUBE-POSTROUTING -j MARK --xor-mark 0x4000',
     '-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE --random-fully',
     '-A KUBE-MARK-MASQ -j MARK --or-mark 0x4000',
-    ...heads,
     ...rules,
     '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" -m addrtype --dst-type LOCAL -j KUBE-NODEPORTS',
   ];
-  return ['*nat', ...nat, 'COMMIT', '*filter', ...iptablesFilter(), 'COMMIT', ''].join('\n');
 }
 
 /** What new connections pass whatever they are for. */

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Makes load and counts it, for measurement only. One connection, one thread, blocking calls: what is timed is the path.
  *
- *   load serve PORT    answers on PORT (TCP and UDP, a byte for a message) and takes in on PORT+1
+ *   load serve PORT    answers on PORT (TCP and UDP, a byte for a message) and takes in on PORT+1 (of datagrams it answers those that ask)
  *   load               reads "KIND ADDRESS PORT MILLISECONDS" line by line, and prints a line of JSON for each
  *
  *   rr      a byte there and a byte back on one TCP connection
  *   crr     the same with a new connection for each; the client ends it by RST, so that nobody is left in TIME_WAIT
  *   udp     a byte there and a byte back in datagrams of a connected socket
  *   udpto   the same from an unconnected socket: sendto() and recvfrom()
+ *   burst   32 datagrams there, of which the last one is answered; one of them counts
  *   stream  64 KiB writes; the clock stops when the server says that it has read everything
  *
  * "busy" is the time for which the whole machine's CPUs were not idle, by /proc/stat
@@ -32,6 +33,7 @@
 
 #define CHUNK (64 * 1024)
 #define MOST_LATENCIES (1 << 20)
+#define BURST 32
 
 static char chunk[CHUNK];
 static uint32_t latencies[MOST_LATENCIES];
@@ -130,6 +132,17 @@ static void answer_datagrams(int socket)
 	}
 }
 
+static void take_datagrams(int socket)
+{
+	for (;;) {
+		struct sockaddr_in6 from;
+		socklen_t length = sizeof(from);
+
+		if (recvfrom(socket, chunk, CHUNK, 0, (struct sockaddr *)&from, &length) > 0 && chunk[0])
+			sendto(socket, chunk, 1, 0, (struct sockaddr *)&from, length);
+	}
+}
+
 static void beside(void (*serve)(int), int socket)
 {
 	if (must(fork(), "fork"))
@@ -141,6 +154,7 @@ static void beside(void (*serve)(int), int socket)
 static void serve(uint16_t port)
 {
 	beside(take_streams, bound(SOCK_STREAM, port + 1));
+	beside(take_datagrams, bound(SOCK_DGRAM, port + 1));
 	beside(answer_datagrams, bound(SOCK_DGRAM, port));
 	answer_connections(bound(SOCK_STREAM, port));
 }
@@ -207,6 +221,18 @@ static uint64_t datagram_there_and_back(struct client *client)
 	    recvfrom(client->socket, chunk, 1, 0, &from.any, &length) != 1)
 		client->failed++;
 	return 1;
+}
+
+static uint64_t datagrams_there(struct client *client)
+{
+	const char more = 0, last = 1;
+
+	for (int i = 1; i < BURST; i++)
+		if (write(client->socket, &more, 1) != 1)
+			client->failed++;
+	if (write(client->socket, &last, 1) != 1 || read(client->socket, chunk, 1) != 1)
+		client->failed++;
+	return BURST;
 }
 
 static uint64_t connection(struct client *client)
@@ -281,9 +307,9 @@ static void bind_cpu(void)
 static void do_line(const char *kind, const char *address, uint16_t port, uint64_t duration)
 {
 	struct client client = {.socket = -1};
-	int stream = !strcmp(kind, "stream");
+	int stream = !strcmp(kind, "stream"), burst = !strcmp(kind, "burst");
 
-	client.length = address_of(&client.server, address, port + stream);
+	client.length = address_of(&client.server, address, port + (stream || burst));
 	if (!strcmp(kind, "rr")) {
 		connect_socket(&client, SOCK_STREAM);
 		run(&client, there_and_back, duration, 0);
@@ -292,6 +318,9 @@ static void do_line(const char *kind, const char *address, uint16_t port, uint64
 	} else if (!strcmp(kind, "udp")) {
 		connect_socket(&client, SOCK_DGRAM);
 		run(&client, there_and_back, duration, 0);
+	} else if (burst) {
+		connect_socket(&client, SOCK_DGRAM);
+		run(&client, datagrams_there, duration, 0);
 	} else if (!strcmp(kind, "udpto")) {
 		open_socket(&client, SOCK_DGRAM);
 		run(&client, datagram_there_and_back, duration, 0);

@@ -13,8 +13,8 @@ export const PORT = 7000;
 /** Clients and servers share this CPU, so that every instruction of the path counts. 'free': the scheduler places them. */
 export const LOAD_CPU = process.env['BENCH_CPU'] === 'free' ? '' : (process.env['BENCH_CPU'] ?? '1');
 
-/** What is done over and over: a byte there and back, the same with a new connection each time, in datagrams, or much data. */
-export const LoadKind = { rr: 'TCP_RR', crr: 'new connections', udp: 'UDP_RR', stream: 'STREAM' } as const;
+/** What is done over and over: a byte there and back, the same with a new connection each time, in datagrams, many of these, or much data. */
+export const LoadKind = { rr: 'TCP_RR', crr: 'new connections', udp: 'UDP_RR', burst: 'datagrams', stream: 'STREAM' } as const;
 export type LoadKind = keyof typeof LoadKind;
 
 export type Sample = {

@@ -12,6 +12,7 @@ import { cni } from './cni.ts';
 import { eastWest } from './east-west.ts';
 import { maglev } from './maglev.ts';
 import { maps } from './maps.ts';
+import { northSouth } from './north-south.ts';
 import { quiet } from './quiet.ts';
 import { services } from './services.ts';
 import { markdown } from './table.ts';
@@ -23,6 +24,7 @@ const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
 
 const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   'east-west': () => eastWest({ rounds: ROUNDS, milliseconds: 80 }, say),
+  'north-south': () => northSouth({ rounds: ROUNDS, milliseconds: 100 }, say),
   services: () => services({ rounds: ROUNDS, milliseconds: 40 }, say),
   agent: () => agent(say),
   cni,

@@ -25,3 +25,21 @@ export const ratio = (over: readonly number[], under: readonly number[]): Interv
   median(over.map((value, index) => value / (under[index] ?? Number.NaN)));
 
 export const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+const RESAMPLES = 1_000;
+
+/**
+ * Of the quotient of sums over that of others, each round a pair [over, under]; for what is too coarse to divide round by round. The 95 %
+ * interval is by resampling of rounds (bootstrap, percentiles), the same for the same values.
+ */
+export function ratioOfSums(over: readonly (readonly [number, number])[], under: readonly (readonly [number, number])[]): Interval {
+  const rounds = Math.min(over.length, under.length);
+  const quotient = (pairs: readonly (readonly [number, number])[], chosen: readonly number[]) =>
+    sum(chosen.map((index) => pairs[index]?.[0] ?? 0)) / sum(chosen.map((index) => pairs[index]?.[1] ?? 0));
+  const of = (chosen: readonly number[]) => quotient(over, chosen) / quotient(under, chosen);
+  const all = Array.from({ length: rounds }, (_, index) => index);
+  let state = 1;
+  const next = () => (state = (state * 48_271) % 2_147_483_647) % rounds;
+  const resampled = Array.from({ length: RESAMPLES }, () => of(all.map(next)));
+  return { middle: of(all), low: quantile(resampled, 0.025), high: quantile(resampled, 0.975) };
+}

@@ -9,6 +9,7 @@ import type { Table } from '../../src/base/table.ts';
 import { mapKinds, mapTarget } from '../../src/datapath/maps.ts';
 import type { MapEntry, MapKind } from '../../src/datapath/maps.ts';
 import type { Datapath } from '../../src/datapath/programs.ts';
+import type { EndpointSlice, Service } from '../../src/kube/types.ts';
 import type { EndpointRow } from '../../src/endpoints/endpoint.ts';
 import type { NodeRow } from '../../src/nodes/node.ts';
 import { localPodRows } from '../../src/redirects/local-pod.ts';
@@ -29,6 +30,8 @@ export type ServiceMaps = {
   serve(name: ServiceName, backends: Serving['ready'], draining?: Serving['ready']): void;
   /** Changes the state of podB, which policies lead to. */
   podIs(state: Parameters<typeof localPodObject>[0]): void;
+  /** Further Services and their EndpointSlices, through the tables. */
+  add(services: readonly Service[], slices: readonly EndpointSlice[]): void;
 };
 
 type Options = Pick<FrontendOptions, 'mode' | 'balance'> & {
@@ -42,11 +45,15 @@ export function serviceMaps(datapath: Datapath, options: Options): ServiceMaps {
   const reconcilers = reconcilersOf(datapath, groups);
   const [serviceRow, sliceRow] = [services.services.writer('test'), services.slices.writer('test')];
   const [policy, pod] = [redirects.policies.writer('test'), redirects.pods.writer('test')];
-  const put = (name: ServiceName, serving: Serving) => {
-    for (const row of serviceRows(serviceObject(name), '')) if (!('kind' in row)) serviceRow.put(...row);
-    for (const row of families.flatMap((family) => [...sliceRows(sliceObject(name, family, serving))]))
-      if (!('kind' in row)) sliceRow.put(...row);
+  const putAll: ServiceMaps['add'] = (objects, slices) => {
+    for (const row of objects.flatMap((object) => [...serviceRows(object, '')])) if (!('kind' in row)) serviceRow.put(...row);
+    for (const row of slices.flatMap((slice) => [...sliceRows(slice)])) if (!('kind' in row)) sliceRow.put(...row);
   };
+  const put = (name: ServiceName, serving: Serving) =>
+    putAll(
+      [serviceObject(name)],
+      families.map((family) => sliceObject(name, family, serving)),
+    );
   const commit = () => {
     for (const { derivations } of [redirects, services, groups.skips]) for (const derivation of derivations) derivation.run();
     if (!walk(reconcilers)) throw new Error(reconcilers.map((one) => one.status.error).join('; '));
@@ -66,6 +73,10 @@ export function serviceMaps(datapath: Datapath, options: Options): ServiceMaps {
       commit();
     },
     podIs,
+    add(objects, slices) {
+      putAll(objects, slices);
+      commit();
+    },
   };
 }
 

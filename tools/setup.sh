@@ -51,12 +51,14 @@ missing_packages() {
 		gcc              gcc
 		hostname         hostname
 		iproute2         ip
+		iputils-arping   arping
 		iputils-ping     ping
 		libatomic1       /usr/lib/$machine-linux-gnu/libatomic.so.1
 		libbpf-dev       /usr/include/bpf/bpf.h
 		libc6-dev        /usr/lib/$machine-linux-gnu/libc.a
 		linux-libc-dev   /usr/include/linux/bpf.h
 		make             make
+		netcat-openbsd   nc
 		nftables         nft
 		openssl          openssl
 		procps           sysctl

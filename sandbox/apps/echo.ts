@@ -2,6 +2,7 @@
 // A server that says what it saw: who connected, how much arrived. HTTP and UDP on one port, IPv4 and IPv6.
 //   GET /            { pod, peer, port }    POST /            { ..., bytes, sha256 } of the body
 //   GET /bytes/N     N bytes of a pattern   UDP               the datagram back
+//   GET /log/WORD    as GET /, and a line in the log with the word and who connected
 // HOSTS (separated by commas) and PORT say where; without HOSTS it listens on every address. It goes LINGER_SECONDS after it is told to.
 import { createHash } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -28,6 +29,8 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
   });
   request.on('end', () => {
     const { remoteAddress, remotePort } = request.socket;
+    const word = /^\/log\/(\w+)$/.exec(request.url ?? '')?.[1];
+    if (word !== undefined) console.log(`${word}: a request of ${plain(remoteAddress)}`);
     response.end(`${JSON.stringify({ pod, peer: plain(remoteAddress), port: remotePort, bytes, sha256: hash.digest('hex') })}\n`);
   });
 }

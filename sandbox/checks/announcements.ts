@@ -35,7 +35,7 @@ async function announced(context: CheckContext, act: () => Promise<string>): Pro
 }
 
 /** The node that has the link address under which the client on the LAN finds `address`. */
-async function neighbour({ places, signal }: CheckContext, address: string): Promise<string> {
+export async function neighbour({ places, signal }: CheckContext, address: string): Promise<string> {
   let mac: string | undefined;
   await until(
     `${address} to be found on the LAN`,

@@ -6,6 +6,7 @@ import { run } from '../run.ts';
 import { until } from '../until.ts';
 import { expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
+import { agentOn } from './commands.ts';
 import { killLeader } from './operators.ts';
 import { NAMESPACE } from './places.ts';
 import { httpGet, udpWho, url } from './traffic.ts';
@@ -24,7 +25,7 @@ async function addressWithin(context: CheckContext, name: string): Promise<strin
   return addressOf(context, name);
 }
 
-async function kubectl({ cluster }: CheckContext, args: readonly string[]): Promise<string> {
+export async function kubectl({ cluster }: CheckContext, args: readonly string[]): Promise<string> {
   const ran = await run([kubectlIn(cluster.layout.checkout), ...args], {
     timeoutMs: 15_000,
     env: { ...process.env, KUBECONFIG: cluster.kubeconfig },
@@ -100,6 +101,9 @@ async function comparesWithNodes(context: CheckContext): Promise<string> {
   try {
     for (const [name, [, reason]] of Object.entries(wrong))
       await until(`${name} to be ${reason}`, PATIENCE_MS, () => ready(name).reason === reason, context.signal);
+    const told = (await agentOn(context, 'node1').run(['stentor', 'problems'], 10_000)).stdout;
+    for (const [name, [, reason]] of Object.entries(wrong))
+      expect(told.includes(`CiliumLoadBalancerIPPool ${name}: ${reason}`), `stentor problems on node1 does not have ${name}:\n${told}`);
     const { reason } = ready('pool');
     expect(reason === 'Ready', `The seed's pool is ${reason}, wanted Ready`);
     return ready('pool-elsewhere').message.split('; ')[0];

@@ -6,7 +6,7 @@ import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
 import { NAMESPACE } from './places.ts';
 import type { Place } from './places.ts';
-import { httpGet, tcpRefusal, udpWho, url } from './traffic.ts';
+import { httpGet, ping, tcpRefusal, udpWho, url } from './traffic.ts';
 
 const VIP = { IPv4: '192.168.7.81', IPv6: 'fd00:192:168:7::81' } as const;
 const BY_HAND = { namespace: NAMESPACE, name: 'by-hand' };
@@ -52,6 +52,15 @@ const POLICY = 'service.cilium.io/src-ranges-policy';
 const UNRANGED: Json = { spec: { loadBalancerSourceRanges: null }, metadata: { annotations: { [POLICY]: null } } }; // null: a merge patch takes it away
 const STRANGERS = ['198.51.100.0/24', '2001:db8:51::/48'];
 
+/** Neither a ping nor a closed port shows that the address lives. */
+async function silentTo(from: Place, address: string): Promise<void> {
+  const answered = await Promise.allSettled([ping(from, address), tcpRefusal(from, address, 81)]);
+  expect(
+    answered.every(({ status }) => status === 'rejected'),
+    `${address} answered ${from.name}, which it keeps out`,
+  );
+}
+
 /** Both families at once, as a Service has but one list. Before and after it the client is served, which is the control. */
 const sourceRanges = (context: CheckContext): Promise<string> =>
   withVip(context, async () => {
@@ -69,13 +78,19 @@ const sourceRanges = (context: CheckContext): Promise<string> =>
           () => expect(false, `${outsider.name} was answered by UDP from ${VIP[family]}`),
           () => undefined,
         );
-        for (const from of [places.client, places.bypass, places.node('node3')]) await httpGet(from, url(VIP[family], 80));
+        await silentTo(outsider, VIP[family]);
+        for (const from of [places.client, places.bypass, places.node('node3')]) {
+          await httpGet(from, url(VIP[family], 80));
+          await ping(from, VIP[family]);
+        }
       }
     };
     const letIn = async () => {
       for (const family of IPV) {
         await until(`${outsider.name} to be let in to ${VIP[family]}`, 10_000, () => isServed(context, family), signal);
         await udpWho(outsider, VIP[family], 80);
+        await ping(outsider, VIP[family]);
+        await tcpRefusal(outsider, VIP[family], 81);
       }
     };
     await ranged(STRANGERS, 'allow', keptOut);

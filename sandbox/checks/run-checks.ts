@@ -21,6 +21,7 @@ import { placesOf } from './places.ts';
 import { podChecks } from './pods.ts';
 import { redirectChecks } from './redirects.ts';
 import { restartChecks } from './restart.ts';
+import { seedAddressChecks } from './seed-address.ts';
 import { serviceKindChecks } from './service-kinds.ts';
 import { serviceChecks } from './services.ts';
 import { sizeChecks } from './sizes.ts';
@@ -56,6 +57,7 @@ const CHECKS: readonly Check[] = [
   ...valueChecks,
   ...operatorChecks,
   ...balancerChecks,
+  ...seedAddressChecks,
   ...announcementChecks,
   ...lifeCycleChecks,
   ...restartChecks,

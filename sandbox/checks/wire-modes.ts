@@ -11,13 +11,13 @@ import type { Place } from './places.ts';
 import { httpGet, longConnection, udpWho, unreachable, url } from './traffic.ts';
 import { PORT } from './wire.ts';
 
-type Captured = { readonly requests: number; readonly replies: number };
+export type Captured = { readonly requests: number; readonly replies: number };
 
 /** What passes `owner`, between whom: the client's address, and the port that it asks. */
 type Passing = { readonly owner: Place; readonly client: string; readonly port: number; readonly seconds?: number };
 
 /** Packets that pass the owner's uplink while `act` runs. */
-async function capture({ owner, client, port, seconds = 2 }: Passing, act: () => Promise<void>): Promise<Captured> {
+export async function capture({ owner, client, port, seconds = 2 }: Passing, act: () => Promise<void>): Promise<Captured> {
   const recording = owner.run(
     ['timeout', '--signal=INT', `${seconds}`, 'tcpdump', '-i', 'eth0', '-nnq', '--immediate-mode', `host ${client}`],
     seconds * 1_000 + 5_000,

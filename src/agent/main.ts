@@ -116,8 +116,8 @@ function exhaustionWatch(
 
 /** Finds out which nodes would not hear of a frontend by IP option. */
 function optionWatch(
-  { problems, self, log, signal }: Ground,
-  { nodes: { nodes, optionLosses } }: AgentTables,
+  { problems, self, config, log, signal }: Ground,
+  { nodes: { nodes, optionLosses }, services: { frontends } }: AgentTables,
   changed: () => void,
 ): Promise<void> {
   const report = (rows: readonly Problem[]) => {
@@ -125,7 +125,8 @@ function optionWatch(
     changed();
   };
   const losses = optionLosses.writer('option probe');
-  return optionProbe({ self, nodes, losses, port: configDefaults.optionProbePort, report, log }, signal);
+  const wanted = () => config.loadBalancer.dispatch === 'opt' && Array.from(frontends.entries()).some(([, { dsr }]) => dsr);
+  return optionProbe({ self, nodes, losses, wanted, port: configDefaults.optionProbePort, report, log }, signal);
 }
 
 /** Learns where else the API is, and says which address does not answer. */

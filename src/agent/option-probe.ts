@@ -24,11 +24,15 @@ export type OptionProbeOptions = {
   readonly self: string;
   readonly nodes: Table<string, NodeRow>;
   readonly losses: Writer<string, OptionLoss>;
+  /** Whether anything depends on options: without that nobody is asked, and nothing is wrong. Others are answered in any case. */
+  readonly wanted: () => boolean;
   /** P. */
   readonly port: number;
   /** Called after each round with all that is wrong. */
   readonly report: (problems: readonly Problem[]) => void;
   readonly log: Log;
+  /** Milliseconds between rounds. */
+  readonly roundMs?: number;
 };
 
 const ROUND_MS = 5_000;
@@ -42,7 +46,7 @@ const families: readonly Family[] = [4, 6];
 
 /** Runs until `signal` aborts. A family whose ports are somebody else's is left out, and the log says so. */
 export async function optionProbe(options: OptionProbeOptions, signal: AbortSignal): Promise<void> {
-  const { nodes, self, losses, log } = options;
+  const { nodes, self, losses, log, wanted, roundMs = ROUND_MS } = options;
   losses.complete();
   await using stack = new AsyncDisposableStack();
   const askers = new Map<Family, Asker>();
@@ -58,7 +62,7 @@ export async function optionProbe(options: OptionProbeOptions, signal: AbortSign
   }
   const paths = new Map<string, OptionPath>();
   while (!signal.aborted && askers.size > 0) {
-    const others = Array.from(nodes.entries(), ([, node]) => node).filter(({ name }) => name !== self);
+    const others = wanted() ? Array.from(nodes.entries(), ([, node]) => node).filter(({ name }) => name !== self) : [];
     for (const [family, asker] of askers) {
       const asked = others.flatMap(({ name, addresses }) => {
         const address = addresses.find((one) => familyOf(one) === family);
@@ -70,7 +74,7 @@ export async function optionProbe(options: OptionProbeOptions, signal: AbortSign
     }
     settle(options, others, paths);
     const doubtful = Array.from(paths.values()).some(({ misses, lost }) => misses > 0 && !lost);
-    const pause = doubtful ? 0 : Math.max(ROUND_MS, others.length * PER_NODE_MS);
+    const pause = doubtful ? 0 : Math.max(roundMs, others.length * PER_NODE_MS);
     await delay(pause, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -74,7 +74,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	const struct lb_service *service = NULL;
 	struct conntrack_entry entry;
 	struct endpoint *endpoint;
-	bool direct = false;
+	bool direct = false, delegate = false;
 	__u32 flags;
 
 	if (!packet)
@@ -95,6 +95,7 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		backend = service_choose(&outside, service_choice(&outside, flow), &flow->source, &entry.backend);
 		if (!backend)
 			return VERDICT_REFUSE;
+		delegate = service->flags & LB_SERVICE_FLAG_DELEGATE;
 		direct = service->flags & LB_SERVICE_FLAG_DSR && may_be_direct(packet, flags);
 		entry.service = outside.id;
 		entry.destination = backend->address;
@@ -113,6 +114,9 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 		entry.interface_index = endpoint->interface_index;
 	} else if (entry.backend) {
 		int verdict = open_remote(ctx, packet, &entry, direct);
+
+		if (verdict == VERDICT_NEXT && delegate && !(entry.flags & CONNTRACK_FLAG_ROUTED))
+			return VERDICT_STACK; /* each packet of the flow comes here again, and is led to the same backend */
 
 		if (verdict != VERDICT_NEXT || entry.flags & CONNTRACK_FLAG_DIRECT)
 			return verdict; /* what is direct has been claimed */

@@ -320,7 +320,9 @@ static __always_inline int may_bind(struct bpf_sock *ctx, const struct address *
 		address_from_ipv4(&any, 0);
 		service = service_find(&any, bpf_htons(ctx->src_port), protocol, 0);
 	}
-	return service && service->flags & PROTECTED ? REFUSE : PROCEED;
+	if (!service || service->flags & LB_SERVICE_FLAG_DELEGATE) /* the proxy of the node may well be who listens */
+		return PROCEED;
+	return service->flags & PROTECTED ? REFUSE : PROCEED;
 }
 
 SEC("cgroup/post_bind4")

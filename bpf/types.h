@@ -124,6 +124,7 @@ enum lb_service_flag {
 	LB_SERVICE_FLAG_SOURCE_RANGES_DENY = 64, /* with the former: those in none are */
 	LB_SERVICE_FLAG_MAGLEV = 128, /* backends come from lb_maglev, by client and frontend */
 	LB_SERVICE_FLAG_MAGLEV_FLOW = 256, /* with the former: by the whole flow */
+	LB_SERVICE_FLAG_DELEGATE = 512, /* a backend that is this node gets packets from the wire as they are: a proxy has the address */
 };
 
 /* Several frontends of one Kubernetes service share one id and its slots. Clients on the wire may have another set of backends

@@ -50,6 +50,11 @@ describe('bind() of a process of the node', { skip: namespaceMissing || cgroupMi
       assert.deepEqual([bind('udp', host, taken), bind('tcp', host, taken + 1)], ['bound', 'bound']);
     });
 
+  it('to a port of a Service with proxy-delegation goes through: the proxy listens there', () => {
+    const own = nodePortOf.delegated ?? 0;
+    assert.deepEqual([bind('tcp', '0.0.0.0', own), bind('udp', '0.0.0.0', own + 1)], ['bound', 'bound']);
+  });
+
   it('to other ports, and at addresses that have no node ports, goes through', () => {
     for (const host of everywhere) assert.deepEqual([bind('tcp', host, free), bind('udp', host, 0)], ['bound', 'bound'], host);
     assert.equal(bind('tcp', HOST_DNS, taken), 'bound');

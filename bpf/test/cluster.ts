@@ -37,6 +37,7 @@ export const at = {
     guarded: '10.96.0.21',
     barred: '10.96.0.22',
     local: '10.96.0.23',
+    delegated: '10.96.0.24',
     metadata: '198.51.100.77',
     frontVip: '192.0.2.217',
     awayVip: '192.0.2.218',
@@ -44,6 +45,7 @@ export const at = {
     nearVip: '192.0.2.220',
     guardedVip: '192.0.2.221',
     barredVip: '192.0.2.222',
+    delegatedVip: '192.0.2.223',
   },
   6: {
     podA: 'fd00:244:1::5',
@@ -72,6 +74,7 @@ export const at = {
     guarded: 'fd00:10:96::21',
     barred: 'fd00:10:96::22',
     local: 'fd00:10:96::23',
+    delegated: 'fd00:10:96::24',
     metadata: '2001:db8:eeee::77',
     frontVip: '2001:db8:1::217',
     awayVip: '2001:db8:1::218',
@@ -79,6 +82,7 @@ export const at = {
     nearVip: '2001:db8:1::220',
     guardedVip: '2001:db8:1::221',
     barredVip: '2001:db8:1::222',
+    delegatedVip: '2001:db8:1::223',
   },
 } as const;
 
@@ -116,12 +120,13 @@ export const backendsOf = {
   guarded: ['podB'],
   barred: ['podB'],
   local: ['far'],
+  delegated: ['node'],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
 /**
  * Services of type LoadBalancer, with the first of their two node ports. `near` is for backends of the node that is asked; `guarded` lets
- * in whom SOURCE_RANGES names, `barred` all others.
+ * in whom SOURCE_RANGES names, `barred` all others; `delegated` has a proxy on node1.
  */
 export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = {
   front: 30_080,
@@ -130,6 +135,12 @@ export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = {
   near: 30_086,
   guarded: 30_088,
   barred: 30_090,
+  delegated: 30_092,
+};
+
+const annotationsOf: Partial<Readonly<Record<ServiceName, Record<string, string>>>> = {
+  barred: { 'service.cilium.io/src-ranges-policy': 'deny' },
+  delegated: { 'service.cilium.io/proxy-delegation': 'delegate-if-local' },
 };
 
 /** `world` is in them, `other` is not. */
@@ -149,7 +160,7 @@ export function serviceObject(name: ServiceName): Service {
   const ingress = families.map((family) => ({ ip: vipOf(name, family) }));
   const ranged = name === 'guarded' || name === 'barred';
   return {
-    metadata: { ...metadata, ...(name === 'barred' && { annotations: { 'service.cilium.io/src-ranges-policy': 'deny' } }) },
+    metadata: { ...metadata, annotations: annotationsOf[name] ?? {} },
     spec: {
       type: 'LoadBalancer',
       clusterIPs,

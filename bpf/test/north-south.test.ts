@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { DropReason } from '../../src/datapath/schema.gen.ts';
 import { nodePortOf, vipOf } from './cluster.ts';
 import type { ServiceName } from './cluster.ts';
-import { link, loadNode, packetFrom } from './loaded.ts';
+import { link, loadNode, mac, packetFrom } from './loaded.ts';
 import type { LoadedNode } from './loaded.ts';
 import {
   answerTo,
@@ -83,6 +83,24 @@ describe('a client on the wire', { skip: namespaceMissing }, () => {
       const reply = { ...request, ...answerTo(out) };
       expectRun(node, 'host_to', reply, { verdict: 'stack', out: { ...reply, ...answerTo(request) } });
     });
+
+    it(`leaves ${label} as it is for a proxy of this node (proxy-delegation), and leads it to other nodes`, () => {
+      const request = ask('delegated', 40_000);
+      for (let packets = 0; packets < 2; packets++) expectRun(node, 'host_from', request, { verdict: 'stack', out: request });
+      assert.deepEqual(node.conntrack(), [], 'there is nothing to translate');
+      const reply = { ...request, ...answerTo(request) };
+      expectRun(node, 'host_to', reply, { verdict: 'stack', out: reply });
+      node.serve('delegated', ['far']);
+      const out = routed(request, { source: host, destination: far, body: withPorts(request.body, { destinationPort: target }) });
+      expectRun(node, 'host_from', request, { verdict: 'redirect', out });
+      node.serve('delegated', ['node']);
+    });
+
+    if (one.owns)
+      it(`sends ${label} nowhere when the proxy is missing that it is for`, () => {
+        const forwarded = { ...ask('delegated'), from: mac.uplink, to: mac.router };
+        expectDrop(node, 'host_to', forwarded, { reason: DropReason.serviceBackendNotFound });
+      });
 
     // covers: external-local, external-local-inside
     it(`reaches by ${label} with externalTrafficPolicy: Local only backends of this node`, () => {

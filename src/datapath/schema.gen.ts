@@ -150,6 +150,7 @@ export const LbServiceFlag = {
   sourceRangesDeny: 64,
   maglev: 128,
   maglevFlow: 256,
+  delegate: 512,
 } as const;
 export type LbServiceFlag = (typeof LbServiceFlag)[keyof typeof LbServiceFlag];
 /** Names of the values, for display. */
@@ -163,6 +164,7 @@ export const lbServiceFlagNames: { readonly [value: number]: string } = {
   64: 'SOURCE_RANGES_DENY',
   128: 'MAGLEV',
   256: 'MAGLEV_FLOW',
+  512: 'DELEGATE',
 };
 
 /** enum lb_skip_kind. */
@@ -1633,21 +1635,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '957dbacb0653',
+    btfHash: '9be6eb2a2091',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '957dbacb0653',
+    btfHash: '9be6eb2a2091',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '957dbacb0653',
+    btfHash: '9be6eb2a2091',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1662,5 +1664,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '957dbacb0653', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '9be6eb2a2091', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

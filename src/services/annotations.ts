@@ -11,7 +11,9 @@ const TYPE = `${PREFIX}type`;
 
 /** What each drives stands with the code that reads it. */
 const READ: ReadonlySet<string> = new Set(
-  ['type', 'node', 'node-selector', 'forwarding-mode', 'src-ranges-policy', 'lb-algorithm'].map((name) => `${PREFIX}${name}`),
+  ['type', 'node', 'node-selector', 'forwarding-mode', 'src-ranges-policy', 'lb-algorithm', 'proxy-delegation'].map(
+    (name) => `${PREFIX}${name}`,
+  ),
 );
 
 const KINDS = ['ClusterIP', 'NodePort', 'LoadBalancer'] as const;
@@ -32,12 +34,33 @@ export function* annotationProblems({ metadata: { annotations = {} } }: Service,
   const kinds: readonly string[] = KINDS;
   const wrong = wordsIn(annotations[TYPE] ?? '').filter((word) => word !== '' && !kinds.includes(word));
   if (wrong.length > 0) yield badField(`Service ${name}`, `annotation ${TYPE}`, annotations[TYPE] ?? '', `some of ${KINDS.join(',')}`);
-  const unread = Object.keys(annotations).filter((key) => key.startsWith(PREFIX) && !READ.has(key));
-  if (unread.length === 0) return;
+  const said = Object.entries(annotations)
+    .filter(([key, value]) => key.startsWith(PREFIX) && !READ.has(key) && !(INACTIVE.get(key) ?? []).includes(value))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}: ${value} ${WITHOUT.get(key) ?? 'is unknown here, or misspelt'}`);
+  if (said.length === 0) return;
   yield problem({
     object: `Service ${name}`,
     reason: 'AnnotationWithoutEffect',
-    message: `${unread.toSorted().join(', ')}: this version does not have it, or it is misspelt`,
+    message: said.join('; '),
     advice: `Remove it from the Service, or accept that it does nothing`,
   });
 }
+
+const CLUSTERS = 'is about several clusters, and there is but this one';
+
+/** Why what an annotation asks for does not happen. */
+const WITHOUT: ReadonlyMap<string, string> = new Map(
+  [
+    ['lb-l7', 'wants requests to be balanced, which only a proxy can: connections are'] as const,
+    ...['global', 'shared', 'affinity', 'global-sync-endpoint-slices'].map((one) => [one, CLUSTERS] as const),
+  ].map(([key, why]) => [`${PREFIX}${key}`, why]),
+);
+
+/** What asks for nothing but what is so anyway. */
+const INACTIVE: ReadonlyMap<string, readonly string[]> = new Map([
+  [`${PREFIX}lb-l7`, ['disabled']],
+  [`${PREFIX}global`, ['false']],
+  [`${PREFIX}shared`, ['false', 'true']], // nothing is shared without global
+  [`${PREFIX}affinity`, ['none']],
+]);

@@ -114,13 +114,13 @@ export function* serviceEntries(
     yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...NO_SETS, ...aside });
     return;
   }
-  const { address, port, protocol, type, affinity, choice, dsr, sourceRanges } = frontend;
+  const { address, port, protocol, type, affinity, choice, dsr, delegate, sourceRanges } = frontend;
   const inside = frontend.set === undefined ? NOBODY : slots.get(frontend.set);
   const outside = frontend.outside === undefined ? NOBODY : slots.get(frontend.outside);
   if (!inside || !outside) return;
   const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
   const ranges = sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges];
-  const flags = TYPE_FLAG[type] | CHOICE_FLAGS[choice] | (dsr ? LbServiceFlag.dsr : 0) | ranges;
+  const flags = TYPE_FLAG[type] | CHOICE_FLAGS[choice] | (dsr ? LbServiceFlag.dsr : 0) | (delegate ? LbServiceFlag.delegate : 0) | ranges;
   yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags, ...aside });
 }
 

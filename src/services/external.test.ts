@@ -164,8 +164,33 @@ describe('service.cilium.io annotations', () => {
       'example.com/lb-l7': 'enabled',
     };
     assert.equal((await tablesOf(balanced({}, read))).problems.size, 0);
-    const found = await tablesOf(balanced({}, { ...read, 'service.cilium.io/lb-l7': 'enabled', 'service.cilium.io/nodes': 'edge' }));
-    const texts = Array.from(found.problems.entries(), ([, { reason, message }]) => `${reason} ${message.split(':')[0]}`);
-    assert.deepEqual(texts, ['AnnotationWithoutEffect service.cilium.io/lb-l7, service.cilium.io/nodes']);
+    const idle = ['lb-l7: disabled', 'global: false', 'shared: true', 'affinity: none'].map((one) => one.split(': '));
+    const quiet = Object.fromEntries(idle.map(([key, value]) => [`service.cilium.io/${key}`, value ?? '']));
+    assert.equal((await tablesOf(balanced({}, quiet))).problems.size, 0);
+    const asked = { 'service.cilium.io/lb-l7': 'enabled', 'service.cilium.io/nodes': 'edge', 'service.cilium.io/global': 'true' };
+    const found = await tablesOf(balanced({}, { ...read, ...asked }));
+    assert.deepEqual(
+      Array.from(found.problems.entries(), ([, { reason, message }]) => [reason, ...message.split('; ')]),
+      [
+        [
+          'AnnotationWithoutEffect',
+          'service.cilium.io/global: true is about several clusters, and there is but this one',
+          'service.cilium.io/lb-l7: enabled wants requests to be balanced, which only a proxy can: connections are',
+          'service.cilium.io/nodes: edge is unknown here, or misspelt',
+        ],
+      ],
+    );
+  });
+
+  it('proxy-delegation marks what the wire reaches, and a word that is none is a Problem', async () => {
+    const delegated = async (word: string) => {
+      const found = await tablesOf(balanced({}, { 'service.cilium.io/proxy-delegation': word }));
+      const all = Array.from(found.lbServices.entries()).filter(([, { value }]) => (value.flags & LbServiceFlag.delegate) !== 0);
+      return [all.map(([key]) => key).toSorted(), found.problems.size];
+    };
+    const outside = ['0.0.0.0:30080/TCP', '192.0.2.217:80/TCP', '192.0.2.9:80/TCP', '[2001:db8::217]:80/TCP', '[::]:30080/TCP'];
+    assert.deepEqual(await delegated('delegate-if-local'), [outside, 0]);
+    assert.deepEqual(await delegated('none'), [[], 0]);
+    assert.deepEqual(await delegated('always'), [[], 1]);
   });
 });

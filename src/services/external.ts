@@ -20,6 +20,8 @@ export type ExternalRow = {
   readonly healthCheckNodePort: number;
   /** How a backend of another node is reached; undefined: as the values say. */
   readonly mode: 'dsr' | 'snat' | undefined;
+  /** Backends of the node that is asked are proxies that have the Service's address themselves. */
+  readonly delegate?: true;
   readonly balance: OwnBalance;
   /** Which clients on the wire reach its load balancer IPs; undefined: all. */
   readonly sourceRanges: SourceRanges | undefined;
@@ -31,6 +33,7 @@ export type ExternalRow = {
 export type SourceRanges = { readonly policy: 'allow' | 'deny'; readonly prefixes: readonly Cidr[] };
 
 const FORWARDING_MODE = 'service.cilium.io/forwarding-mode';
+const DELEGATION = 'service.cilium.io/proxy-delegation';
 const SOURCE_RANGES_POLICY = 'service.cilium.io/src-ranges-policy';
 
 /** The node port of each of its ports; 0: none. */
@@ -60,6 +63,9 @@ export function externalOf(service: Service, name: string, ports: readonly { rea
   const mode = metadata.annotations?.[FORWARDING_MODE];
   if (mode !== undefined && mode !== 'dsr' && mode !== 'snat')
     problems.push(badField(`Service ${name}`, `annotation ${FORWARDING_MODE}`, mode, 'dsr or snat'));
+  const delegation = metadata.annotations?.[DELEGATION];
+  if (delegation !== undefined && delegation !== 'none' && delegation !== 'delegate-if-local')
+    problems.push(badField(`Service ${name}`, `annotation ${DELEGATION}`, delegation, 'none or delegate-if-local'));
   const { sourceRanges, problems: ofRanges } = sourceRangesOf(service, name);
   const { problems: ofBalance, ...balance } = ownBalance(service, name);
   problems.push(...ofRanges, ...ofBalance);
@@ -69,6 +75,7 @@ export function externalOf(service: Service, name: string, ports: readonly { rea
     local: spec.externalTrafficPolicy === 'Local',
     healthCheckNodePort: spec.healthCheckNodePort ?? 0,
     mode: mode === 'dsr' || mode === 'snat' ? mode : undefined,
+    ...(delegation === 'delegate-if-local' && { delegate: true as const }),
     balance,
     sourceRanges,
     loadBalancerClass: spec.loadBalancerClass,

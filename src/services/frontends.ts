@@ -49,6 +49,8 @@ export type Frontend = {
   readonly choice: ChoiceBy;
   /** Backends of other nodes answer clients on the wire themselves. Not where some nodes do not serve the Service: they would not believe it. */
   readonly dsr: boolean;
+  /** A backend that is this node gets packets from the wire as they are. */
+  readonly delegate?: true;
   /** What the source ranges of the set say of clients on the wire; undefined: they are not asked. */
   readonly sourceRanges: SourceRanges['policy'] | undefined;
 };
@@ -113,6 +115,7 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
         affinity: service.affinity,
         choice: outside ? choiceFor(external?.balance, options.balance) : 'random',
         dsr: outside && service.nodes === undefined && isDirect(external?.mode ?? options.mode, protocol),
+        ...(outside && external?.delegate === true && { delegate: true as const }),
         sourceRanges:
           type === 'LoadBalancer' || (options.rangesOfAllTypes && type !== 'ClusterIP') ? external?.sourceRanges?.policy : undefined,
       };

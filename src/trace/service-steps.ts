@@ -32,7 +32,7 @@ export function atSocket(walk: Walk, packet: Moving, pod: EndpointRow | undefine
 
 export type Served =
   | { readonly kind: 'none' }
-  | { readonly kind: 'backend'; readonly packet: Moving }
+  | { readonly kind: 'backend'; readonly packet: Moving; readonly delegated: boolean }
   | { readonly kind: 'refused'; readonly because: 'no backend' | 'no such port' };
 
 /** Service, slot and backend, as bpf/lib/service.h looks them up. */
@@ -77,7 +77,8 @@ function atBackend(walk: Walk, hook: Place, packet: Moving, service: look.Servic
   const where = look.endText(packet.protocol, address, port);
   const decision = isSocket(hook) ? `the socket is connected to ${where}, and still sees the service` : `the packet goes to ${where}`;
   say(walk, hook, `lb_slots ${id}/${chosen.slot}, lb_backends ${chosen.id}`, [where, decision]);
-  return { kind: 'backend', packet: { ...packet, destination: address, destinationPort: port } };
+  const delegated = (flags & LbServiceFlag.delegate) !== 0;
+  return { kind: 'backend', delegated, packet: { ...packet, destination: address, destinationPort: port } };
 }
 
 /** The same for a packet from the wire; bpf/host.bpf.c open_flow(). */

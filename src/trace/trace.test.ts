@@ -207,6 +207,12 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
     { kind: 'delivered', pod: 'shop/podB' },
     'TCP from 198.51.100.1 to 192.0.2.222:80 (service shop/barred) is delivered to pod shop/podB on this node, at 10.244.1.6:8080',
   ],
+  [
+    'tcp outside 192.0.2.223:80',
+    'host_from',
+    { kind: 'taken' },
+    'TCP from 198.51.100.1 to 192.0.2.223:80 (service shop/delegated) is taken by this host',
+  ],
   ['tcp outside node1:22', 'host_from stack', { kind: 'taken' }, 'TCP from 198.51.100.1 to 192.0.2.11:22 is taken by this host'],
   [
     'tcp outside 10.244.2.7:80',

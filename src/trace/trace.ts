@@ -176,7 +176,12 @@ function fromWire(walk: Walk, asked: Moving): End {
     ]);
     return end({ kind: 'delivered', pod: look.podName(receiver) }, packet);
   }
-  if (served.kind === 'backend') return toBackend(walk, packet);
+  if (served.kind === 'backend') {
+    const route = look.routeTo(packet.destination, tables);
+    if (!served.delegated || route?.kind !== 'own') return toBackend(walk, packet);
+    say(walk, 'host_from', `route to ${packet.destination}`, [route.text, 'leaves the packet as it is to the proxy of this node']);
+    return end({ kind: 'taken' }, asked);
+  }
   say(walk, 'host_from', `endpoints ${packet.destination}`, [undefined, 'no pod of this node: leaves it to the stack']);
   return byStack(walk, packet, { route: look.routeTo(packet.destination, tables), forwarded: true });
 }

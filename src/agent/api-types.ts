@@ -2,6 +2,7 @@
 // What the agent tells over its socket, and who inside the agent knows it. Times are milliseconds since the Unix epoch.
 
 import type { Problem } from '../base/problem.ts';
+import type { Lopsided } from '../services/lopsided.ts';
 import type { Question } from '../trace/ends.ts';
 import type { Trace } from '../trace/packet.ts';
 
@@ -129,6 +130,10 @@ export type VipRow = {
   readonly why: string;
   /** How often this node has answered; undefined: it does not. */
   readonly answers: number | undefined;
+  /** Of clients, in flows that this node knew when it looked last; undefined: it knew none. */
+  readonly packets: number | undefined;
+  /** Ports of which one client has most connections, and thereby one backend. */
+  readonly lopsided: readonly Lopsided[];
   /** Nodes that ask for it on the LAN as a client does, and whether they find it at its owner; empty: nobody does. */
   readonly reachable: readonly { readonly from: string; readonly found: boolean }[];
   /** Nodes that answer, too, as after a split. */

@@ -81,7 +81,7 @@ describe('a sweep of conntrack', { skip: bpfMissing }, () => {
     for (let port = 3001; port <= 3010; port++) put({ port, idle: 1, source: '10.244.1.6' });
     for (let port = 4001; port <= 4500; port++) put({ port, idle: 1, source: '203.0.113.9', flags: ConntrackFlag.reply });
     const { table: endpoints } = endpointsOf({ name: 'cart', address: '10.244.1.5', interfaceIndex: 0x100001 });
-    const sweep = conntrackSweep({ map, endpoints, clock: systemClock });
+    const sweep = conntrackSweep({ map, endpoints, clock: systemClock, vips: () => [] });
     let turns = 0;
     while (!sweep.look(() => true)) turns++;
     assert.ok(turns > 5, `${turns} turns: it leaves the loop to others`);
@@ -104,7 +104,7 @@ describe('a sweep of conntrack', { skip: bpfMissing }, () => {
     const endpoints = endpointsOf(cart, gone);
     for (let port = 40_000; port < 40_030; port++) masqueraded(map, cart, port);
     for (let port = 50_000; port < 50_050; port++) masqueraded(map, gone, port);
-    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock });
+    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock, vips: () => [] });
     const swept = () => {
       while (!sweep.look(() => false));
       return sweep.last;
@@ -136,7 +136,7 @@ describe('a sweep of conntrack', { skip: bpfMissing }, () => {
     map.update(key, value);
     const endpoints = endpointsOf(young);
     endpoints.complete();
-    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock });
+    const sweep = conntrackSweep({ map, endpoints: endpoints.table, clock: systemClock, vips: () => [] });
     while (!sweep.look(() => false));
     assert.deepEqual([sweep.last?.removed, map.count()], [1, 2]);
   });

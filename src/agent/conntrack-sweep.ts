@@ -17,6 +17,8 @@ import { isPodLink } from '../datapath/pod-links.ts';
 import { entryAt, flowAt, isExpired, oppositeKey } from '../flows/conntrack.ts';
 import { destinationText, portCount } from '../flows/port-use.ts';
 import type { PortCount } from '../flows/port-use.ts';
+import { visitCount } from '../flows/visits.ts';
+import type { VisitCount, Visits } from '../flows/visits.ts';
 import { isKernelError } from '../kernel/errors.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { UpdateFlag } from '../kernel/map.ts';
@@ -42,6 +44,8 @@ export type SweepResult = {
   readonly talkers: readonly Talker[];
   /** Where most masquerade ports are in use, most first. */
   readonly ports: readonly PortTalker[];
+  /** Flows to load balancer addresses. */
+  readonly visits: readonly Visits[];
 };
 
 export type Sweep = {
@@ -58,6 +62,8 @@ export type SweepOptions = {
   /** The map conntrack. */
   readonly map: BpfMap;
   readonly endpoints: Table<string, EndpointRow>;
+  /** Of which visits are counted. */
+  readonly vips: () => Iterable<Ip>;
   readonly clock: Clock;
 };
 
@@ -69,26 +75,34 @@ const ENTRIES_PER_LOOK = 256;
 /** Pairs of address and destination of which ports are counted at once. */
 const PAIRS = 4096;
 
-type Counts = { entries: number; removed: number; spent: number; readonly opened: Map<string, number>; readonly ports: PortCount };
+type Counts = {
+  entries: number;
+  removed: number;
+  spent: number;
+  readonly opened: Map<string, number>;
+  readonly ports: PortCount;
+  readonly visits: VisitCount;
+};
 
-export function conntrackSweep({ map, endpoints, clock }: SweepOptions): Sweep {
+export function conntrackSweep(options: SweepOptions): Sweep {
+  const { map, endpoints, vips, clock } = options;
   let walk: Iterator<readonly [Buffer, Buffer]> | undefined;
-  let counts: Counts = nothing();
+  let counts: Counts = nothing([]);
   let last: SweepResult | undefined;
   let runs = 0;
   return {
     pending: 0,
     look(enough) {
-      if (!walk) [walk, counts] = [map.entries(), nothing()];
+      if (!walk) [walk, counts] = [map.entries(), nothing(vips())];
       const started = clock.monotonic();
       let more: boolean;
-      do more = sweepPart(walk, { map, endpoints, clock }, counts);
+      do more = sweepPart(walk, options, counts);
       while (more && !enough());
       counts.spent += clock.monotonic() - started;
       if (more) return false;
       const { entries, removed, spent } = counts;
       const most = { talkers: talkersIn(counts, endpoints), ports: portTalkersIn(counts, endpoints) };
-      last = { at: clock.now(), entries, removed, seconds: spent / 1000, ...most };
+      last = { at: clock.now(), entries, removed, seconds: spent / 1000, ...most, visits: counts.visits.visits() };
       walk = undefined;
       runs++;
       return true;
@@ -102,8 +116,9 @@ export function conntrackSweep({ map, endpoints, clock }: SweepOptions): Sweep {
   };
 }
 
-function nothing(): Counts {
-  return { entries: 0, removed: 0, spent: 0, opened: new Map(), ports: portCount(monotonicSeconds(), { pairs: PAIRS }) };
+function nothing(vips: Iterable<Ip>): Counts {
+  const ports = portCount(monotonicSeconds(), { pairs: PAIRS });
+  return { entries: 0, removed: 0, spent: 0, opened: new Map(), ports, visits: visitCount(vips) };
 }
 
 /** The next entries; false at the end. */
@@ -123,6 +138,7 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints }
     }
     counts.entries++;
     counts.ports.add(key, value);
+    counts.visits.add(key, value);
     if (value.readUInt32LE(entryAt.flags) & ConntrackFlag.reply) continue;
     const source = key.toString('latin1', flowAt.source, flowAt.destination);
     counts.opened.set(source, (counts.opened.get(source) ?? 0) + 1);

@@ -20,8 +20,13 @@ import type { AgentTargets } from './targets.ts';
 /** Who knows how full the maps are, and whether the disk takes what is written. */
 export type Watched = { readonly usage: MapUsage; readonly sweep: Sweep; readonly disk: Disk };
 
-export function watched({ datapath, problems, options }: Ground, { endpoints }: AgentTables, { walks, machine }: AgentTargets): Watched {
-  const sweep = conntrackSweep({ map: datapath.map('conntrack'), endpoints: endpoints.endpoints, clock: systemClock });
+export function watched(
+  { datapath, problems, options }: Ground,
+  { endpoints, l2 }: AgentTables,
+  { walks, machine }: AgentTargets,
+): Watched {
+  const vips = () => Array.from(l2.owners.entries(), ([, { ip }]) => ip);
+  const sweep = conntrackSweep({ map: datapath.map('conntrack'), endpoints: endpoints.endpoints, vips, clock: systemClock });
   const reconcilers = new Map(walks.flat().map((one) => [one.name, one]));
   const entriesOf = (name: string) => (name === 'conntrack' ? sweep.last?.entries : reconcilers.get(name)?.status.entries);
   const report: Parameters<typeof diskWatch>[0]['report'] = (rows) => {

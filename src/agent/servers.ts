@@ -32,6 +32,7 @@ import type { AgentSources } from './sources.ts';
 import type { AgentTables } from './tables.ts';
 import type { AgentTargets } from './targets.ts';
 import { vipsOf } from './vips.ts';
+import type { Vips } from './vips.ts';
 import type { Watched } from './rounds.ts';
 
 /** On every address of the node, as Prometheus comes from elsewhere. */
@@ -58,14 +59,14 @@ export type Parts = {
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
 export async function serve({ ground, tables, targets, sources, watched, drops }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
-  const { config, self, problems, client, datapath, options } = ground;
+  const { config, problems, client, datapath, options } = ground;
   const { machine, walks, slow, attachments } = targets;
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
   const { health, cni } = ready;
   const watches = [...sources.needed, ...sources.kinds];
   const kubernetes = () => ready.kubernetes(client);
   const operatorProblems = () => problemsOfOperator(client);
-  const vips = vipsOf({ l2: tables.l2, self, asked: datapath.map('l2_asked'), clock: systemClock, log: ground.log });
+  const vips = vipsIn(ground, tables, watched);
   targets.afterwards(vips.look);
   const inside = {
     vips,
@@ -101,6 +102,11 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
   const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched, drops }), unready: () => health().reason });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
+}
+
+function vipsIn({ self, datapath, log }: Ground, { l2, services }: AgentTables, { sweep }: Watched): Vips {
+  const visits = () => sweep.last?.visits ?? [];
+  return vipsOf({ l2, self, asked: datapath.map('l2_asked'), services, visits, clock: systemClock, log });
 }
 
 function callOptions({ ground: { self, config }, tables: { nodes }, targets, sources, watched }: Parts): Omit<CniOptions, 'unready'> {

@@ -10,6 +10,9 @@ import { sightsOf } from '../l2/members.ts';
 import type { MemberRow } from '../l2/members.ts';
 import type { OwnerRow } from '../l2/owners.ts';
 import type { L2Tables } from '../l2/tables.ts';
+import type { Visits } from '../flows/visits.ts';
+import { lopsided } from '../services/lopsided.ts';
+import type { ServiceTables } from '../services/tables.ts';
 import type { VipRow } from './api-types.ts';
 
 export type Vips = {
@@ -26,11 +29,14 @@ export type VipsOptions = {
   readonly l2: L2Tables;
   readonly self: string;
   readonly asked: BpfMap;
+  readonly services: Pick<ServiceTables, 'frontends' | 'sets'>;
+  /** Flows to load balancer addresses, as of the last look. */
+  readonly visits: () => readonly Visits[];
   readonly clock: Clock;
   readonly log: Log;
 };
 
-export function vipsOf({ l2, self, asked, clock, log }: VipsOptions): Vips {
+export function vipsOf({ l2, self, asked, services, visits, clock, log }: VipsOptions): Vips {
   const seen = new Map<Ip, Seen>();
   const moves = new Map<Ip, number>();
   return {
@@ -47,18 +53,23 @@ export function vipsOf({ l2, self, asked, clock, log }: VipsOptions): Vips {
     },
     rows() {
       const answers = answersOf(asked);
+      const visited = Map.groupBy(visits(), ({ address }) => address);
       const members = new Map([l2.self(), ...Array.from(l2.peers.entries(), ([, row]) => row)].map((row) => [row.node, row]));
-      return Array.from(l2.owners.entries(), ([, row]) => rowOf(row, seen.get(row.ip), { self, members, answers })).toSorted((a, b) =>
-        a.ip < b.ip ? -1 : 1,
-      );
+      return Array.from(l2.owners.entries(), ([, row]) =>
+        rowOf(row, seen.get(row.ip), { self, members, answers, visited, services }),
+      ).toSorted((a, b) => (a.ip < b.ip ? -1 : 1));
     },
     moves: () => moves,
   };
 }
 
-type Known = { readonly self: string; readonly members: ReadonlyMap<string, MemberRow>; readonly answers: ReadonlyMap<string, number> };
+type Known = Pick<VipsOptions, 'self' | 'services'> & {
+  readonly members: ReadonlyMap<string, MemberRow>;
+  readonly answers: ReadonlyMap<string, number>;
+  readonly visited: ReadonlyMap<Ip, readonly Visits[]>;
+};
 
-function rowOf(row: OwnerRow, seen: Seen | undefined, { self, members, answers }: Known): VipRow {
+function rowOf(row: OwnerRow, seen: Seen | undefined, { self, services: served, members, answers, visited }: Known): VipRow {
   const { ip, services, policies, owner, interfaces, why, candidates, rivals, held } = row;
   const of = members.get(owner ?? '')?.interfaces.filter(({ name }) => interfaces.includes(name)) ?? [];
   const macs = of.map(({ mac }) => mac).filter((mac): mac is Mac => mac !== undefined);
@@ -73,6 +84,8 @@ function rowOf(row: OwnerRow, seen: Seen | undefined, { self, members, answers }
     from: seen?.from,
     why,
     answers: owner === self ? (answers.get(ip) ?? 0) : undefined,
+    packets: visited.get(ip)?.reduce((sum, { packets }) => sum + packets, 0),
+    lopsided: (visited.get(ip) ?? []).flatMap((one) => [...lopsided(one, served)]),
     reachable: sightsOf(ip, [...members.values()]),
     alsoClaimed: held === undefined ? [] : rivals,
     candidates,

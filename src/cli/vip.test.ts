@@ -17,6 +17,8 @@ const owned: VipRow = {
   from: 'node1',
   why: 'node1 is cordoned',
   answers: 12,
+  packets: 1234,
+  lopsided: [],
   reachable: [
     { from: 'node1', found: true },
     { from: 'node3', found: false },
@@ -39,6 +41,7 @@ const orphan: VipRow = {
   reachable: [],
   why: 'no CiliumL2AnnouncementPolicy selects it',
   answers: undefined,
+  packets: undefined,
   candidates: [],
 };
 
@@ -46,9 +49,9 @@ describe('vip', () => {
   it('is one table', () => {
     assert.equal(
       vipText([owned, orphan], NOW),
-      `ADDRESS         SERVICE    OWNER    INTERFACE   MAC                 SINCE   LAST MOVE                                  REACHABLE FROM    ANSWERS
-192.168.0.220   shop/web   node2    eth0        02:00:c0:a8:00:0c   1m30s   from node1: node1 is cordoned              node1,not node3   12
-192.168.0.221   shop/web   nobody   -           -                   1m30s   no CiliumL2AnnouncementPolicy selects it   -                 -
+      `ADDRESS         SERVICE    OWNER    INTERFACE   MAC                 SINCE   LAST MOVE                                  REACHABLE FROM    PACKETS   ANSWERS
+192.168.0.220   shop/web   node2    eth0        02:00:c0:a8:00:0c   1m30s   from node1: node1 is cordoned              node1,not node3   1234      12
+192.168.0.221   shop/web   nobody   -           -                   1m30s   no CiliumL2AnnouncementPolicy selects it   -                 -         -
 `,
     );
     assert.equal(vipText([], NOW), 'No Service has a load balancer address or an external IP\n');
@@ -56,9 +59,19 @@ describe('vip', () => {
 
   it('is a table for markdown, too', () => {
     const [header, line, row] = markdown([owned], NOW).split('\n');
-    assert.equal(header, '| ADDRESS | SERVICE | OWNER | INTERFACE | MAC | SINCE | LAST MOVE | REACHABLE FROM | ANSWERS |');
-    assert.equal(line, '| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
+    assert.equal(header, '| ADDRESS | SERVICE | OWNER | INTERFACE | MAC | SINCE | LAST MOVE | REACHABLE FROM | PACKETS | ANSWERS |');
+    assert.equal(line, '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |');
     assert.match(row ?? '', /^\| 192\.168\.0\.220 \| shop\/web \| node2 \|/);
+  });
+
+  it('says which client makes a service lopsided, and how to spread its connections', () => {
+    const frontend = '192.168.0.220:80/TCP';
+    const lopsided = [{ frontend, service: 'shop/web', client: '192.168.0.10', flows: 45, of: 50, backends: 3 }];
+    const wanted =
+      '192.168.0.220:80/TCP: 45 of 50 connections are of 192.168.0.10, so that one of 3 backends has them. ' +
+      'To spread them: kubectl -n shop annotate service web lb.stentor.dev/maglev-key=flow';
+    for (const text of [vipText, markdown]) assert.ok(text([{ ...owned, lopsided }], NOW).endsWith(`\n${wanted}\n`));
+    assert.ok(whyText({ ...owned, lopsided }, NOW).includes(`\n${wanted}\n`));
   });
 
   it('says why in sentences, of the owner and of everybody else', () => {

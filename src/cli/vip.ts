@@ -14,7 +14,8 @@ import { duration } from './status.ts';
 export const help = `Usage: NAME vip [why ADDRESS] [-w] [-o json] [--markdown]
 
 Which node answers ARP and neighbour discovery for each load balancer address, on which interface, since when, and why it moved last. As this
-node knows it: ask on another to compare. ANSWERS counts those of this node. Exit code 1 when an address has no owner.
+node knows it: ask on another to compare. PACKETS are those of clients in flows that this node knew when it looked last, at most a minute
+ago, ANSWERS those of this node to ARP and neighbour discovery. Exit code 1 when an address has no owner.
 
 Examples:
   NAME vip
@@ -56,17 +57,17 @@ const known = (rows: readonly VipRow[]) => (rows.length === 0 ? 'there are none'
 async function watch(rows: () => Promise<readonly VipRow[]>, text: (rows: readonly VipRow[]) => string, io: Io): Promise<never> {
   for (let last = ''; ;) {
     const all = await rows();
-    const now = JSON.stringify(all.map(({ answers: _, ...row }) => row));
+    const now = JSON.stringify(all.map(({ answers: _, packets: _packets, ...row }) => ({ ...row, lopsided: row.lopsided.length })));
     if (now !== last) io.out(`${last === '' ? '' : '\n'}${text(all)}`);
     last = now;
     await pause(LOOK_MS);
   }
 }
 
-const HEADER: Line = ['ADDRESS', 'SERVICE', 'OWNER', 'INTERFACE', 'MAC', 'SINCE', 'LAST MOVE', 'REACHABLE FROM', 'ANSWERS'];
+const HEADER: Line = ['ADDRESS', 'SERVICE', 'OWNER', 'INTERFACE', 'MAC', 'SINCE', 'LAST MOVE', 'REACHABLE FROM', 'PACKETS', 'ANSWERS'];
 
 function cells(row: VipRow, now: number): Line {
-  const { ip, services, owner, interfaces, macs, since, answers } = row;
+  const { ip, services, owner, interfaces, macs, since, packets, answers } = row;
   return [
     ip,
     services.join(','),
@@ -76,6 +77,7 @@ function cells(row: VipRow, now: number): Line {
     since === undefined ? '-' : duration(now - since),
     lastMove(row),
     reachable(row),
+    packets === undefined ? '-' : String(packets),
     answers === undefined ? '-' : String(answers),
   ];
 }
@@ -94,15 +96,30 @@ function lastMove({ owner, from, why: because }: VipRow): string {
 
 export function vipText(rows: readonly VipRow[], now: number): string {
   if (rows.length === 0) return 'No Service has a load balancer address or an external IP\n';
-  return list(
+  const table = list(
     HEADER,
     rows.map((row) => cells(row, now)),
   );
+  return [table, ...rows.flatMap(warnings).map((text) => `${text}\n`)].join('');
+}
+
+/** Of services that one client makes lopsided. */
+function warnings({ lopsided }: VipRow): readonly string[] {
+  return lopsided.map(({ frontend, service, client, flows, of, backends }) => {
+    const [namespace, name] = service.split('/');
+    const spread = `kubectl -n ${namespace} annotate service ${name} lb.stentor.dev/maglev-key=flow`;
+    return `${frontend}: ${flows} of ${of} connections are of ${client}, so that one of ${backends} backends has them. To spread them: ${spread}`;
+  });
 }
 
 export function markdown(rows: readonly VipRow[], now: number): string {
   const line = (row: Line) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`;
-  return [line(HEADER), line(HEADER.map(() => '---')), ...rows.map((row) => line(cells(row, now)))].join('');
+  return [
+    line(HEADER),
+    line(HEADER.map(() => '---')),
+    ...rows.map((row) => line(cells(row, now))),
+    ...rows.flatMap(warnings).map((text) => `\n${text}\n`),
+  ].join('');
 }
 
 export function whyText(row: VipRow, now: number): string {
@@ -116,6 +133,7 @@ export function whyText(row: VipRow, now: number): string {
     if (from !== undefined && from !== owner) lines.push(`Before, ${from} did.`);
   }
   lines.push(policies.length === 0 ? 'No CiliumL2AnnouncementPolicy selects it.' : `Policies that announce it: ${policies.join(', ')}.`);
+  lines.push(...warnings(row));
   for (const { from: witness, found } of sights)
     lines.push(`${witness} asks for it on the LAN, and ${found ? `finds it at ${owner}` : `does not find it at ${owner}`}.`);
   for (const node of alsoClaimed) lines.push(`${node} says that it answers, too; it will stop when it has heard of ${owner}.`);

@@ -8,7 +8,7 @@ import { configDefaults, ConntrackFlag } from '../datapath/schema.gen.ts';
 /** Byte offsets in struct flow; up to `protocol` they are also those of struct conntrack_entry. */
 export const flowAt = { source: 0, destination: 16, sourcePort: 32, destinationPort: 34, protocol: 36 } as const;
 /** Byte offsets in struct conntrack_entry. */
-export const entryAt = { flags: 36, interfaceIndex: 40, lastSeen: 44 } as const;
+export const entryAt = { flags: 36, interfaceIndex: 40, lastSeen: 44, packets: 56 } as const;
 
 /** The key of the other direction: what this one leaves as, reversed. */
 export function oppositeKey(key: Buffer, value: Buffer): Buffer {

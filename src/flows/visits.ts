@@ -60,7 +60,7 @@ function bytesOf(address: Ip): string {
 function visitsOf(frontend: Buffer, { flows, packets, clients }: Counted): Visits {
   const address = ipFromBytes(frontend);
   const protocol = frontend.readUInt8(18);
-  let most = ['', 0] as readonly [string, number];
+  let most: readonly [client: string, flows: number] = ['', 0];
   for (const one of clients) if (one[1] > most[1]) most = one;
   return {
     address,

@@ -161,19 +161,27 @@ export const count = (number: number): Field<number> => single(number, countKind
 export const double = (number: number): Field<number> => single(number, doubleKind);
 export const choice = <E extends number>(number: number, of: EnumType): Field<E> => single(number, enumKind<E>(of));
 export const choices = <E extends number>(number: number, of: EnumType): Field<readonly E[]> => many(number, enumKind<E>(of));
-export const nested = <T>(number: number, codec: Codec<T>): Field<T> => single(number, messageKind(codec));
-export const manyNested = <T>(number: number, codec: Codec<T>): Field<readonly T[]> => many(number, messageKind(codec));
+export const nested = <T>(number: number, codec: Codec<T>): Field<T> => ({
+  ...single(number, messageKind(codec)),
+  only: (mask) => nested(number, codec.only?.(mask) ?? codec),
+});
+export const manyNested = <T>(number: number, codec: Codec<T>): Field<readonly T[]> => ({
+  ...many(number, messageKind(codec)),
+  only: (mask) => manyNested(number, codec.only?.(mask) ?? codec),
+});
 
 /** `field` under another name than its property's. */
 export const named = <T>(name: string, field: Field<T>): Field<T> => ({
   ...field,
   facts: () => field.facts(name).map((facts) => ({ ...facts, name })),
+  only: (mask) => named(name, field.only?.(mask) ?? field),
 });
 
 /** `field` as one of several of which a message has one: `group` is what a descriptor calls them. */
 export const oneOf = <T>(group: string, field: Field<T>): Field<T> => ({
   ...field,
   facts: (property) => field.facts(property).map((facts) => ({ ...facts, oneof: group })),
+  only: (mask) => oneOf(group, field.only?.(mask) ?? field),
 });
 
 type Tagged = { readonly kind: string };
@@ -182,20 +190,24 @@ type Alternatives<T extends Tagged> = {
 };
 
 /** One of several fields, as a union with a `kind`: the name of the field that is there. */
-export function alternatives<T extends Tagged>(of: Alternatives<T>): Field<T> {
-  const list = Object.entries<readonly [number, Codec<unknown>]>(of).map(([kind, [number, codec]]) => ({ kind, number, codec }));
+export const alternatives = <T extends Tagged>(of: Alternatives<T>): Field<T> =>
+  alternativesOf(
+    Object.entries<readonly [number, Codec<unknown>]>(of).map(([kind, [number, codec]]) => ({
+      kind,
+      number,
+      codec,
+      name: /^[a-z]/.test(kind) ? snake(kind) : kind,
+    })),
+  );
+
+type Alternative = { readonly kind: string; readonly name: string; readonly number: number; readonly codec: Codec<unknown> };
+
+function alternativesOf<T extends Tagged>(list: readonly Alternative[]): Field<T> {
   const byKind = new Map(list.map((one) => [one.kind, { ...messageKind(one.codec), tag: tagOf(one.number, BYTES) }]));
   const byNumber = new Map(list.map((one) => [one.number, one]));
   return {
     facts: (property) =>
-      list.map(({ kind, number, codec }) => ({
-        number,
-        type: FieldType.MESSAGE,
-        of: codec,
-        repeated: false,
-        name: /^[a-z]/.test(kind) ? snake(kind) : kind,
-        oneof: property,
-      })),
+      list.map(({ name, number, codec }) => ({ number, type: FieldType.MESSAGE, of: codec, repeated: false, name, oneof: property })),
     write(writer, value) {
       const kind = byKind.get(value.kind);
       if (!kind) return;
@@ -203,9 +215,17 @@ export function alternatives<T extends Tagged>(of: Alternatives<T>): Field<T> {
       kind.write(writer, value);
     },
     read(reader, { number, wire }) {
-      const { kind, codec } = byNumber.get(number) ?? list[0] ?? { kind: '', codec: undefined };
+      const { kind, codec } = byNumber.get(number) ?? { kind: '', codec: undefined };
       const value = codec?.readFrom(wanted(reader, wire, BYTES).inner());
       return { kind, ...(value as object) } as unknown as T; // as: `Alternatives` has the codec of each kind
     },
+    only: (mask) =>
+      alternativesOf(
+        list.flatMap((one) => {
+          const inner = mask.get(one.name);
+          if (inner === undefined) return [];
+          return [inner === true ? one : { ...one, codec: one.codec.only?.(inner) ?? one.codec }];
+        }),
+      ),
   };
 }

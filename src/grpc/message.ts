@@ -37,13 +37,16 @@ export type FieldFacts = {
 
 export type MessageType = { readonly name: string; readonly fields: readonly FieldFacts[] };
 
-/** `property`: the object is read as it stands, and written in place. */
+/** Fields that are wanted, by name: all of it, or some of what is in it. */
+export type Mask = ReadonlyMap<string, Mask | true>;
+
 export type Field<T> = {
-  readonly name?: string;
   facts(property: string): readonly FieldFacts[];
   write(writer: Writer, value: T): void;
   /** What is there after `reader` was read, when `before` was there. */
   read(reader: Reader, facts: { readonly number: number; readonly wire: number; readonly before: T | undefined }): T;
+  /** The same of which only that much is written. Absent: there is nothing in it that could be left out. */
+  only?(mask: Mask): Field<T>;
 };
 
 export type Codec<T> = MessageType & {
@@ -52,6 +55,8 @@ export type Codec<T> = MessageType & {
   readFrom(reader: Reader): T;
   /** What need not be written where it is a field. Default: nothing. */
   isZero?(value: T): boolean;
+  /** The same of which only that much is written. */
+  only?(mask: Mask): Codec<T>;
 };
 
 /** Every property of the type has its field. */
@@ -64,6 +69,10 @@ export function message<T extends object>(name: string, fields: Fields<T>, defau
   const slots: readonly Slot[] = Object.entries<Field<unknown>>(fields)
     .map(([property, field]) => ({ property, field, first: field.facts(property)[0]?.number ?? 0 }))
     .toSorted((a, b) => a.first - b.first);
+  return messageOf(name, slots, defaults);
+}
+
+function messageOf<T extends object>(name: string, slots: readonly Slot[], defaults: Partial<T>): Codec<T> {
   const facts = slots.flatMap(({ property, field }) => field.facts(property));
   const byNumber = new Map(slots.flatMap((slot) => slot.field.facts(slot.property).map((fact) => [fact.number, { ...slot, fact }])));
   return {
@@ -92,7 +101,35 @@ export function message<T extends object>(name: string, fields: Fields<T>, defau
       }
       return values as T; // as: `Fields<T>` has a field of the right type for each property
     },
+    only: (mask) =>
+      messageOf(
+        name,
+        slots.flatMap((slot) => masked(slot, mask)),
+        defaults,
+      ),
   };
+}
+
+function masked({ property, field }: Slot, mask: Mask): readonly Slot[] {
+  const names = field.facts(property).map(({ name }) => name);
+  const wanted = new Map([...mask].filter(([name]) => names.includes(name)));
+  if (wanted.size === 0) return [];
+  const [inner] = wanted.values();
+  if (names.length > 1) return [{ property, field: field.only?.(wanted) ?? field }]; // alternatives
+  return [{ property, field: inner === true || inner === undefined ? field : (field.only?.(inner) ?? field) }];
+}
+
+/** Of paths like 'source.pod_name'. A path that is part of another has all of it. */
+export function maskOf(paths: readonly string[]): Mask {
+  const mask = new Map<string, Mask | true>();
+  for (const path of paths) {
+    const dot = path.indexOf('.');
+    if (dot < 0) mask.set(path, true);
+  }
+  for (const first of new Set(paths.map((path) => path.split('.', 1)[0] ?? '')))
+    if (!mask.has(first))
+      mask.set(first, maskOf(paths.filter((path) => path.startsWith(`${first}.`)).map((path) => path.slice(first.length + 1))));
+  return mask;
 }
 
 const writer = new Writer();

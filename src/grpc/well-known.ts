@@ -9,11 +9,12 @@ import type { Codec, Field } from './message.ts';
 const SECOND = 1_000_000_000n;
 
 /** What is `Wire` in the message and `T` in the program. */
-const mapped = <T, Wire>({ name, fields, write, readFrom }: Codec<Wire>, to: (value: T) => Wire, from: (wire: Wire) => T): Codec<T> => ({
-  name,
-  fields,
-  write: (writer, value) => write(writer, to(value)),
-  readFrom: (reader) => from(readFrom(reader)),
+const mapped = <T, Wire>(codec: Codec<Wire>, to: (value: T) => Wire, from: (wire: Wire) => T): Codec<T> => ({
+  name: codec.name,
+  fields: codec.fields,
+  write: (writer, value) => codec.write(writer, to(value)),
+  readFrom: (reader) => from(codec.readFrom(reader)),
+  only: (mask) => mapped(codec.only?.(mask) ?? codec, to, from),
 });
 
 type Parts = { seconds?: bigint; nanos?: number };

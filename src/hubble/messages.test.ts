@@ -4,6 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Flow } from '../flows/flow.ts';
 import { decode, encode } from '../grpc/message.ts';
+import { RpcError } from '../grpc/status.ts';
+import { responseCodec } from './field-mask.ts';
 import { flow } from './flow-messages.ts';
 import { getFlowsRequest, getFlowsResponse, NodeState, observer } from './observer.ts';
 import { notify, PeerChange } from './peer.ts';
@@ -133,4 +135,44 @@ test('the traps of the protocol: numbers of two and three bytes, a false that is
     encode(notify.response, { name: 'n', address: 'a', type: PeerChange.PEER_ADDED, tls: {} }).toString('hex'),
     '0a016e12016118012200',
   );
+});
+
+const masks: readonly (readonly [paths: readonly string[], wanted: Partial<Flow>])[] = [
+  [['summary'], {}],
+  [['Summary', 'verdict'], { summary: full.summary, verdict: 2 }],
+  [['source.pod_name', 'source.identity', 'destination'], { source: { podName: 'p', identity: 2 }, destination: full.destination }],
+  [['source.workloads.name'], { source: { workloads: [{ name: 'w' }] } }],
+  [['source', 'source.pod_name'], { source: full.source }],
+  [['IP', 'is_reply', 'time'], { ip: full.ip, isReply: false, time: full.time }],
+  [['l4'], { l4: full.l4 }],
+  [['l4.TCP'], { l4: full.l4 }],
+  [['l4.TCP.flags'], { l4: { kind: 'TCP', flags: 0x1ff } }],
+  [['l4.UDP'], {}],
+  [['l7.dns.query', 'l7.latency_ns'], { l7: { latencyNs: full.l7?.latencyNs, record: { kind: 'dns', query: 'q.' } } }],
+  [['from_the_future', 'l7.record.x', 'Type'], { type: 2, l7: {} }],
+];
+for (const [paths, wanted] of masks)
+  test(`of a flow are sent ${paths.join(', ')}`, () => {
+    const bytes = encode(responseCodec(paths), { flow: full, nodeName: full.nodeName, time: full.time });
+    const got = decode(getFlowsResponse, bytes);
+    const nothing = { time: 0n, uuid: '', verdict: 0, type: 0, nodeName: '', summary: '' };
+    assert.deepEqual({ ...got.flow, l4: got.flow?.l4, l7: got.flow?.l7 }, { ...nothing, l4: undefined, l7: undefined, ...wanted });
+    assert.deepEqual([got.nodeName, got.time], [full.nodeName, full.time]);
+  });
+
+test('whoever prints lines gets what makes them say more', () => {
+  const lines = 'time verdict ethernet IP l4 source.identity source.namespace source.pod_name destination.identity destination.namespace'
+    .concat(' destination.pod_name Type node_name l7 event_type source_service destination_service is_reply Summary ip_trace_id')
+    .split(' ');
+  const got = decode(getFlowsResponse, encode(responseCodec(lines), { flow: full })).flow;
+  assert.deepEqual([got?.trafficDirection, got?.destinationNames, got?.ingressDeniedBy], [2, full.destinationNames, full.ingressDeniedBy]);
+  assert.deepEqual([got?.uuid, got?.source?.labels], ['', undefined]);
+});
+
+test('what is no path is refused', () => {
+  for (const path of ['', 'a..b', '.a', 'a.', 'a b'])
+    assert.throws(
+      () => responseCodec(['time', path]),
+      (error) => error instanceof RpcError && error.message.startsWith('field_mask.paths[1]: '),
+    );
 });

@@ -58,13 +58,16 @@ export type GetFlowsResponse = {
   readonly nodeName?: string | undefined;
   readonly time?: Nanoseconds | undefined;
 };
-export const getFlowsResponse = message<GetFlowsResponse>('observer.GetFlowsResponse', {
-  flow: oneOf('response_types', nested(1, flow)),
-  nodeStatus: oneOf('response_types', nested(2, nodeStatusEvent)),
-  lostEvents: oneOf('response_types', nested(3, lostEvent)),
-  nodeName: string(1000),
-  time: timestamp(1001),
-});
+/** With flows as `flow` writes them. */
+export const getFlowsResponseWith = (of: Codec<Flow>): Codec<GetFlowsResponse> =>
+  message<GetFlowsResponse>('observer.GetFlowsResponse', {
+    flow: oneOf('response_types', nested(1, of)),
+    nodeStatus: oneOf('response_types', nested(2, nodeStatusEvent)),
+    lostEvents: oneOf('response_types', nested(3, lostEvent)),
+    nodeName: string(1000),
+    time: timestamp(1001),
+  });
+export const getFlowsResponse = getFlowsResponseWith(flow);
 
 type EventsRequest = {
   readonly number?: number | undefined;

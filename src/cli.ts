@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// One binary. `stentor` and `cilium` are the same under the names that users type; bin/ has them.
+// One binary. `stentor` and `cilium` are the same under the names that users type, and `hubble` has commands of its own; bin/ has them.
 //
 //   bin/NAME ──STENTOR_NAME──▶ cli.ts ──▶ cli/<command>.ts ──▶ the agent's socket
+//                                    └──▶ cli/hubble/<command>.ts ──▶ a server of flows
 
 import { API_SOCKET } from './agent/api-types.ts';
 import type { Io } from './cli/command.ts';
-import { commands } from './cli/commands.ts';
+import { commandsOf } from './cli/commands.ts';
+import type { Command } from './cli/commands.ts';
 
-function overview(name: string): string {
+function overview(name: string, commands: readonly Command[]): string {
+  const examples = commands.some((command) => command.name === 'service')
+    ? ['status --brief', 'service list']
+    : ['observe --follow', 'top --by reason'];
+
   return `Usage: ${name} COMMAND [OPTIONS]
 
 ${commands.map((command) => `  ${command.name.padEnd(10)} ${command.does}`).join('\n')}
 
 Examples:
-  ${name} status --brief
-  ${name} service list
-  ${name} COMMAND --help
+${[...examples, 'COMMAND --help'].map((example) => `  ${name} ${example}`).join('\n')}
 `;
 }
 
 /** Runs one command line. Returns the exit code. */
 export async function runCommand(args: readonly string[], io: Io): Promise<number> {
   const [first, ...rest] = args;
+  const commands = await commandsOf(io.name);
   const asksHelp = (word: string | undefined) => word === 'help' || word === '--help' || word === '-h';
   if (first === undefined || (asksHelp(first) && rest.length === 0)) {
-    (first === undefined ? io.err : io.out)(overview(io.name));
+    (first === undefined ? io.err : io.out)(overview(io.name, commands));
     return first === undefined ? 2 : 0;
   }
   const name = asksHelp(first) ? rest[0] : first === '--version' ? 'version' : first;
   const command = commands.find((candidate) => candidate.name === name);
-  if (!command) return unknownCommand(name ?? '', io);
+  if (!command) return unknownCommand(name ?? '', commands, io);
   const { run, help } = await command.load();
   if (asksHelp(first) || rest.some((word) => word === '--help' || word === '-h')) {
     io.out(help.replaceAll('NAME', io.name));
@@ -42,7 +47,7 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
   }
 }
 
-async function unknownCommand(typed: string, io: Io): Promise<number> {
+async function unknownCommand(typed: string, commands: readonly Command[], io: Io): Promise<number> {
   const { nearest } = await import('./agent/nearest.ts');
   const meant =
     nearest(

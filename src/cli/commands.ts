@@ -6,10 +6,11 @@ import type { Run } from './command.ts';
 export type Command = {
   readonly name: string;
   readonly does: string;
-  readonly load: () => Promise<{ readonly run: Run; readonly help: string }>;
+  /** `options`: those that the help does not name one by one. */
+  readonly load: () => Promise<{ readonly run: Run; readonly help: string; readonly options?: readonly string[] }>;
 };
 
-export const commands: readonly Command[] = [
+const commands: readonly Command[] = [
   { name: 'status', does: 'how the agent of this node is', load: () => import('./status.ts') },
   { name: 'doctor', does: 'whether this node has what is needed, and what is missing', load: () => import('./doctor.ts') },
   { name: 'trace', does: 'what becomes of a packet, and why, without sending one', load: () => import('./trace.ts') },
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   { name: 'ip', does: 'ip list: who is behind an address', load: () => import('./ip.ts') },
   { name: 'problems', does: 'what somebody has to repair, and how', load: () => import('./problems.ts') },
   { name: 'drops', does: 'packets that were dropped, and why; -f goes on', load: () => import('./drops.ts') },
+  { name: 'observe', does: 'flows of the whole cluster, as hubble shows them', load: () => import('./hubble/observe.ts') },
   { name: 'bpf', does: 'bpf lb list, ct list global, nat list: what the kernel has', load: () => import('./bpf.ts') },
   { name: 'tables', does: 'what the agent knows', load: () => import('./tables.ts') },
   { name: 'shell', does: 'shell -- db/show l2-announce: a table by the name that Cilium gives it', load: () => import('./shell.ts') },
@@ -31,3 +33,8 @@ export const commands: readonly Command[] = [
   { name: 'completion', does: 'a script that makes bash or zsh complete all this', load: () => import('./completion.ts') },
   { name: 'version', does: 'the version of this program', load: () => import('./version.ts') },
 ];
+
+/** Those that the program has under the name by which the user called it. */
+export async function commandsOf(name: string): Promise<readonly Command[]> {
+  return name === 'hubble' ? (await import('./hubble-commands.ts')).hubbleCommands : commands;
+}

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { bashScript, wordsIn } from './completion.ts';
-import { commands } from './commands.ts';
+import { commandsOf } from './commands.ts';
 
+const commands = [...(await commandsOf('stentor')), ...(await commandsOf('hubble'))];
 const words = new Map<string, readonly string[]>();
-for (const command of commands) words.set(command.name, wordsIn(command.name, (await command.load()).help));
+for (const command of await commandsOf('stentor')) words.set(command.name, wordsIn(command.name, (await command.load()).help));
 
 test('verbs and options are read from the help', () => {
   assert.deepEqual(words.get('service'), ['get', 'list']);

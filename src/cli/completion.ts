@@ -2,7 +2,7 @@
 // `completion bash|zsh`: a script that completes commands, their words and their options. What it offers is read from the helps, so that
 // what completes is what is described.
 
-import { commands } from './commands.ts';
+import { commandsOf } from './commands.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, UsageError } from './command.ts';
 
@@ -21,7 +21,10 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   if ((shell !== 'bash' && shell !== 'zsh') || more.length > 0)
     throw new UsageError(`Cannot complete for '${shell ?? ''}', wanted bash or zsh`);
   const words = new Map<string, readonly string[]>();
-  for (const command of commands) words.set(command.name, wordsIn(command.name, (await command.load()).help));
+  for (const command of await commandsOf(io.name)) {
+    const { help: described, options = [] } = await command.load();
+    words.set(command.name, [...wordsIn(command.name, described), ...options]);
+  }
   io.out((shell === 'bash' ? bashScript : zshScript)(io.name, words));
   return 0;
 }

@@ -4,7 +4,7 @@
 
 import { connect, constants } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, isIP } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { messageOf } from '../base/errors.ts';
@@ -22,11 +22,14 @@ export type ServerAddress = { readonly path: string } | { readonly host: string;
 export type GrpcClientOptions = {
   readonly address: ServerAddress;
   /** Present: TLS 1.3 with this name in the server's certificate. Without a key the server is not told who asks. */
-  readonly tls?: (Pick<TlsIdentity, 'ca'> & Partial<TlsIdentity> & { readonly serverName: string }) | undefined;
+  readonly tls?: (Pick<TlsIdentity, 'ca'> & Partial<TlsIdentity> & ServerIdentity) | undefined;
   /** How long the other side may be silent while calls are going on before it is asked for a sign of life. Default: never asked. */
   readonly keepaliveMs?: number;
   readonly connectMs?: number;
 };
+
+/** `anybody`: whatever its certificate says. */
+type ServerIdentity = { readonly serverName: string; readonly anybody?: boolean | undefined };
 
 export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
@@ -104,9 +107,18 @@ function connectSession({ address, tls, keepaliveMs, connectMs = 5000 }: GrpcCli
 
 function socketTo(address: ServerAddress, tls: GrpcClientOptions['tls']): Socket {
   if (!tls) return connectSocket('path' in address ? { path: address.path } : { ...address, noDelay: true });
-  const { serverName, ca, cert, key } = tls;
+  const { serverName, ca, cert, key, anybody = false } = tls;
   const identity = cert === undefined || key === undefined ? {} : { cert, key };
-  return connectTls({ ...address, ca, ...identity, servername: serverName, minVersion: 'TLSv1.3', ALPNProtocols: ['h2'] });
+  const servername = isIP(serverName) ? '' : serverName; // an address is compared with the certificate, and not sent
+  return connectTls({
+    ...address,
+    ca,
+    ...identity,
+    servername,
+    rejectUnauthorized: !anybody,
+    minVersion: 'TLSv1.3',
+    ALPNProtocols: ['h2'],
+  });
 }
 
 function keepAlive(session: ClientHttp2Session, everyMs: number): void {

@@ -33,6 +33,9 @@ const volatile __u32 maglev_seed DESCRIPTION("where clients are in Maglev tables
 const volatile __u32 dsr_geneve DESCRIPTION("1: backends of other nodes are told their frontend by Geneve; 0: by IP option") = 0;
 const volatile __u32 option_probe_port
 	DESCRIPTION("UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port") = 4241;
+const volatile __u32 watch_flows DESCRIPTION("1: events tell of packets that pass; 0: only of those that are dropped") = 1;
+const volatile __u32 watch_payload DESCRIPTION("1: events have what DNS and HTTP messages begin with") = 1;
+const volatile __u32 events_per_second DESCRIPTION("events of each kind that user space is told of, as many again at once") = 10000;
 const volatile __u64 host_netns_cookie DESCRIPTION("cookie of the node's network namespace; 0: not known") = 0;
 
 #endif

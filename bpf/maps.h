@@ -218,11 +218,35 @@ struct {
 	__uint(max_entries, 256);
 } l2_claims SEC(".maps");
 
-/* Events for the agent, which reads at its own pace. */
+/* Events for the agent, which reads at its own pace: 12,000 of them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
+	__uint(max_entries, 1 << 21);
 } events SEC(".maps");
+
+/* Who may still write events, by kind. Written by the programs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct event_share);
+	__uint(max_entries, 8);
+} event_shares SEC(".maps");
+
+/* Events that were lost, by kind and CPU. Written by the programs, read by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct event_losses);
+	__uint(max_entries, 8);
+} event_losses SEC(".maps");
+
+/* A conntrack entry that is being made: the stack has no room for it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct conntrack_entry);
+	__uint(max_entries, 1);
+} scratch SEC(".maps");
 
 /* Dropped packets by reason, per CPU: also those whose event found the ring buffer full. */
 struct {
@@ -235,6 +259,10 @@ struct {
 /* What user space reads and no map names: this function, which nobody calls, keeps it in BTF. */
 struct schema {
 	struct event event;
+	struct payload_event payload_event;
+	struct socket_event socket_event;
+	enum trace_point trace_point;
+	enum trace_reason trace_reason;
 	enum conntrack_flag conntrack_flag;
 	enum ipcache_flag ipcache_flag;
 	enum lb_address_flag lb_address_flag;

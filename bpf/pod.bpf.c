@@ -14,6 +14,7 @@
 #include "lib/reply.h"
 #include "lib/route.h"
 #include "lib/service.h"
+#include "lib/watch.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -131,6 +132,24 @@ __noinline int open_flow(struct __sk_buff *ctx, struct packet *packet)
 	return endpoint ? open_local(ctx, packet, &entry, endpoint) : open_route(ctx, packet, &entry);
 }
 
+/* The id of the service that the sender's socket is connected to, if it was translated before there was a packet; 0: it means the backend. */
+__noinline int service_meant(struct __sk_buff *ctx, struct packet *packet)
+{
+	struct sock_reverse_key key = {.cookie = bpf_get_socket_cookie(ctx)};
+	struct lb_service *service;
+	struct sock_reverse *meant;
+
+	if (!packet || !key.cookie)
+		return 0;
+	key.address = packet->flow.destination;
+	key.port = packet->flow.destination_port;
+	meant = bpf_map_lookup_elem(&sock_reverse, &key);
+	if (!meant)
+		return 0;
+	service = service_find(&meant->address, meant->port, packet->protocol, service_address(&meant->address));
+	return service ? service->id : 0;
+}
+
 static __always_inline bool is_neighbour_discovery(const struct packet *packet)
 {
 	return packet->family == 6 && packet->protocol == IPPROTO_ICMPV6 && packet->icmp_type >= 133 && packet->icmp_type <= 137;
@@ -208,6 +227,8 @@ int pod_from(struct __sk_buff *ctx)
 	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
 	if (!entry)
 		return drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+	if (watch_flows && !entry->service)
+		entry->meant = service_meant(ctx, &packet);
 	return forward(ctx, &packet, entry, false);
 }
 
@@ -223,12 +244,16 @@ int pod_to(struct __sk_buff *ctx)
 	entry = conntrack_find(&packet);
 	if (entry) {
 		conntrack_count(entry, &packet);
+		watch(ctx, &packet, entry);
 		if (conntrack_translate(ctx, &packet, entry))
 			return drop(ctx, &packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	} else if (!packet.error_l3) {
 		conntrack_begin(&fresh, &packet);
 		if (conntrack_open(&packet, &fresh, 0, 0))
 			return drop(ctx, &packet, DROP_REASON_CT_MAP_INSERTION_FAILED);
+		entry = watch_flows ? bpf_map_lookup_elem(&conntrack, &packet.flow) : NULL;
+		if (entry)
+			watch(ctx, &packet, entry);
 	}
 	return VERDICT_STACK;
 }

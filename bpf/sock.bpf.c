@@ -5,6 +5,7 @@
  * all pods where only the node's own are translated) are served per packet by pod_from.
  */
 #include "config.h"
+#include "lib/event.h"
 #include "lib/packet.h"
 #include "lib/service.h"
 
@@ -101,6 +102,33 @@ static __always_inline __u32 choice_of(const struct lb_service *service, const s
 	return peer->protocol == IPPROTO_TCP ? bpf_get_prandom_u32() : (__u32)(cookie * 0x9e3779b97f4a7c15 >> 32);
 }
 
+/* `key` has the backend. */
+static __always_inline void tell_socket(const struct sock_reverse *frontend, const struct sock_reverse_key *key, __u32 service, __u64 netns)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct socket_event *event;
+
+	if (!watch_flows)
+		return;
+	event = event_reserve(EVENT_KIND_SOCKET, sizeof(*event), now, false);
+	if (!event)
+		return;
+	__builtin_memset(event, 0, sizeof(*event));
+	event->time = now;
+	event->kind = EVENT_KIND_SOCKET;
+	event->service = service;
+	event->frontend.address = frontend->address;
+	event->frontend.port = frontend->port;
+	event->frontend.protocol = frontend->protocol;
+	event->backend.address = key->address;
+	event->backend.port = key->port;
+	event->backend.protocol = frontend->protocol;
+	event->socket = key->cookie;
+	event->netns = netns;
+	event->cgroup = bpf_get_current_cgroup_id();
+	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+}
+
 /* Replaces `peer` by a backend. PROCEED, or REFUSE with errno set; `*translated` says whether peer changed. A port that the
  * service does not have is refused, except where a UDP socket connects: ping does that to find its source address. */
 static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *peer, enum operation operation,
@@ -137,6 +165,8 @@ static __always_inline int translate(struct bpf_sock_addr *ctx, struct peer *pee
 	key.address = backend->address;
 	key.port = backend->port;
 	bpf_map_update_elem(&sock_reverse, &key, &frontend, BPF_ANY);
+	if (operation == OPERATION_CONNECT)
+		tell_socket(&frontend, &key, service.id, netns);
 	peer->address = backend->address;
 	peer->port = backend->port;
 	*translated = true;

@@ -36,6 +36,9 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_DIRECT = 256, /* the backend's node answers the client itself, in the frontend's name */
 	CONNTRACK_FLAG_HALF_CLOSED = 512, /* a FIN was seen, in whichever direction; in both entries */
 	CONNTRACK_FLAG_LAST_HOP = 1024, /* answers go to the machine that the client's packets come from; in both entries */
+	CONNTRACK_FLAG_WATCHED = 2048, /* no other node sees both ends' payload better: HTTP is looked for; in both entries */
+	CONNTRACK_FLAG_HTTP = 4096, /* a request or an answer was seen; in both entries */
+	CONNTRACK_FLAG_TOLD = 8192, /* that it is closing; in both entries */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
@@ -52,8 +55,17 @@ struct conntrack_entry {
 	__u32 backend;	       /* id in lb_backends, 0: none */
 	__u64 packets;
 	__u64 bytes;
+	/* What events tell; all zero where nobody wants them. */
+	__u64 opened;	/* nanoseconds of CLOCK_MONOTONIC, of the first packet; in both entries */
+	__u32 reported; /* seconds of CLOCK_MONOTONIC, of the last event of this direction */
+	__u32 answered; /* microseconds from the first packet to the first answer, at least 1; 0: none; in both entries */
+	__u32 source_identity; /* of who sends, before translation */
+	__u32 destination_identity; /* of who receives, after translation */
+	__u32 meant; /* id in lb_services of what the client's socket was connected to, 0: the backend itself; in both entries */
+	__u8 seen_flags; /* TCP flags of this direction */
+	__u8 pad[3];
 };
-_Static_assert(sizeof(struct conntrack_entry) == 72, "size");
+_Static_assert(sizeof(struct conntrack_entry) == 104, "size"); /* with its key and the kernel's 48 bytes three cache lines */
 
 /* A pod's interface on this node. Key: each of its addresses. */
 struct endpoint {
@@ -413,23 +425,99 @@ enum hook {
 	HOOK_HOST_TO = 4,
 };
 
+/* Each has its own share of what user space reads, and its own count of what was lost. */
 enum event_kind {
 	EVENT_KIND_DROP = 1,
+	EVENT_KIND_TRACE = 2,
+	EVENT_KIND_CONNECTION = 3, /* a connection has ended */
+	EVENT_KIND_SOCKET = 4,
+	EVENT_KIND_PAYLOAD = 5,
 };
 
-/* One record of the ring buffer. */
+/* Where a packet goes from here. Numbers as Hubble clients know them. */
+enum trace_point {
+	TRACE_POINT_TO_ENDPOINT = 0,
+	TRACE_POINT_TO_HOST = 2,
+	TRACE_POINT_TO_STACK = 3,
+	TRACE_POINT_TO_NETWORK = 11,
+};
+
+/* Numbers as Hubble clients know them. */
+enum trace_reason {
+	TRACE_REASON_NEW = 1,
+	TRACE_REASON_ESTABLISHED = 2,
+	TRACE_REASON_REPLY = 3,
+	TRACE_REASON_RELATED = 4,
+};
+
+/* A record of the ring buffer; `kind` stands at the same place in all of them. What is not known is zero. */
 struct event {
 	__u64 time;	       /* nanoseconds of CLOCK_MONOTONIC */
 	__u8 kind;	       /* enum event_kind */
-	__u8 reason;	       /* enum drop_reason */
+	__u8 reason;	       /* enum drop_reason, enum trace_reason */
 	__u8 hook;	       /* enum hook */
-	__u8 pad;
-	__u32 interface_index; /* where the packet was */
+	__u8 point;	       /* enum trace_point */
+	__u32 interface_index; /* of a drop: where the packet was; else where it goes */
 	__u32 length;	       /* of the IP packet, bytes */
-	__u32 line;	       /* of the source that decided */
-	struct flow flow;
+	__u16 line;	       /* of the source that decided to drop */
+	__u8 icmp_type;
+	__u8 icmp_code;
+	struct flow flow;      /* as it arrived; of an ICMP error: the error itself */
+	struct address source; /* after translation */
+	struct address destination;
+	__be16 source_port;
+	__be16 destination_port;
+	__u32 source_identity;
+	__u32 destination_identity;
+	__u32 meant; /* id in lb_services of the service that the client means */
+	__u16 conntrack; /* enum conntrack_flag */
+	__u8 tcp_flags;
+	__u8 whole; /* 1: what follows is known of both directions */
+	__u32 answered; /* as in struct conntrack_entry */
+	__u64 opened;
+	__u64 packets; /* of this direction until now */
+	__u64 bytes;
+	__u64 reply_packets; /* of the other one */
+	__u64 reply_bytes;
 };
-_Static_assert(sizeof(struct event) == 64, "size");
+_Static_assert(sizeof(struct event) == 160, "size");
+
+#define PAYLOAD_MAX 512
+
+/* What a packet carries, as far as it is kept. */
+struct payload_event {
+	struct event event;
+	__u32 length; /* of the packet's payload */
+	__u32 kept;   /* bytes of it that follow */
+	__u8 bytes[PAYLOAD_MAX];
+};
+_Static_assert(sizeof(struct payload_event) == 680, "size");
+
+/* A socket that means a service and is connected to a backend. */
+struct socket_event {
+	__u64 time;
+	__u8 kind;
+	__u8 pad[3];
+	__u32 service; /* id in lb_services */
+	struct lb_frontend frontend;
+	struct lb_frontend backend;
+	__u64 socket; /* its cookie */
+	__u64 netns;  /* that of its network namespace */
+	__u64 cgroup; /* id */
+};
+_Static_assert(sizeof(struct socket_event) == 80, "size");
+
+/* Events that user space never sees. */
+struct event_losses {
+	__u64 limited; /* more than its share of them came */
+	__u64 full;    /* the ring buffer was full */
+};
+
+/* When the next event of a kind is due if they come evenly, nanoseconds of CLOCK_MONOTONIC: how far this is ahead of now says how many
+ * came too early. */
+struct event_share {
+	__u64 due;
+};
 
 struct counter {
 	__u64 packets;

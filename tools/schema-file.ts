@@ -80,16 +80,14 @@ function propertyName(name: string): string {
   return /^[a-z_$][\w$]*$/i.test(name) ? name : `'${name}'`;
 }
 
-/** Struct name → type of its field `kind`, when several events share one enum field of that name: drop_event is EventKind.drop. */
+/** Struct name → type of its field `kind`, when each event has an enum field of that name: drop_event is EventKind.drop. Where one has
+ * none, whoever reads them tells them apart. */
 function eventKinds({ events }: Schema): ReadonlyMap<string, string> {
   const kinds = new Map<string, string>();
   if (events.length < 2) return kinds;
   for (const event of events) {
     const layout = event.fields.find((field) => field.name === 'kind')?.layout;
-    if (layout?.kind !== 'enum')
-      throw new Error(
-        `Cannot tell struct ${event.name} from other events, wanted a field 'kind' of an enum type (or tagged with btf_decl_tag("enum NAME"))`,
-      );
+    if (layout?.kind !== 'enum') return new Map();
     const all = layout.members.map((member) => member.name);
     const wanted = camelCase(event.name.replace(/_?event$/, ''));
     const members = all.map((member) => camelCase(shortMember(layout.name, all, member)));

@@ -133,8 +133,14 @@ __noinline int conntrack_note(struct packet *packet, struct conntrack_entry *ent
 		return -1;
 	opposite_key(&key, entry, packet->flow.protocol);
 	opposite = bpf_map_lookup_elem(&conntrack, &key);
-	if (entry->flags & CONNTRACK_FLAG_REPLY)
+	if (entry->flags & CONNTRACK_FLAG_REPLY) {
 		both |= CONNTRACK_FLAG_ANSWERED;
+		if (entry->opened && !entry->answered) {
+			entry->answered = (bpf_ktime_get_ns() - entry->opened) / 1000 + 1;
+			if (opposite)
+				opposite->answered = entry->answered;
+		}
+	}
 	if (packet->tcp_flags & TCP_FIN) {
 		both |= CONNTRACK_FLAG_HALF_CLOSED;
 		__sync_fetch_and_or(&entry->flags, CONNTRACK_FLAG_FINISHED);
@@ -170,6 +176,14 @@ static __always_inline void conntrack_count(struct conntrack_entry *entry, struc
 	entry->bytes += packet->length;
 }
 
+/* Where the other entry of a flow is put together. */
+static __always_inline struct conntrack_entry *conntrack_scratch(void)
+{
+	__u32 only = 0;
+
+	return bpf_map_lookup_elem(&scratch, &only);
+}
+
 /* The reply's entry: it is translated back to what the first packet was, and goes where `flags` and `interface_index` say. */
 static __always_inline void conntrack_reply(struct conntrack_entry *reply, const struct packet *packet,
 					    const struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
@@ -178,7 +192,7 @@ static __always_inline void conntrack_reply(struct conntrack_entry *reply, const
 	reply->destination = packet->flow.source;
 	reply->source_port = packet->frontend_port ? packet->frontend_port : packet->flow.destination_port;
 	reply->destination_port = packet->flow.source_port;
-	reply->flags = CONNTRACK_FLAG_REPLY | flags | (entry->flags & CONNTRACK_FLAG_LAST_HOP);
+	reply->flags = CONNTRACK_FLAG_REPLY | flags | (entry->flags & (CONNTRACK_FLAG_LAST_HOP | CONNTRACK_FLAG_WATCHED));
 	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT || packet->frontend_port)
 		reply->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	if (entry->flags & CONNTRACK_FLAG_SOURCE_NAT)
@@ -189,21 +203,29 @@ static __always_inline void conntrack_reply(struct conntrack_entry *reply, const
 	reply->backend = entry->backend;
 	reply->packets = 0;
 	reply->bytes = 0;
+	reply->opened = entry->opened;
+	reply->reported = 0;
+	reply->answered = 0;
+	reply->source_identity = entry->destination_identity;
+	reply->destination_identity = entry->source_identity;
+	reply->meant = entry->meant;
+	reply->seen_flags = 0;
+	__builtin_memset(reply->pad, 0, sizeof(reply->pad));
 }
 
 /* Makes both entries of a flow whose first direction is `entry`; the reply goes where `flags` and `interface_index` say.
  * 0, or negative when the map takes no more. */
 __noinline int conntrack_open(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
-	struct conntrack_entry reply;
+	struct conntrack_entry *reply = conntrack_scratch();
 	struct flow key;
 
-	if (!packet || !entry)
+	if (!packet || !entry || !reply)
 		return -1;
 	entry->last_seen = now_seconds();
-	conntrack_reply(&reply, packet, entry, flags, interface_index);
+	conntrack_reply(reply, packet, entry, flags, interface_index);
 	opposite_key(&key, entry, packet->flow.protocol);
-	if (bpf_map_update_elem(&conntrack, &key, &reply, BPF_ANY))
+	if (bpf_map_update_elem(&conntrack, &key, reply, BPF_ANY))
 		return -1;
 	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
 }

@@ -4,9 +4,11 @@
 #define STENTOR_DROP_H
 
 #include "packet.h"
+#include "event.h"
 
 __noinline int drop_at(struct __sk_buff *ctx, struct packet *packet, __u32 reason, __u32 line)
 {
+	__u64 now = bpf_ktime_get_ns();
 	struct counter *count;
 	struct event *event;
 
@@ -17,18 +19,13 @@ __noinline int drop_at(struct __sk_buff *ctx, struct packet *packet, __u32 reaso
 		count->packets++;
 		count->bytes += ctx->len;
 	}
-	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	event = event_reserve(EVENT_KIND_DROP, sizeof(*event), now, true);
 	if (!event)
 		return VERDICT_DROP;
-	event->time = bpf_ktime_get_ns();
+	event_begin(event, ctx, packet, now);
 	event->kind = EVENT_KIND_DROP;
 	event->reason = reason;
-	event->hook = packet->hook;
-	event->pad = 0;
-	event->interface_index = ctx->ifindex;
-	event->length = packet->length;
 	event->line = line;
-	event->flow = packet->flow;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	return VERDICT_DROP;
 }

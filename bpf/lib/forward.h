@@ -7,6 +7,7 @@
 #include "drop.h"
 #include "dsr.h"
 #include "lasthop.h"
+#include "watch.h"
 
 /* Whoever delivers to a local pod does it here: bpf_redirect_peer skips the veth's own hooks. */
 static __always_inline enum verdict deliver_to_pod(struct __sk_buff *ctx, struct packet *packet,
@@ -35,6 +36,7 @@ static __always_inline enum verdict forward(struct __sk_buff *ctx, struct packet
 
 	if (hops && packet->ttl <= 1)
 		return VERDICT_STACK; /* which says "time exceeded" of the packet as it came */
+	watch(ctx, packet, entry);
 	if (conntrack_translate(ctx, packet, entry) || (hops && decrement_ttl(ctx, packet)))
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	if (tells && flags & CONNTRACK_FLAG_DIRECT && flags & CONNTRACK_FLAG_ROUTED && dsr_says(packet, entry) &&

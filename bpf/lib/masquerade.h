@@ -70,13 +70,13 @@ static __always_inline int claim(const struct packet *packet, const struct connt
 /* Makes both entries of a flow that leaves with the source that it came with. 0, or negative when another flow is known by that. */
 __noinline int claim_as_it_is(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
-	struct conntrack_entry reply;
+	struct conntrack_entry *reply = conntrack_scratch();
 
-	if (!packet || !entry)
+	if (!packet || !entry || !reply)
 		return -1;
 	entry->last_seen = now_seconds();
-	conntrack_reply(&reply, packet, entry, flags, interface_index);
-	if (claim(packet, entry, &reply))
+	conntrack_reply(reply, packet, entry, flags, interface_index);
+	if (claim(packet, entry, reply))
 		return -1;
 	return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
 }
@@ -85,24 +85,24 @@ __noinline int claim_as_it_is(struct packet *packet, struct conntrack_entry *ent
  * The reply goes where `flags` and `interface_index` say. 0, or negative when no port is left. */
 __noinline int claim_source(struct packet *packet, struct conntrack_entry *entry, __u32 flags, __u32 interface_index)
 {
-	struct conntrack_entry reply;
+	struct conntrack_entry *reply = conntrack_scratch();
 	bool own_address;
 
-	if (!packet || !entry)
+	if (!packet || !entry || !reply)
 		return -1;
 	own_address = address_equal(&entry->source, &packet->flow.source);
 	entry->last_seen = now_seconds();
 	if (!own_address)
 		entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
-	conntrack_reply(&reply, packet, entry, flags, interface_index);
+	conntrack_reply(reply, packet, entry, flags, interface_index);
 	for (int attempt = 0; attempt < NAT_ATTEMPTS; attempt++) {
 		if (has_movable_port(packet))
 			entry->source_port = nat_candidate(packet, own_address, attempt);
 		if (entry->source_port != packet->flow.source_port) {
 			entry->flags |= CONNTRACK_FLAG_SOURCE_NAT;
-			reply.flags |= CONNTRACK_FLAG_DESTINATION_NAT;
+			reply->flags |= CONNTRACK_FLAG_DESTINATION_NAT;
 		}
-		if (!claim(packet, entry, &reply))
+		if (!claim(packet, entry, reply))
 			return bpf_map_update_elem(&conntrack, &packet->flow, entry, BPF_ANY);
 		if (!has_movable_port(packet))
 			return -1;

@@ -60,7 +60,9 @@ struct packet {
 	__u8 tcp_flags;	  /* byte 13 of the TCP header */
 	__u8 icmp_type;
 	__u8 protocol;	  /* of the packet itself, also of an ICMP error */
-	__u8 pad[3];
+	__u8 tcp_length;  /* of the TCP header, bytes */
+	__u8 icmp_code;
+	__u8 pad;
 	__u32 now;	  /* seconds of CLOCK_MONOTONIC, once conntrack_find() has looked */
 	union {
 		struct address frontend; /* whose answer the client expects, as another node says: see dsr.h */
@@ -209,7 +211,7 @@ static __always_inline bool has_ports(__u8 protocol)
 }
 
 /* Ports of `flow` from the transport header at `offset`; the first 8 bytes of it are enough. */
-static __always_inline enum parsed parse_ports(struct __sk_buff *ctx, struct flow *flow, __u32 offset, __u8 *icmp_type)
+static __always_inline enum parsed parse_ports(struct __sk_buff *ctx, struct flow *flow, __u32 offset, __u8 icmp_kind[2])
 {
 	if (has_ports(flow->protocol)) {
 		struct {
@@ -227,7 +229,8 @@ static __always_inline enum parsed parse_ports(struct __sk_buff *ctx, struct flo
 
 		if (bpf_skb_load_bytes(ctx, offset, &icmp, sizeof(icmp)))
 			return PARSED_INVALID;
-		*icmp_type = icmp.type;
+		icmp_kind[0] = icmp.type;
+		icmp_kind[1] = icmp.code;
 		if (icmp_is_echo_request(flow->protocol, icmp.type))
 			flow->source_port = icmp.id;
 		else if (icmp_is_echo_reply(flow->protocol, icmp.type))
@@ -287,7 +290,7 @@ static __always_inline enum parsed parse_error(struct __sk_buff *ctx, struct pac
 	enum parsed result = PARSED;
 	__u16 fragment = 0;
 	__be32 id;
-	__u8 type = 0;
+	__u8 kind[2];
 	bool later;
 
 	packet->error_l3 = offset;
@@ -317,7 +320,7 @@ static __always_inline enum parsed parse_error(struct __sk_buff *ctx, struct pac
 	if (later)
 		packet->error_l4 = 0;
 	else if (result == PARSED)
-		result = parse_ports(ctx, &inner, offset, &type);
+		result = parse_ports(ctx, &inner, offset, kind);
 	flow_reverse(&packet->flow, &inner);
 	return result;
 }
@@ -354,11 +357,12 @@ static __always_inline enum parsed parse_fragment(struct __sk_buff *ctx, struct 
 static __always_inline enum parsed parse_l4(struct __sk_buff *ctx, struct packet *packet)
 {
 	enum parsed result;
+	__u8 icmp_kind[2] = {};
 
 	if (packet->protocol == IPPROTO_TCP) {
 		struct {
 			__be16 source, destination;
-			__u8 other[9], flags;
+			__u8 other[8], length, flags;
 		} tcp;
 
 		if (bpf_skb_load_bytes(ctx, packet->l4, &tcp, sizeof(tcp)))
@@ -366,9 +370,12 @@ static __always_inline enum parsed parse_l4(struct __sk_buff *ctx, struct packet
 		packet->flow.source_port = tcp.source;
 		packet->flow.destination_port = tcp.destination;
 		packet->tcp_flags = tcp.flags;
+		packet->tcp_length = (tcp.length >> 4) * 4;
 		return PARSED;
 	}
-	result = parse_ports(ctx, &packet->flow, packet->l4, &packet->icmp_type);
+	result = parse_ports(ctx, &packet->flow, packet->l4, icmp_kind);
+	packet->icmp_type = icmp_kind[0];
+	packet->icmp_code = icmp_kind[1];
 	if (result != PARSED)
 		return result;
 	if (is_icmp(packet->protocol) && icmp_is_error(packet->protocol, packet->icmp_type))

@@ -14,8 +14,8 @@ import type { MapEntry, MapKind } from '../../src/datapath/maps.ts';
 import { loadDatapath } from '../../src/datapath/programs.ts';
 import type { Datapath } from '../../src/datapath/programs.ts';
 import { routeTarget } from '../../src/datapath/routes.ts';
-import { conntrackEntryCodec, counterCodec, eventCodec, flowCodec } from '../../src/datapath/schema.gen.ts';
-import type { Config, ConntrackEntry, Event, Flow } from '../../src/datapath/schema.gen.ts';
+import { conntrackEntryCodec, counterCodec, eventCodec, EventKind, eventLossesCodec, flowCodec } from '../../src/datapath/schema.gen.ts';
+import type { Config, ConntrackEntry, Event, EventLosses, Flow } from '../../src/datapath/schema.gen.ts';
 import type { EndpointRow } from '../../src/endpoints/endpoint.ts';
 import { endpointEntries } from '../../src/endpoints/attachments.ts';
 import type { BpfMap } from '../../src/kernel/map.ts';
@@ -89,8 +89,12 @@ export type LoadedNode = ServiceMaps & {
   conntrack(): readonly ConntrackRow[];
   /** Makes every conntrack entry older, and how long ago clients were seen. */
   age(seconds: number): void;
-  /** Events since the last call. */
+  /** Drops since the last call of this or of records(). */
   events(): readonly Event[];
+  /** Everything that was written to the ring buffer since the last call. */
+  records(): readonly Buffer[];
+  /** What was not, of one kind. */
+  losses(kind: number): EventLosses;
   /** Packets by reason. */
   drops(reason: number): number;
   /** Empties what programs write: conntrack, fragments, events. */
@@ -99,6 +103,9 @@ export type LoadedNode = ServiceMaps & {
   loseOptions(families: readonly Family[]): void;
   [Symbol.dispose](): void;
 };
+
+/** Byte offset of what a record of the ring buffer is. */
+const KIND_AT = 8;
 
 let networked = false;
 
@@ -133,19 +140,25 @@ export async function loadNode(
   fillMaps(datapath, rows);
   const serving = serviceMaps(datapath, { rows, mode, endpoints, balance: { ...usualOptions.balance, ...balance } });
   const ring = new RingBuffer(datapath.map('events'));
-  const events = () => {
+  const records = () => {
     const drained = Buffer.alloc(ring.sizeBytes);
-    return [...recordsIn(drained.subarray(0, ring.drain(drained).bytes))].map((record) => eventCodec.decode(record));
+    return [...recordsIn(drained.subarray(0, ring.drain(drained).bytes))];
   };
+  const events = () =>
+    records()
+      .filter((record) => record[KIND_AT] === EventKind.drop)
+      .map((record) => eventCodec.decode(record));
   return {
     datapath,
     run: (program, packet, where) => outcomeOf(datapath, program, packet, where),
     conntrack: () => conntrackOf(datapath),
     age(seconds) {
-      age(datapath.map('conntrack'), lastSeenAt, seconds);
+      for (const at of [lastSeenAt, reportedAt]) age(datapath.map('conntrack'), at, seconds);
       age(datapath.map('lb_affinities'), lastUsedAt, seconds);
     },
     events,
+    records,
+    losses: (kind) => lossesOf(datapath, kind),
     drops: (reason) => perCpu(datapath, reason),
     forget() {
       for (const map of ['conntrack', 'fragments', 'lb_affinities']) empty(datapath.map(map));
@@ -190,6 +203,7 @@ function conntrackOf(datapath: Datapath): readonly ConntrackRow[] {
 
 /** Byte offsets in struct conntrack_entry and struct lb_affinity. */
 const lastSeenAt = 44;
+const reportedAt = 80;
 const lastUsedAt = 4;
 
 /** `secondsAt`: byte offset of the time in a value. */
@@ -224,6 +238,19 @@ function perCpu(datapath: Datapath, reason: number): number {
   let packets = 0;
   for (let offset = 0; offset < values.length; offset += counterCodec.size) packets += counterCodec.decode(values, offset).packets;
   return packets;
+}
+
+function lossesOf(datapath: Datapath, kind: number): EventLosses {
+  const key = Buffer.alloc(4);
+  key.writeUInt32LE(kind);
+  const values = datapath.map('event_losses').lookup(key) ?? Buffer.alloc(0);
+  const sum = { limited: 0, full: 0 };
+  for (let offset = 0; offset < values.length; offset += eventLossesCodec.size) {
+    const { limited, full } = eventLossesCodec.decode(values, offset);
+    sum.limited += limited;
+    sum.full += full;
+  }
+  return sum;
 }
 
 /** The frame that came out, as a row: its checksums are right. */

@@ -7,6 +7,7 @@ import { addressPort, parseCidr, parseIp, port } from '../base/ip.ts';
 import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
+import { isRingCapacity } from '../flows/flow-ring.ts';
 import type { BalanceOptions } from '../services/choice.ts';
 import { balanceFrom } from './balance-config.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
@@ -194,6 +195,8 @@ function loadBalancerFrom(values: Values, complain: Complain): Config['loadBalan
 }
 
 function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
+  if (!isRingCapacity(Number(values.get('hubble.eventBufferCapacity'))))
+    complain('hubble.eventBufferCapacity', 'one less than a power of two, from 1 to 65535');
   return {
     enabled: values.get('hubble.enabled') === true,
     metrics: texts(values.get('hubble.metrics.enabled')),

@@ -6,6 +6,7 @@ import { ip } from '../base/ip.ts';
 import { table } from '../base/table.ts';
 import type { Writer } from '../base/table.ts';
 import { configDefaults, conntrackEntryCodec, ConntrackFlag, flowCodec } from '../datapath/schema.gen.ts';
+import { untold } from '../datapath/testdata/rows.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { BpfMap, MapType } from '../kernel/map.ts';
 import { bpfMissing } from '../kernel/testdata/harness.ts';
@@ -19,7 +20,17 @@ type Row = { readonly source?: string; readonly port: number; readonly protocol?
 
 function bytesOf({ source = '10.244.1.5', port, protocol = UDP, flags = 0, idle }: Row): readonly [Buffer, Buffer] {
   const ends = { source: ip(source), destination: ip('203.0.113.9'), sourcePort: port, destinationPort: 53 };
-  const value = { ...ends, flags, interfaceIndex: 0, lastSeen: (NOW - idle) >>> 0, service: 0, backend: 0, packets: 1, bytes: 60 };
+  const value = {
+    ...ends,
+    ...untold,
+    flags,
+    interfaceIndex: 0,
+    lastSeen: (NOW - idle) >>> 0,
+    service: 0,
+    backend: 0,
+    packets: 1,
+    bytes: 60,
+  };
   return [flowCodec.encode({ ...ends, protocol }), conntrackEntryCodec.encode(value)];
 }
 
@@ -61,8 +72,8 @@ function masqueraded(map: BpfMap, { address, interfaceIndex }: Pod, port: number
     destinationPort: ends.sourcePort,
   });
   const { answered, sourceNat, destinationNat, routed, local, reply } = ConntrackFlag;
-  const forth = { ...as, ...rest, interfaceIndex: 2, flags: answered | sourceNat | routed };
-  const back = { ...reversed(out), ...rest, flags: answered | destinationNat | local | reply };
+  const forth = { ...untold, ...as, ...rest, interfaceIndex: 2, flags: answered | sourceNat | routed };
+  const back = { ...untold, ...reversed(out), ...rest, flags: answered | destinationNat | local | reply };
   map.update(flowCodec.encode({ ...out, protocol: TCP }), conntrackEntryCodec.encode(forth));
   map.update(flowCodec.encode({ ...reversed(as), protocol: TCP }), conntrackEntryCodec.encode(back));
 }

@@ -72,6 +72,7 @@ function knobs(config: Config, { netnsCookie }: NetlinkSocket): Partial<Knobs> {
     hostNetnsCookie: netnsCookie,
     natPortFirst: config.nodePort.last + 1,
     maglevSeed: config.loadBalancer.balance.seed,
+    watchFlows: Number(config.hubble.enabled),
     dsrGeneve: Number(config.loadBalancer.dispatch === 'geneve'),
     noBackendReject: Number(config.loadBalancer.noBackendResponse === 'reject'),
   };

@@ -6,6 +6,7 @@
 //   netlink ────▶ interfaces ───────▶ uplinks ─▶ devices, attachments ──────────────────▶ kernel, tcx and cgroup links
 //   Kubernetes ─▶ pods, namespaces, identities ─▶ labels ─▶ endpoint identities ───────▶ kernel, Kubernetes
 //   CNI ────────▶ endpoints ────────▶ files, pod_links, pod_filters, endpoints, routes ──▶ disk, netlink, tc, kernel
+//   ring buffer ▶ flows ─▶ those who observe them
 //   ring buffer ▶ drops ─▶ conntrack: who holds the ports that were missing?
 
 import { systemClock as clock } from '../base/clock.ts';
@@ -16,6 +17,9 @@ import { announcing } from './announcing.ts';
 import { deadServers } from './api-servers.ts';
 import { readDrops } from './drops.ts';
 import type { Drops } from './drops.ts';
+import { readEvents } from './events.ts';
+import { watchFlows } from './flows.ts';
+import type { Flows } from './flows.ts';
 import { groundOf } from './ground.ts';
 import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
@@ -63,8 +67,8 @@ export async function main(args: readonly string[]): Promise<Ending> {
   }
   const announced = announces(ground, tables, targets);
   const watches = watched(ground, tables, targets);
-  const drops = readDrops({ events: ground.datapath.map('events'), endpoints: tables.endpoints.endpoints, clock, signal: stop.signal });
-  const ready = await serve({ ground, tables, targets, sources, watched: watches, drops }, end);
+  const { flows, drops } = eventsOf(ground, tables);
+  const ready = await serve({ ground, tables, targets, sources, watched: watches, drops, flows }, end);
 
   const { log, options } = ground;
   log.info('Agent started', { pid: process.pid, values: options.values, endpoints: tables.found.length });
@@ -97,6 +101,23 @@ function announces(
   const { look, run } = announcing({ ground, tables, before: tables.answering, changed: machine.schedule, answers, announcements });
   afterwards(look);
   return run;
+}
+
+/** What the data plane tells of packets. Flows are undefined where nobody wants them. */
+function eventsOf(
+  { datapath, config, self, signal }: Ground,
+  tables: AgentTables,
+): { readonly drops: Drops; readonly flows: Flows | undefined } {
+  const { known, endpoints, identities, nodes, services } = tables;
+  const events = readEvents(datapath.map('events'), signal);
+  const drops = readDrops({ events, endpoints: endpoints.endpoints, signal });
+  if (!config.hubble.enabled) return { drops, flows: undefined };
+  const { clusterName } = config;
+  const { interfaces } = nodes;
+  const about = { ...known, ...identities, endpoints: endpoints.endpoints, interfaces, services, clusterName };
+  const losses = datapath.map('event_losses');
+  const { capacity } = config.hubble;
+  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName: `${clusterName}/${self}`, capacity, signal }) };
 }
 
 /** Says which pod has the ports that others find none of. */

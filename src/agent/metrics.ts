@@ -26,6 +26,7 @@ export type Measured = Insides & {
 export function agentMetrics(measured: Measured): readonly Metric[] {
   return [
     ...aboutNetwork(measured),
+    ...aboutFlows(measured),
     ...aboutMaps(measured),
     ...aboutPorts(measured),
     ...aboutVips(measured),
@@ -146,6 +147,22 @@ function aboutPorts({ sweep, config }: Measured): readonly Metric[] {
       'stentor_masquerade_port_pressure',
       'The most ports that one address has in use towards one destination, over those that it has',
       () => (sweep.last ? [{ value: (found()[0]?.ports ?? 0) / natPorts(config) }] : []),
+    ),
+  ];
+}
+
+/** Events that the kernel did not tell of, or that nobody read in time. */
+function aboutFlows({ flows }: Measured): readonly Metric[] {
+  if (!flows) return [];
+  return [
+    counter(
+      'stentor_events_lost_total',
+      'Events of packets that were not told: more of their kind came than is read in a second, or the ring buffer was full',
+      () =>
+        flows.losses().flatMap(({ kind, cpu, limited, full }) => [
+          { labels: { kind, cpu: String(cpu), reason: 'limited' }, value: limited },
+          { labels: { kind, cpu: String(cpu), reason: 'full' }, value: full },
+        ]),
     ),
   ];
 }

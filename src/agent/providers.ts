@@ -25,6 +25,7 @@ import type { ControllerRow, Health, ProblemRow, Providers, ServiceRow, StatusRe
 import type { Config } from './config.ts';
 import type { Sweep } from './conntrack-sweep.ts';
 import type { Drops } from './drops.ts';
+import type { Flows } from './flows.ts';
 import { ipList, nodeList, traceAnswer } from './lists.ts';
 import type { MapUsage } from './map-usage.ts';
 import { budgetOf, mtuOf } from './pod-network.ts';
@@ -55,6 +56,7 @@ export type Insides = {
   readonly usage: MapUsage;
   readonly sweep: Sweep;
   readonly drops: Drops;
+  readonly flows: Flows | undefined;
   readonly vips: Vips;
   readonly health: () => { readonly healthy: boolean; readonly reason: string | undefined };
   readonly kubernetes: () => Promise<Health>;

@@ -18,6 +18,7 @@ import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
 import type { CniOptions } from './cni.ts';
 import type { Drops } from './drops.ts';
+import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
 import { serveHealthChecks } from './health-checks.ts';
 import { serveHealth } from './healthz.ts';
@@ -55,10 +56,15 @@ export type Parts = {
   readonly sources: AgentSources;
   readonly watched: Watched;
   readonly drops: Drops;
+  /** Undefined where hubble.enabled is false. */
+  readonly flows: Flows | undefined;
 };
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
-export async function serve({ ground, tables, targets, sources, watched, drops }: Parts, end: AsyncDisposableStack): Promise<Readiness> {
+export async function serve(
+  { ground, tables, targets, sources, watched, drops, flows }: Parts,
+  end: AsyncDisposableStack,
+): Promise<Readiness> {
   const { config, problems, client, datapath, options } = ground;
   const { machine, walks, slow, attachments } = targets;
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
@@ -79,6 +85,7 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
     sources: watches,
     maps: datapath.maps,
     drops,
+    flows,
     ...watched,
   };
   const calls = callCounts();
@@ -99,7 +106,7 @@ export async function serve({ ground, tables, targets, sources, watched, drops }
       afterwards: targets.afterwards,
     }),
   );
-  const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched, drops }), unready: () => health().reason });
+  const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched }), unready: () => health().reason });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
 }
@@ -109,7 +116,13 @@ function vipsIn({ self, datapath, log }: Ground, { l2, services }: AgentTables, 
   return vipsOf({ l2, self, asked: datapath.map('l2_asked'), services, visits, clock: systemClock, log });
 }
 
-function callOptions({ ground: { self, config }, tables: { nodes }, targets, sources, watched }: Parts): Omit<CniOptions, 'unready'> {
+function callOptions({
+  ground: { self, config },
+  tables: { nodes },
+  targets,
+  sources,
+  watched,
+}: Omit<Parts, 'drops' | 'flows'>): Omit<CniOptions, 'unready'> {
   const { machine: engine, needs, leaving } = targets;
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config).mtu;

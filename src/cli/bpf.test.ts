@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip } from '../base/ip.ts';
 import { ConntrackFlag } from '../datapath/schema.gen.ts';
+import { untold } from '../datapath/testdata/rows.ts';
 import type { ConntrackEntry, Flow } from '../datapath/schema.gen.ts';
 import { conntrackLine, conntrackRows, natLine } from './bpf-conntrack.ts';
 import { backendMapRows, reverseRows, rowsObject, serviceMapRows } from './bpf-lb.ts';
@@ -81,7 +82,7 @@ test('bpf lb list --backends and --revnat are sorted by id', () => {
 const pod = { source: ip('10.244.1.5'), sourcePort: 40_000 };
 const service = { destination: ip('10.96.0.1'), destinationPort: 443 };
 const backend = { destination: ip('192.168.0.11'), destinationPort: 6443 };
-const entry = { flags: 0, interfaceIndex: 0, lastSeen: 1000, service: 1, backend: 4, packets: 3, bytes: 180 };
+const entry = { ...untold, flags: 0, interfaceIndex: 0, lastSeen: 1000, service: 1, backend: 4, packets: 3, bytes: 180 };
 const request: { key: Flow; value: ConntrackEntry } = {
   key: { ...pod, ...service, protocol: 6 },
   value: { ...entry, ...pod, ...backend, flags: ConntrackFlag.destinationNat | ConntrackFlag.answered },

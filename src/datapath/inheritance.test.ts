@@ -11,12 +11,14 @@ import { bpfMissing, compiled, temporaryBpffs } from '../kernel/testdata/harness
 import { inherit, pinNameOf } from './inheritance.ts';
 import { loadDatapath } from './programs.ts';
 import { conntrackEntryCodec, flowCodec, lbBackendCodec } from './schema.gen.ts';
+import { untold } from './testdata/rows.ts';
 
 const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
 const flow = (port: number) =>
   flowCodec.encode({ source: ip('10.244.1.5'), destination: ip('10.244.2.6'), sourcePort: port, destinationPort: 80, protocol: 6 });
 const entry = (packets: number) =>
   conntrackEntryCodec.encode({
+    ...untold,
     source: ip('10.244.1.5'),
     destination: ip('10.244.2.6'),
     sourcePort: 1,

@@ -23,7 +23,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'adcbbc409252';
+export const schemaHash = '1e0216b4085b';
 
 /** enum answer_kind. */
 export const AnswerKind = { reset: 0, unreachable: 1, echo: 2 } as const;
@@ -50,6 +50,9 @@ export const ConntrackFlag = {
   direct: 256,
   halfClosed: 512,
   lastHop: 1024,
+  watched: 2048,
+  http: 4096,
+  told: 8192,
 } as const;
 export type ConntrackFlag = (typeof ConntrackFlag)[keyof typeof ConntrackFlag];
 /** Names of the values, for display. */
@@ -65,6 +68,9 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
   256: 'DIRECT',
   512: 'HALF_CLOSED',
   1024: 'LAST_HOP',
+  2048: 'WATCHED',
+  4096: 'HTTP',
+  8192: 'TOLD',
 };
 
 /** enum drop_reason. */
@@ -110,10 +116,10 @@ export const dropReasonNames: { readonly [value: number]: string } = {
 };
 
 /** enum event_kind. */
-export const EventKind = { drop: 1 } as const;
+export const EventKind = { drop: 1, trace: 2, connection: 3, socket: 4, payload: 5 } as const;
 export type EventKind = (typeof EventKind)[keyof typeof EventKind];
 /** Names of the values, for display. */
-export const eventKindNames: { readonly [value: number]: string } = { 1: 'DROP' };
+export const eventKindNames: { readonly [value: number]: string } = { 1: 'DROP', 2: 'TRACE', 3: 'CONNECTION', 4: 'SOCKET', 5: 'PAYLOAD' };
 
 /** enum hook. */
 export const Hook = { podFrom: 1, podTo: 2, hostFrom: 3, hostTo: 4 } as const;
@@ -173,6 +179,18 @@ export type LbSkipKind = (typeof LbSkipKind)[keyof typeof LbSkipKind];
 /** Names of the values, for display. */
 export const lbSkipKindNames: { readonly [value: number]: string } = { 1: 'NETNS', 2: 'INTERFACE' };
 
+/** enum trace_point. */
+export const TracePoint = { toEndpoint: 0, toHost: 2, toStack: 3, toNetwork: 11 } as const;
+export type TracePoint = (typeof TracePoint)[keyof typeof TracePoint];
+/** Names of the values, for display. */
+export const tracePointNames: { readonly [value: number]: string } = { 0: 'TO_ENDPOINT', 2: 'TO_HOST', 3: 'TO_STACK', 11: 'TO_NETWORK' };
+
+/** enum trace_reason. */
+export const TraceReason = { new: 1, established: 2, reply: 3, related: 4 } as const;
+export type TraceReason = (typeof TraceReason)[keyof typeof TraceReason];
+/** Names of the values, for display. */
+export const traceReasonNames: { readonly [value: number]: string } = { 1: 'NEW', 2: 'ESTABLISHED', 3: 'REPLY', 4: 'RELATED' };
+
 /** struct answer_budget, 16 bytes. */
 export type AnswerBudget = { readonly due: number; readonly given: number };
 export const answerBudgetCodec: Codec<AnswerBudget> = {
@@ -191,7 +209,7 @@ export const answerBudgetCodec: Codec<AnswerBudget> = {
   },
 };
 
-/** struct conntrack_entry, 72 bytes. */
+/** struct conntrack_entry, 104 bytes. */
 export type ConntrackEntry = {
   readonly source: Ip;
   readonly destination: Ip;
@@ -204,11 +222,18 @@ export type ConntrackEntry = {
   readonly backend: number;
   readonly packets: number;
   readonly bytes: number;
+  readonly opened: number;
+  readonly reported: number;
+  readonly answered: number;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly meant: number;
+  readonly seenFlags: number;
 };
 export const conntrackEntryCodec: Codec<ConntrackEntry> = {
-  size: 72,
+  size: 104,
   encode(row) {
-    const buffer = Buffer.alloc(72);
+    const buffer = Buffer.alloc(104);
     conntrackEntryCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
@@ -224,6 +249,14 @@ export const conntrackEntryCodec: Codec<ConntrackEntry> = {
     buffer.writeUInt32LE(row.backend, offset + 52);
     writeU64(row.packets, buffer, offset + 56);
     writeU64(row.bytes, buffer, offset + 64);
+    writeU64(row.opened, buffer, offset + 72);
+    buffer.writeUInt32LE(row.reported, offset + 80);
+    buffer.writeUInt32LE(row.answered, offset + 84);
+    buffer.writeUInt32LE(row.sourceIdentity, offset + 88);
+    buffer.writeUInt32LE(row.destinationIdentity, offset + 92);
+    buffer.writeUInt32LE(row.meant, offset + 96);
+    buffer.writeUInt8(row.seenFlags, offset + 100);
+    buffer.fill(0, offset + 101, offset + 104);
   },
   decode(buffer, offset = 0) {
     return {
@@ -238,6 +271,13 @@ export const conntrackEntryCodec: Codec<ConntrackEntry> = {
       backend: buffer.readUInt32LE(offset + 52),
       packets: readU64(buffer, offset + 56),
       bytes: readU64(buffer, offset + 64),
+      opened: readU64(buffer, offset + 72),
+      reported: buffer.readUInt32LE(offset + 80),
+      answered: buffer.readUInt32LE(offset + 84),
+      sourceIdentity: buffer.readUInt32LE(offset + 88),
+      destinationIdentity: buffer.readUInt32LE(offset + 92),
+      meant: buffer.readUInt32LE(offset + 96),
+      seenFlags: buffer.readUInt8(offset + 100),
     };
   },
 };
@@ -344,21 +384,40 @@ export const flowCodec: Codec<Flow> = {
   },
 };
 
-/** struct event, 64 bytes. */
+/** struct event, 160 bytes. */
 export type Event = {
   readonly time: number;
   readonly kind: number;
   readonly reason: number;
   readonly hook: number;
+  readonly point: number;
   readonly interfaceIndex: number;
   readonly length: number;
   readonly line: number;
+  readonly icmpType: number;
+  readonly icmpCode: number;
   readonly flow: Flow;
+  readonly source: Ip;
+  readonly destination: Ip;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly sourceIdentity: number;
+  readonly destinationIdentity: number;
+  readonly meant: number;
+  readonly conntrack: number;
+  readonly tcpFlags: number;
+  readonly whole: number;
+  readonly answered: number;
+  readonly opened: number;
+  readonly packets: number;
+  readonly bytes: number;
+  readonly replyPackets: number;
+  readonly replyBytes: number;
 };
 export const eventCodec: Codec<Event> = {
-  size: 64,
+  size: 160,
   encode(row) {
-    const buffer = Buffer.alloc(64);
+    const buffer = Buffer.alloc(160);
     eventCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
@@ -367,11 +426,29 @@ export const eventCodec: Codec<Event> = {
     buffer.writeUInt8(row.kind, offset + 8);
     buffer.writeUInt8(row.reason, offset + 9);
     buffer.writeUInt8(row.hook, offset + 10);
+    buffer.writeUInt8(row.point, offset + 11);
     buffer.writeUInt32LE(row.interfaceIndex, offset + 12);
     buffer.writeUInt32LE(row.length, offset + 16);
-    buffer.writeUInt32LE(row.line, offset + 20);
+    buffer.writeUInt16LE(row.line, offset + 20);
+    buffer.writeUInt8(row.icmpType, offset + 22);
+    buffer.writeUInt8(row.icmpCode, offset + 23);
     flowCodec.encodeInto(row.flow, buffer, offset + 24);
-    buffer.fill(0, offset + 11, offset + 12);
+    writeIp(row.source, buffer, offset + 64);
+    writeIp(row.destination, buffer, offset + 80);
+    buffer.writeUInt16BE(row.sourcePort, offset + 96);
+    buffer.writeUInt16BE(row.destinationPort, offset + 98);
+    buffer.writeUInt32LE(row.sourceIdentity, offset + 100);
+    buffer.writeUInt32LE(row.destinationIdentity, offset + 104);
+    buffer.writeUInt32LE(row.meant, offset + 108);
+    buffer.writeUInt16LE(row.conntrack, offset + 112);
+    buffer.writeUInt8(row.tcpFlags, offset + 114);
+    buffer.writeUInt8(row.whole, offset + 115);
+    buffer.writeUInt32LE(row.answered, offset + 116);
+    writeU64(row.opened, buffer, offset + 120);
+    writeU64(row.packets, buffer, offset + 128);
+    writeU64(row.bytes, buffer, offset + 136);
+    writeU64(row.replyPackets, buffer, offset + 144);
+    writeU64(row.replyBytes, buffer, offset + 152);
   },
   decode(buffer, offset = 0) {
     return {
@@ -379,11 +456,65 @@ export const eventCodec: Codec<Event> = {
       kind: buffer.readUInt8(offset + 8),
       reason: buffer.readUInt8(offset + 9),
       hook: buffer.readUInt8(offset + 10),
+      point: buffer.readUInt8(offset + 11),
       interfaceIndex: buffer.readUInt32LE(offset + 12),
       length: buffer.readUInt32LE(offset + 16),
-      line: buffer.readUInt32LE(offset + 20),
+      line: buffer.readUInt16LE(offset + 20),
+      icmpType: buffer.readUInt8(offset + 22),
+      icmpCode: buffer.readUInt8(offset + 23),
       flow: flowCodec.decode(buffer, offset + 24),
+      source: ipFromBytes(buffer, offset + 64),
+      destination: ipFromBytes(buffer, offset + 80),
+      sourcePort: buffer.readUInt16BE(offset + 96),
+      destinationPort: buffer.readUInt16BE(offset + 98),
+      sourceIdentity: buffer.readUInt32LE(offset + 100),
+      destinationIdentity: buffer.readUInt32LE(offset + 104),
+      meant: buffer.readUInt32LE(offset + 108),
+      conntrack: buffer.readUInt16LE(offset + 112),
+      tcpFlags: buffer.readUInt8(offset + 114),
+      whole: buffer.readUInt8(offset + 115),
+      answered: buffer.readUInt32LE(offset + 116),
+      opened: readU64(buffer, offset + 120),
+      packets: readU64(buffer, offset + 128),
+      bytes: readU64(buffer, offset + 136),
+      replyPackets: readU64(buffer, offset + 144),
+      replyBytes: readU64(buffer, offset + 152),
     };
+  },
+};
+
+/** struct event_losses, 16 bytes. */
+export type EventLosses = { readonly limited: number; readonly full: number };
+export const eventLossesCodec: Codec<EventLosses> = {
+  size: 16,
+  encode(row) {
+    const buffer = Buffer.alloc(16);
+    eventLossesCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.limited, buffer, offset);
+    writeU64(row.full, buffer, offset + 8);
+  },
+  decode(buffer, offset = 0) {
+    return { limited: readU64(buffer, offset), full: readU64(buffer, offset + 8) };
+  },
+};
+
+/** struct event_share, 8 bytes. */
+export type EventShare = { readonly due: number };
+export const eventShareCodec: Codec<EventShare> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    eventShareCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.due, buffer, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { due: readU64(buffer, offset) };
   },
 };
 
@@ -1035,6 +1166,31 @@ export const netnsCodec: Codec<Netns> = {
   },
 };
 
+/** struct payload_event, 680 bytes. */
+export type PayloadEvent = { readonly event: Event; readonly length: number; readonly kept: number; readonly bytes: Uint8Array };
+export const payloadEventCodec: Codec<PayloadEvent> = {
+  size: 680,
+  encode(row) {
+    const buffer = Buffer.alloc(680);
+    payloadEventCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    eventCodec.encodeInto(row.event, buffer, offset);
+    buffer.writeUInt32LE(row.length, offset + 160);
+    buffer.writeUInt32LE(row.kept, offset + 164);
+    writeBytes(row.bytes, buffer, { offset: offset + 168, length: 512 });
+  },
+  decode(buffer, offset = 0) {
+    return {
+      event: eventCodec.decode(buffer, offset),
+      length: buffer.readUInt32LE(offset + 160),
+      kept: buffer.readUInt32LE(offset + 164),
+      bytes: readBytes(buffer, offset + 168, 512),
+    };
+  },
+};
+
 /** struct sock_reverse, 20 bytes. */
 export type SockReverse = { readonly address: Ip; readonly port: number; readonly protocol: number };
 export const sockReverseCodec: Codec<SockReverse> = {
@@ -1075,6 +1231,49 @@ export const sockReverseKeyCodec: Codec<SockReverseKey> = {
   },
 };
 
+/** struct socket_event, 80 bytes. */
+export type SocketEvent = {
+  readonly time: number;
+  readonly kind: number;
+  readonly service: number;
+  readonly frontend: LbFrontend;
+  readonly backend: LbFrontend;
+  readonly socket: number;
+  readonly netns: number;
+  readonly cgroup: number;
+};
+export const socketEventCodec: Codec<SocketEvent> = {
+  size: 80,
+  encode(row) {
+    const buffer = Buffer.alloc(80);
+    socketEventCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.time, buffer, offset);
+    buffer.writeUInt8(row.kind, offset + 8);
+    buffer.writeUInt32LE(row.service, offset + 12);
+    lbFrontendCodec.encodeInto(row.frontend, buffer, offset + 16);
+    lbFrontendCodec.encodeInto(row.backend, buffer, offset + 36);
+    writeU64(row.socket, buffer, offset + 56);
+    writeU64(row.netns, buffer, offset + 64);
+    writeU64(row.cgroup, buffer, offset + 72);
+    buffer.fill(0, offset + 9, offset + 12);
+  },
+  decode(buffer, offset = 0) {
+    return {
+      time: readU64(buffer, offset),
+      kind: buffer.readUInt8(offset + 8),
+      service: buffer.readUInt32LE(offset + 12),
+      frontend: lbFrontendCodec.decode(buffer, offset + 16),
+      backend: lbFrontendCodec.decode(buffer, offset + 36),
+      socket: readU64(buffer, offset + 56),
+      netns: readU64(buffer, offset + 64),
+      cgroup: readU64(buffer, offset + 72),
+    };
+  },
+};
+
 /** Every map that the objects declare. */
 export const maps = {
   answerBudgets: {
@@ -1092,10 +1291,10 @@ export const maps = {
     name: 'conntrack',
     type: 'lru_hash',
     keySize: 40,
-    valueSize: 72,
+    valueSize: 104,
     maxEntries: 131072,
     flags: 0,
-    hash: '69ad347666eb',
+    hash: '245758d31f86',
     key: flowCodec,
     value: conntrackEntryCodec,
   },
@@ -1132,12 +1331,34 @@ export const maps = {
     key: ipCodec,
     value: endpointCodec,
   },
+  eventLosses: {
+    name: 'event_losses',
+    type: 'percpu_array',
+    keySize: 4,
+    valueSize: 16,
+    maxEntries: 8,
+    flags: 0,
+    hash: 'd423b2a4dff5',
+    key: u32Codec,
+    value: eventLossesCodec,
+  },
+  eventShares: {
+    name: 'event_shares',
+    type: 'array',
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 8,
+    flags: 0,
+    hash: 'bacadb6b43a1',
+    key: u32Codec,
+    value: eventShareCodec,
+  },
   events: {
     name: 'events',
     type: 'ringbuf',
     keySize: 0,
     valueSize: 0,
-    maxEntries: 1048576,
+    maxEntries: 2097152,
     flags: 0,
     hash: '41295cbdcfc2',
     key: undefined,
@@ -1341,6 +1562,17 @@ export const maps = {
     key: lbSourceRangeCodec,
     value: lbSourceRangeValueCodec,
   },
+  scratch: {
+    name: 'scratch',
+    type: 'percpu_array',
+    keySize: 4,
+    valueSize: 104,
+    maxEntries: 1,
+    flags: 0,
+    hash: '87b4c0b868cf',
+    key: u32Codec,
+    value: conntrackEntryCodec,
+  },
   sockExempt: {
     name: 'sock_exempt',
     type: 'hash',
@@ -1377,6 +1609,8 @@ export type Config = {
   readonly dsrGeneve: number;
   /** how many ICMP errors a node sends in the name of its service addresses */
   readonly errorsPerSecond: number;
+  /** events of each kind that user space is told of, as many again at once */
+  readonly eventsPerSecond: number;
   /** MAC of the host side of every pod's veth pair */
   readonly gatewayMac: Mac;
   /** cookie of the node's network namespace; 0: not known */
@@ -1405,6 +1639,10 @@ export type Config = {
   readonly timeoutTcpClosing: number;
   /** seconds after which an idle TCP connection that one side has ended gives its port to one that finds none */
   readonly timeoutTcpHalfClosed: number;
+  /** 1: events tell of packets that pass; 0: only of those that are dropped */
+  readonly watchFlows: number;
+  /** 1: events have what DNS and HTTP messages begin with */
+  readonly watchPayload: number;
 };
 /** What the objects carry when nothing is set. */
 export const configDefaults: Config = {
@@ -1412,6 +1650,7 @@ export const configDefaults: Config = {
   answersPerSecond: u32Codec.decode(Buffer.from('e8030000', 'hex')),
   dsrGeneve: u32Codec.decode(Buffer.from('00000000', 'hex')),
   errorsPerSecond: u32Codec.decode(Buffer.from('64000000', 'hex')),
+  eventsPerSecond: u32Codec.decode(Buffer.from('10270000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
   maglevSeed: u32Codec.decode(Buffer.from('00000000', 'hex')),
@@ -1426,6 +1665,8 @@ export const configDefaults: Config = {
   timeoutTcp: u32Codec.decode(Buffer.from('401f0000', 'hex')),
   timeoutTcpClosing: u32Codec.decode(Buffer.from('0a000000', 'hex')),
   timeoutTcpHalfClosed: u32Codec.decode(Buffer.from('f0000000', 'hex')),
+  watchFlows: u32Codec.decode(Buffer.from('01000000', 'hex')),
+  watchPayload: u32Codec.decode(Buffer.from('01000000', 'hex')),
 };
 export const configVariables = {
   answerBurst: {
@@ -1472,6 +1713,17 @@ export const configVariables = {
       xdp: { section: '.rodata', offset: 48 },
     },
   },
+  eventsPerSecond: {
+    name: 'events_per_second',
+    description: 'events of each kind that user space is told of, as many again at once',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 80 },
+      pod: { section: '.rodata', offset: 80 },
+      sock: { section: '.rodata', offset: 80 },
+      xdp: { section: '.rodata', offset: 80 },
+    },
+  },
   gatewayMac: {
     name: 'gateway_mac',
     description: "MAC of the host side of every pod's veth pair",
@@ -1488,10 +1740,10 @@ export const configVariables = {
     description: "cookie of the node's network namespace; 0: not known",
     codec: id64Codec,
     places: {
-      host: { section: '.rodata', offset: 72 },
-      pod: { section: '.rodata', offset: 72 },
-      sock: { section: '.rodata', offset: 72 },
-      xdp: { section: '.rodata', offset: 72 },
+      host: { section: '.rodata', offset: 88 },
+      pod: { section: '.rodata', offset: 88 },
+      sock: { section: '.rodata', offset: 88 },
+      xdp: { section: '.rodata', offset: 88 },
     },
   },
   maglevSeed: {
@@ -1626,6 +1878,28 @@ export const configVariables = {
       xdp: { section: '.rodata', offset: 28 },
     },
   },
+  watchFlows: {
+    name: 'watch_flows',
+    description: '1: events tell of packets that pass; 0: only of those that are dropped',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 72 },
+      pod: { section: '.rodata', offset: 72 },
+      sock: { section: '.rodata', offset: 72 },
+      xdp: { section: '.rodata', offset: 72 },
+    },
+  },
+  watchPayload: {
+    name: 'watch_payload',
+    description: '1: events have what DNS and HTTP messages begin with',
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 76 },
+      pod: { section: '.rodata', offset: 76 },
+      sock: { section: '.rodata', offset: 76 },
+      xdp: { section: '.rodata', offset: 76 },
+    },
+  },
 } as const satisfies { readonly [name in keyof Config]: ConfigSchema<ObjectName> };
 /** The bytes that give `object` these values; what is not named keeps its default. Throws RangeError for a value that does not fit. */
 export function encodeConfig(values: Partial<Config>, object: ObjectName): ConfigPatch[] {
@@ -1635,21 +1909,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '9be6eb2a2091',
+    btfHash: '3a8685064f8e',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '9be6eb2a2091',
+    btfHash: '3a8685064f8e',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '9be6eb2a2091',
+    btfHash: '3a8685064f8e',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1664,5 +1938,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '9be6eb2a2091', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '3a8685064f8e', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

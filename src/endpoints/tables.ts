@@ -53,6 +53,7 @@ export function endpointTables({ programs, identities, podMtu }: EndpointOptions
       address: ({ addresses }) => addresses,
       interface: ({ interfaceIndex }) => [`${interfaceIndex}`],
       pod: ({ namespace, pod }) => [`${namespace}/${pod}`],
+      netns: ({ netnsCookie }) => (netnsCookie === '' ? [] : [netnsCookie]),
     },
   });
   const podLinks = table<string, PodLink>('pod_links', { same: sameRow });

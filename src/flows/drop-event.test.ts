@@ -3,21 +3,17 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { ip } from '../base/ip.ts';
 import { table } from '../base/table.ts';
-import { DropReason, eventCodec, EventKind, Hook } from '../datapath/schema.gen.ts';
-import type { Event } from '../datapath/schema.gen.ts';
+import { DropReason, eventCodec } from '../datapath/schema.gen.ts';
+import { eventRow } from '../datapath/testdata/rows.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { dropOf } from './drop-event.ts';
 
-const event: Event = {
+const event = eventRow({
   time: 5_000_000_000,
-  kind: EventKind.drop,
   reason: DropReason.serviceBackendNotFound,
-  hook: Hook.podFrom,
   interfaceIndex: 0x100007,
-  length: 60,
-  line: 1,
   flow: { source: ip('10.244.1.5'), destination: ip('10.96.0.9'), sourcePort: 41234, destinationPort: 80, protocol: 6 },
-};
+});
 
 it('a drop names reason, both ends, and the pod of this node that it concerns', () => {
   const endpoints = table<string, EndpointRow>('endpoints', { indexes: { address: (row) => row.addresses } });

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ip } from '../base/ip.ts';
 import type { Ip } from '../base/ip.ts';
-import { conntrackEntryCodec, ConntrackFlag, DropReason, EventKind, flowCodec, Hook } from '../datapath/schema.gen.ts';
+import { conntrackEntryCodec, ConntrackFlag, DropReason, flowCodec } from '../datapath/schema.gen.ts';
 import type { Event } from '../datapath/schema.gen.ts';
+import { eventRow, untold } from '../datapath/testdata/rows.ts';
 import { exhaustionProblems, shortages } from './exhaustion.ts';
 import { destinationText, portCount } from './port-use.ts';
 import type { Destination } from './port-use.ts';
@@ -25,6 +26,7 @@ function entry({ from = cart, port, as = node, to = world, by = to, flags = Conn
   return [
     flowCodec.encode({ ...by, source: from, sourcePort: port }),
     conntrackEntryCodec.encode({
+      ...untold,
       source: as,
       sourcePort: port,
       destination: to.destination,
@@ -41,16 +43,8 @@ function usesIn(rows: readonly Row[], only?: readonly Destination[], pairs?: num
   return count.uses();
 }
 
-const dropped = (source: Ip, to = world, reason: number = DropReason.noMappingForNatMasquerade): Event => ({
-  time: 0,
-  kind: EventKind.drop,
-  reason,
-  hook: Hook.podFrom,
-  interfaceIndex: 7,
-  length: 60,
-  line: 1,
-  flow: { ...to, source, sourcePort: 40_000 },
-});
+const dropped = (source: Ip, to = world, reason: number = DropReason.noMappingForNatMasquerade): Event =>
+  eventRow({ reason, flow: { ...to, source, sourcePort: 40_000 } });
 
 describe('ports that are held', () => {
   const three = [{ port: 1 }, { port: 2 }, { port: 3, from: stock }];

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip } from '../base/ip.ts';
 import { conntrackEntryCodec, ConntrackFlag, flowCodec } from '../datapath/schema.gen.ts';
+import { untold } from '../datapath/testdata/rows.ts';
 import { visitCount } from './visits.ts';
 
 type Told = { readonly port?: number; readonly protocol?: number; readonly packets?: number; readonly flags?: number };
@@ -10,7 +11,7 @@ type Told = { readonly port?: number; readonly protocol?: number; readonly packe
 function flow(source: string, destination: string, { port = 80, protocol = 6, packets = 1, flags = 0 }: Told = {}): [Buffer, Buffer] {
   const key = { source: ip(source), destination: ip(destination), sourcePort: 1, destinationPort: port, protocol };
   const rest = { interfaceIndex: 1, lastSeen: 0, service: 1, backend: 1, packets, bytes: 0 };
-  return [flowCodec.encode(key), conntrackEntryCodec.encode({ ...key, flags, ...rest })];
+  return [flowCodec.encode(key), conntrackEntryCodec.encode({ ...untold, ...key, flags, ...rest })];
 }
 
 test('flows to service addresses are counted by frontend, with the client that has most of them', () => {

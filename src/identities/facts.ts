@@ -14,7 +14,10 @@ import type { Identity } from './numbers.ts';
 import { NODE_LABEL, nodeLabel } from './objects.ts';
 
 /** A pod of this node that has a network of its own. */
-export type PodRow = Labelled & { readonly name: string; readonly uid: string };
+export type PodRow = Labelled & { readonly name: string; readonly uid: string; readonly workload?: Workload };
+
+/** Who made a pod. */
+export type Workload = { readonly name: string; readonly kind: string };
 
 /** Annotation of a CiliumIdentity. */
 export const RETIRED = 'stentor.dev/retired';
@@ -43,7 +46,19 @@ export type RemotePod = Aged & {
 export function* podRows({ metadata, spec }: Pod): Iterable<readonly [string, PodRow]> {
   if (spec?.hostNetwork === true) return;
   const { namespace = 'default', name, uid = '', labels = {} } = metadata;
-  yield [`${namespace}/${name}`, { namespace, name, uid, labels, serviceAccount: spec?.serviceAccountName ?? 'default' }];
+  const workload = workloadOf(metadata);
+  const serviceAccount = spec?.serviceAccountName ?? 'default';
+  yield [`${namespace}/${name}`, { namespace, name, uid, labels, serviceAccount, ...(workload && { workload }) }];
+}
+
+/** A ReplicaSet is a Deployment's, as its name says. */
+function workloadOf({ ownerReferences = [], labels = {} }: Pod['metadata']): Workload | undefined {
+  const [owner] = ownerReferences;
+  if (!owner) return undefined;
+  const ending = `-${labels['pod-template-hash'] ?? ''}`;
+  if (owner.kind === 'ReplicaSet' && ending !== '-' && owner.name.endsWith(ending))
+    return { name: owner.name.slice(0, -ending.length), kind: 'Deployment' };
+  return { name: owner.name, kind: owner.kind };
 }
 
 export function* namespaceRows({ metadata }: Namespace): Iterable<readonly [string, NamespaceRow]> {

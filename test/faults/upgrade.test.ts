@@ -13,6 +13,7 @@ import { until } from '../../sandbox/until.ts';
 import { ip } from '../../src/base/ip.ts';
 import { pinNameOf } from '../../src/datapath/inheritance.ts';
 import { conntrackEntryCodec, ConntrackFlag, flowCodec } from '../../src/datapath/schema.gen.ts';
+import { untold } from '../../src/datapath/testdata/rows.ts';
 import { BpfMap } from '../../src/kernel/map.ts';
 import { assertUnharmed, trafficFromBoth } from './both-ways.ts';
 import { agentReady, differencesOn, faultyCluster, seedValues, skip, valuesFile } from './cluster.ts';
@@ -127,7 +128,7 @@ function fillConntrack(map: BpfMap, count: number): void {
     const ends = { source: ip(`10.9.${i >> 16}.${i & 255}`), destination: ip('10.8.0.1'), sourcePort: (i >> 8) & 255, destinationPort: 80 };
     flowCodec.encodeInto({ ...ends, protocol: 6 }, keys, i * flowCodec.size);
     const entry = { flags: ConntrackFlag.answered, interfaceIndex: 0, lastSeen: now, service: 0, backend: 0, packets: 1, bytes: 1 };
-    conntrackEntryCodec.encodeInto({ ...ends, ...entry }, values, i * conntrackEntryCodec.size);
+    conntrackEntryCodec.encodeInto({ ...untold, ...ends, ...entry }, values, i * conntrackEntryCodec.size);
   }
   map.updateBatch(keys, values, count);
 }

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the ring buffer of events at its own pace and hands on what has come, a batch at a time. It has one reader: whoever wants events
+// listens here.
+
+import type { BpfMap } from '../kernel/map.ts';
+import { recordsIn, RingBuffer } from '../kernel/ringbuf.ts';
+
+/** `bootTime`: nanoseconds since the epoch when CLOCK_MONOTONIC was zero. Records are overwritten after the call. */
+export type EventListener = (records: readonly Buffer[], bootTime: bigint) => void;
+
+export type Events = {
+  /** Calls `listener` with each batch from now on, which must be quick. */
+  listen(listener: EventListener, signal: AbortSignal): void;
+};
+
+const IDLE_MS = 25;
+const BUSY_MS = 5;
+/** As much as is decoded in a few milliseconds. */
+const BATCH_BYTES = 128 * 1024;
+
+/** The kernel never wakes us (a wake-up costs more than the packet), so we look: often while there is something to see. */
+export function readEvents(map: BpfMap, signal: AbortSignal): Events {
+  const ring = new RingBuffer(map);
+  const buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
+  const listeners = new Set<EventListener>();
+  let timer: NodeJS.Timeout | undefined;
+  const look = () => {
+    const { bytes } = ring.drain(buffer);
+    if (bytes > 0) {
+      const bootTime = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+      const records = [...recordsIn(buffer.subarray(0, bytes))];
+      for (const listener of listeners) listener(records, bootTime);
+    }
+    const more = bytes > BATCH_BYTES / 2;
+    timer = setTimeout(look, more ? 0 : bytes > 0 ? BUSY_MS : IDLE_MS);
+  };
+  signal.addEventListener('abort', () => {
+    clearTimeout(timer);
+    ring[Symbol.dispose]();
+  });
+  timer = setTimeout(look, 0); // whoever listens comes first
+  return {
+    listen(listener, until) {
+      listeners.add(listener);
+      until.addEventListener('abort', () => listeners.delete(listener), { once: true });
+    },
+  };
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flows of this node: from the ring buffer of the kernel, through what the agent knows, into the ring that observers read.
+//
+//   events ─ flowDecoder() ─▶ Flow ───────▶ ring ─▶ observers, history, metrics
+//                           ─▶ Connection ─▶ whoever listens
+//   event_losses ───────────▶ LostEvent ──▶ ring
+
+import { randomBytes } from 'node:crypto';
+import { eventKindNames, eventLossesCodec } from '../datapath/schema.gen.ts';
+import type { Connection } from '../flows/connection.ts';
+import { flowDecoder } from '../flows/decoder.ts';
+import { directoryOf } from '../flows/directory.ts';
+import type { DirectoryTables } from '../flows/directory.ts';
+import { flowRing } from '../flows/flow-ring.ts';
+import type { FlowRing } from '../flows/flow-ring.ts';
+import { LostEventSource } from '../flows/flow-enums.ts';
+import type { BpfMap } from '../kernel/map.ts';
+import type { Events } from './events.ts';
+
+export type FlowsOptions = {
+  readonly events: Events;
+  /** The map event_losses. */
+  readonly losses: BpfMap;
+  readonly tables: DirectoryTables;
+  /** 'cluster/node'. */
+  readonly nodeName: string;
+  /** One of those that Hubble knows: isRingCapacity(). */
+  readonly capacity: number;
+  readonly signal: AbortSignal;
+};
+
+export type Loss = { readonly kind: string; readonly cpu: number; readonly limited: number; readonly full: number };
+
+export type Flows = {
+  readonly ring: FlowRing;
+  /** Calls `listener` with what is told of connections, a batch at a time. */
+  connections(listener: (connections: readonly Connection[]) => void, signal: AbortSignal): void;
+  /** Events that were never read, by kind and CPU; without those that have none. */
+  losses(): readonly Loss[];
+};
+
+const LOSSES_MS = 1000;
+
+export function watchFlows({ events, losses: map, tables, nodeName, capacity, signal }: FlowsOptions): Flows {
+  const ring = flowRing(capacity);
+  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: uuids() });
+  const listeners = new Set<(connections: readonly Connection[]) => void>();
+  events.listen((records, bootTime) => {
+    const { flows, connections } = decoder.decode(records, bootTime);
+    ring.append(flows);
+    if (connections.length > 0) for (const listener of listeners) listener(connections);
+  }, signal);
+  let known = lossesIn(map);
+  const timer = setInterval(() => {
+    const now = lossesIn(map);
+    for (const lost of lostSince(known, now)) ring.lose(lost);
+    known = now;
+  }, LOSSES_MS);
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  return {
+    ring,
+    connections(listener, until) {
+      listeners.add(listener);
+      until.addEventListener('abort', () => listeners.delete(listener), { once: true });
+    },
+    losses: () => lossesIn(map),
+  };
+}
+
+/** Version 4 in form; what is random is the same for all of an agent's life, and what follows counts. */
+function uuids(): () => string {
+  const hex = randomBytes(10).toString('hex');
+  const before = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`;
+  let count = 0;
+  return () => before + (++count).toString(16).padStart(12, '0');
+}
+
+function lossesIn(map: BpfMap): readonly Loss[] {
+  const found: Loss[] = [];
+  for (const kind of Object.keys(eventKindNames).map(Number)) {
+    const key = Buffer.alloc(4);
+    key.writeUInt32LE(kind);
+    const values = map.lookup(key) ?? Buffer.alloc(0);
+    for (let cpu = 0; cpu * eventLossesCodec.size < values.length; cpu++) {
+      const loss = eventLossesCodec.decode(values, cpu * eventLossesCodec.size);
+      if (loss.limited + loss.full > 0) found.push({ kind: eventKindNames[kind] ?? '', cpu, ...loss });
+    }
+  }
+  return found;
+}
+
+/** A full ring buffer is the kernel's loss; what is beyond a kind's share never got so far. */
+function lostSince(before: readonly Loss[], now: readonly Loss[]) {
+  const was = new Map(before.map((loss) => [`${loss.kind} ${loss.cpu}`, loss]));
+  return now.flatMap(({ kind, cpu, limited, full }) => {
+    const then = was.get(`${kind} ${cpu}`) ?? { limited: 0, full: 0 };
+    return [
+      { source: LostEventSource.PERF_EVENT_RING_BUFFER, count: full - then.full },
+      { source: LostEventSource.OBSERVER_EVENTS_QUEUE, count: limited - then.limited },
+    ]
+      .filter(({ count }) => count > 0)
+      .map(({ source, count }) => ({ source, numEventsLost: BigInt(count), cpu }));
+  });
+}

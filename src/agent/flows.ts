@@ -14,6 +14,7 @@ import type { DirectoryTables } from '../flows/directory.ts';
 import { flowRing } from '../flows/flow-ring.ts';
 import type { FlowRing } from '../flows/flow-ring.ts';
 import { LostEventSource } from '../flows/flow-enums.ts';
+import type { FlowMetrics } from '../flows/metrics/flow-metrics.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Events } from './events.ts';
 
@@ -26,6 +27,8 @@ export type FlowsOptions = {
   readonly nodeName: string;
   /** One of those that Hubble knows: isRingCapacity(). */
   readonly capacity: number;
+  /** Counts every flow. */
+  readonly counted: FlowMetrics;
   readonly signal: AbortSignal;
 };
 
@@ -33,6 +36,7 @@ export type Loss = { readonly kind: string; readonly cpu: number; readonly limit
 
 export type Flows = {
   readonly ring: FlowRing;
+  readonly counted: FlowMetrics;
   /** Calls `listener` with what is told of connections, a batch at a time. */
   connections(listener: (connections: readonly Connection[]) => void, signal: AbortSignal): void;
   /** Events that were never read, by kind and CPU; without those that have none. */
@@ -41,13 +45,14 @@ export type Flows = {
 
 const LOSSES_MS = 1000;
 
-export function watchFlows({ events, losses: map, tables, nodeName, capacity, signal }: FlowsOptions): Flows {
+export function watchFlows({ events, losses: map, tables, nodeName, capacity, counted, signal }: FlowsOptions): Flows {
   const ring = flowRing(capacity);
   const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: uuids() });
   const listeners = new Set<(connections: readonly Connection[]) => void>();
   events.listen((records, bootTime) => {
     const { flows, connections } = decoder.decode(records, bootTime);
     ring.append(flows);
+    flows.forEach(counted.count);
     if (connections.length > 0) for (const listener of listeners) listener(connections);
   }, signal);
   let known = lossesIn(map);
@@ -59,6 +64,7 @@ export function watchFlows({ events, losses: map, tables, nodeName, capacity, si
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   return {
     ring,
+    counted,
     connections(listener, until) {
       listeners.add(listener);
       until.addEventListener('abort', () => listeners.delete(listener), { once: true });

@@ -13,6 +13,7 @@ import { systemClock as clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Problem } from '../base/problem.ts';
 import { configDefaults } from '../datapath/schema.gen.ts';
+import { flowMetrics } from '../flows/metrics/flow-metrics.ts';
 import { announcing } from './announcing.ts';
 import { deadServers } from './api-servers.ts';
 import { readDrops } from './drops.ts';
@@ -117,7 +118,8 @@ function eventsOf(
   const about = { ...known, ...identities, endpoints: endpoints.endpoints, interfaces, services, clusterName };
   const losses = datapath.map('event_losses');
   const { capacity } = config.hubble;
-  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName: `${clusterName}/${self}`, capacity, signal }) };
+  const counted = flowMetrics(config.hubble.metrics);
+  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName: `${clusterName}/${self}`, capacity, counted, signal }) };
 }
 
 /** Says which pod has the ports that others find none of. */

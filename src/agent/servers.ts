@@ -18,6 +18,7 @@ import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
 import type { CniOptions } from './cni.ts';
 import type { Drops } from './drops.ts';
+import { flowPageMetrics, turnFlowMetrics } from './flow-metrics.ts';
 import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
 import { serveHealthChecks } from './health-checks.ts';
@@ -37,11 +38,11 @@ import type { Vips } from './vips.ts';
 import type { Watched } from './rounds.ts';
 
 /** On every address of the node, as Prometheus comes from elsewhere. */
-function metricsPage(port: Port, metrics: readonly Metric[]): Listener {
+function metricsPage(port: Port, setting: string, metrics: readonly Metric[]): Listener {
   return {
     host: ip('::'),
     port,
-    setting: 'prometheus.port',
+    setting,
     page: '/metrics',
     contentType: 'text/plain; version=0.0.4; charset=utf-8',
     answer: (path) =>
@@ -59,6 +60,18 @@ export type Parts = {
   /** Undefined where hubble.enabled is false. */
   readonly flows: Flows | undefined;
 };
+
+/** Metrics of the agent and of flows, each where the values want them. */
+function pagesOf(
+  { ground: { config, signal }, flows }: Pick<Parts, 'ground' | 'flows'>,
+  metrics: readonly Metric[],
+  report: (problems: readonly Problem[]) => void,
+): readonly Listener[] {
+  const own = config.prometheus ? [metricsPage(config.prometheus.port, 'prometheus.port', metrics)] : [];
+  if (!flows || config.hubble.metrics.length === 0) return own;
+  turnFlowMetrics(flows.counted, { clock: systemClock, report, signal });
+  return [...own, metricsPage(config.hubble.metricsPort, 'hubble.metrics.port', flowPageMetrics(flows))];
+}
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
 export async function serve(
@@ -96,7 +109,7 @@ export async function serve(
   };
   const report = reporting('health servers');
   const metrics = agentMetrics({ ...inside, health, kubernetes, operatorProblems, cni, calls, engine: machine });
-  const more = config.prometheus ? [metricsPage(config.prometheus.port, metrics)] : [];
+  const more = pagesOf({ ground, flows }, metrics, reporting('flow metrics'));
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   end.use(
     serveHealthChecks({

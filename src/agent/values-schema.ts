@@ -318,4 +318,4 @@ export const valueNotes: readonly ValueNote[] = [
  * What the agent reads and checks, and what comes with a later version: a value other than the default is told in the log. It is no
  * Problem, as there is nothing that a user could repair.
  */
-export const plannedValues: readonly string[] = ['hubble.metrics.enabled'];
+export const plannedValues: readonly string[] = [];

@@ -36,10 +36,8 @@ int xdp_from(struct xdp_md *ctx)
 {
 	struct xdp_packet packet = {};
 	struct conntrack_entry *entry;
-	__u32 index = ctx->ingress_ifindex;
-	struct device *device = bpf_map_lookup_elem(&devices, &index);
 
-	if (!device || xdp_parse(ctx, &packet, device->mac))
+	if (xdp_parse(ctx, &packet))
 		return XDP_PASS;
 	entry = bpf_map_lookup_elem(&conntrack, &packet.flow);
 	if (!entry || !is_settled(&packet, entry))

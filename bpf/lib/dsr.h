@@ -49,29 +49,40 @@ static __always_inline bool dsr_says(const struct packet *packet, const struct c
 	return entry->packets <= 1 || packet->tcp_flags & TCP_SYN;
 }
 
+/* The first word of an IPv4 header: version, header length, type of service, total length. Both lengths count the option. */
+#define DSR_IPV4_LENGTHS ((2 << 24) + sizeof(struct dsr_ipv4))
+
+static __always_inline __u64 dsr_ipv4_sum(const struct dsr_ipv4 *option)
+{
+	return (__u64)(option->type | (__u32)option->length << 8 | (__u32)option->port << 16) + option->address;
+}
+
 static __always_inline int dsr_insert_ipv4(struct __sk_buff *ctx, const struct packet *packet)
 {
-	struct {
-		__be32 first; /* version, header length, type of service, total length */
-		struct dsr_ipv4 option;
-	} to;
-	__u32 offset = packet->l3, first;
+	struct dsr_ipv4 option = {
+		.type = DSR_IPV4_TYPE,
+		.length = sizeof(option),
+		.port = __builtin_bswap16(packet->flow.destination_port),
+		.address = __builtin_bswap32(packet->flow.destination.word[3]),
+	};
+	struct iphdr *ip = (void *)(long)ctx->data + ETH_HLEN;
+	__be32 before, after;
 	__be16 check;
 
-	if (bpf_skb_load_bytes(ctx, offset, &first, sizeof(first)) ||
-	    bpf_skb_load_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check)))
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return -1;
-	to.first = bpf_htonl(bpf_ntohl(first) + (2 << 24) + sizeof(to.option));
-	to.option.type = DSR_IPV4_TYPE;
-	to.option.length = sizeof(to.option);
-	to.option.port = __builtin_bswap16(packet->flow.destination_port);
-	to.option.address = __builtin_bswap32(packet->flow.destination.word[3]);
-	check = ~csum_fold(bpf_csum_diff(&first, sizeof(first), (__be32 *)&to, sizeof(to), (__u16)~check));
-	if (bpf_skb_adjust_room(ctx, sizeof(to.option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) ||
-	    bpf_skb_store_bytes(ctx, offset, &to.first, sizeof(to.first), 0) ||
-	    bpf_skb_store_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check), 0))
+	before = *(__be32 *)ip;
+	after = bpf_htonl(bpf_ntohl(before) + DSR_IPV4_LENGTHS);
+	check = ~csum_fold((__u16)~ip->check + word_change(before, after) + dsr_ipv4_sum(&option));
+	if (bpf_skb_adjust_room(ctx, sizeof(option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return -1;
-	return bpf_skb_store_bytes(ctx, offset + sizeof(struct iphdr), &to.option, sizeof(to.option), 0);
+	ip = (void *)(long)ctx->data + ETH_HLEN;
+	if ((void *)(ip + 1) + sizeof(option) > (void *)(long)ctx->data_end)
+		return -1;
+	*(__be32 *)ip = after;
+	ip->check = check;
+	__builtin_memcpy(ip + 1, &option, sizeof(option));
+	return 0;
 }
 
 static __always_inline int dsr_insert_ipv6(struct __sk_buff *ctx, const struct packet *packet)
@@ -146,7 +157,10 @@ __noinline int dsr_room(struct __sk_buff *ctx, struct packet *packet, struct add
 	} else if (packet->family == 4 && packet->l4 - packet->l3 + sizeof(struct dsr_ipv4) > IPV4_HEADER_MAX) {
 		return DSR_WAY_NONE;
 	}
-	return bpf_check_mtu(ctx, uplink, &mtu, size, 0) ? DSR_WAY_NONE : way;
+	if (bpf_check_mtu(ctx, uplink, &mtu, size, 0))
+		return DSR_WAY_NONE;
+	packet->dsr_way = way; /* its translation changes nothing of that */
+	return way;
 }
 
 static __always_inline int dsr_insert(struct __sk_buff *ctx, const struct packet *packet)
@@ -163,7 +177,7 @@ __noinline int dsr_tell(struct __sk_buff *ctx, struct packet *packet, struct add
 
 	if (!packet || !backend)
 		return -1;
-	switch (dsr_room(ctx, packet, backend, uplink)) {
+	switch (packet->dsr_way ? packet->dsr_way : dsr_room(ctx, packet, backend, uplink)) {
 	case DSR_WAY_NONE:
 		return 0;
 	case DSR_WAY_OPTION:
@@ -180,28 +194,34 @@ __noinline int dsr_tell(struct __sk_buff *ctx, struct packet *packet, struct add
  * could not be written. */
 static __always_inline int dsr_take_ipv4(struct __sk_buff *ctx, struct packet *packet)
 {
-	struct {
-		__be32 first;
-		struct dsr_ipv4 option;
-	} from;
-	__u32 offset = packet->l3, first;
+	struct dsr_ipv4 option;
+	__be32 before, after;
+	struct iphdr *ip;
 	__be16 check;
 
-	if (packet->l4 < offset + sizeof(struct iphdr) + sizeof(from.option) ||
-	    bpf_skb_load_bytes(ctx, offset + sizeof(struct iphdr), &from.option, sizeof(from.option)) ||
-	    from.option.type != DSR_IPV4_TYPE || from.option.length != sizeof(from.option))
+	if (packet->l4 < packet->l3 + sizeof(*ip) + sizeof(option) ||
+	    bpf_skb_load_bytes(ctx, packet->l3 + sizeof(*ip), &option, sizeof(option)) || option.type != DSR_IPV4_TYPE ||
+	    option.length != sizeof(option))
 		return 0;
-	address_from_ipv4(&packet->frontend, __builtin_bswap32(from.option.address));
-	packet->frontend_port = __builtin_bswap16(from.option.port);
-	if (bpf_skb_load_bytes(ctx, offset, &from.first, sizeof(from.first)) ||
-	    bpf_skb_load_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check)))
+	ip = (void *)(long)ctx->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
 		return -1;
-	first = bpf_htonl(bpf_ntohl(from.first) - (2 << 24) - sizeof(from.option));
-	check = ~csum_fold(bpf_csum_diff((__be32 *)&from, sizeof(from), &first, sizeof(first), (__u16)~check));
-	if (bpf_skb_adjust_room(ctx, -(__s32)sizeof(from.option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO) ||
-	    bpf_skb_store_bytes(ctx, offset, &first, sizeof(first), 0) ||
-	    bpf_skb_store_bytes(ctx, offset + offsetof(struct iphdr, check), &check, sizeof(check), 0))
+	address_from_ipv4(&packet->frontend, __builtin_bswap32(option.address));
+	packet->frontend_port = __builtin_bswap16(option.port);
+	before = *(__be32 *)ip;
+	after = bpf_htonl(bpf_ntohl(before) - DSR_IPV4_LENGTHS);
+	option.type = ~option.type;
+	option.length = ~option.length;
+	option.port = ~option.port;
+	option.address = ~option.address;
+	check = ~csum_fold((__u16)~ip->check + word_change(before, after) + dsr_ipv4_sum(&option));
+	if (bpf_skb_adjust_room(ctx, -(__s32)sizeof(option), BPF_ADJ_ROOM_NET, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return -1;
+	ip = (void *)(long)ctx->data + ETH_HLEN;
+	if ((void *)(ip + 1) > (void *)(long)ctx->data_end)
+		return -1;
+	*(__be32 *)ip = after;
+	ip->check = check;
 	return 0;
 }
 

@@ -70,7 +70,7 @@ struct packet {
 	};
 	__be16 frontend_port; /* 0: none was said */
 	__u8 first_in_second; /* of its flow, for what conntrack_count() has counted */
-	__u8 pad2;
+	__u8 dsr_way;	      /* enum dsr_way, once dsr_room() has looked */
 };
 
 /* The header of ICMP and ICMPv6 messages; id and sequence where the message is an echo. linux/icmp.h needs a C library. */
@@ -165,6 +165,25 @@ static __always_inline __u16 csum_fold(__u64 sum)
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
+}
+
+/* What a change adds to a ones' complement sum. */
+static __always_inline __u64 word_change(__be32 from, __be32 to)
+{
+	return (__u64)(__u32)~from + to;
+}
+
+static __always_inline __u64 address_change(const struct address *from, const struct address *to, __u8 family)
+{
+	if (family == 4)
+		return word_change(from->word[3], to->word[3]);
+	return word_change(from->word[0], to->word[0]) + word_change(from->word[1], to->word[1]) +
+	       word_change(from->word[2], to->word[2]) + word_change(from->word[3], to->word[3]);
+}
+
+static __always_inline __u32 port_change(__be16 from, __be16 to)
+{
+	return (__u32)(__u16)~from + to;
 }
 
 static __always_inline void flow_reverse(struct flow *to, const struct flow *from)

@@ -200,20 +200,6 @@ static __always_inline int rewrite_error(struct __sk_buff *ctx, struct packet *p
 	return write_inner_port(ctx, packet, packet->flow.source_port, to->source_port, false);
 }
 
-/* What a change adds to a ones' complement sum. */
-static __always_inline __u64 word_change(__be32 from, __be32 to)
-{
-	return (__u64)(__u32)~from + to;
-}
-
-static __always_inline __u64 address_change(const struct address *from, const struct address *to, __u8 family)
-{
-	if (family == 4)
-		return word_change(from->word[3], to->word[3]);
-	return word_change(from->word[0], to->word[0]) + word_change(from->word[1], to->word[1]) +
-	       word_change(from->word[2], to->word[2]) + word_change(from->word[3], to->word[3]);
-}
-
 /* Both ports. The checksum, if there is one, has taken them in. */
 static __always_inline int write_ports(struct __sk_buff *ctx, const struct packet *packet, const struct rewrite *to)
 {
@@ -277,7 +263,7 @@ static __always_inline int rewrite_transport(struct __sk_buff *ctx, struct packe
 			bpf_csum_update(ctx, sum);
 	}
 	if (flow->source_port != to->source_port || flow->destination_port != to->destination_port) {
-		sum = (__u16)~flow->source_port + to->source_port + (__u16)~flow->destination_port + to->destination_port;
+		sum = port_change(flow->source_port, to->source_port) + port_change(flow->destination_port, to->destination_port);
 		if (bpf_l4_csum_replace(ctx, check, 0, sum, flags) || write_ports(ctx, packet, to))
 			return -1;
 	}

@@ -196,19 +196,16 @@ static __always_inline __u32 maglev_backend(__u32 service, __u32 choice)
 	return 0;
 }
 
-/* The id of a backend for `choice`, 0: the service has none. */
+/* The id of a backend for `choice`, 0: the service has none. One of a Maglev table may be gone since. */
 __noinline __u32 service_pick(const struct lb_service *service, __u32 choice)
 {
-	struct lb_backend_key key = {};
+	__u32 id = 0;
 
 	if (!service)
 		return 0;
-	if (service->flags & LB_SERVICE_FLAG_MAGLEV) {
-		key.id = maglev_backend(service->id, choice);
-		if (key.id && bpf_map_lookup_elem(&lb_backends, &key))
-			return key.id;
-	}
-	return service_backend(service, choice, &key.id) ? key.id : 0;
+	if (service->flags & LB_SERVICE_FLAG_MAGLEV)
+		id = maglev_backend(service->id, choice);
+	return id || service_backend(service, choice, &id) ? id : 0;
 }
 
 /* LB_MEMBER_STATE_*, 0: the backend is none of the service's, or nobody keeps count. */
@@ -274,6 +271,7 @@ static __always_inline struct lb_backend *service_choose(const struct lb_service
 							 const struct address *client, __u32 *id)
 {
 	struct lb_backend_key key;
+	struct lb_backend *backend;
 
 	if (!service->affinity && !(service->flags & LB_SERVICE_FLAG_MAGLEV))
 		return service_backend(service, choice, id);
@@ -281,7 +279,8 @@ static __always_inline struct lb_backend *service_choose(const struct lb_service
 	if (service->affinity)
 		key.id = service_affine_backend(service, key.id, client);
 	*id = key.id;
-	return bpf_map_lookup_elem(&lb_backends, &key);
+	backend = bpf_map_lookup_elem(&lb_backends, &key);
+	return backend ? backend : service_backend(service, choice, id);
 }
 
 #endif

@@ -48,8 +48,8 @@ static __always_inline int xdp_parse_ipv6(struct xdp_md *ctx, struct xdp_packet 
 	return 0;
 }
 
-/* 0: TCP in the middle of a connection, or UDP, to this very machine, with all that has to be known. */
-static __always_inline int xdp_parse(struct xdp_md *ctx, struct xdp_packet *packet, const __u8 *mac)
+/* 0: TCP in the middle of a connection, or UDP, with all that has to be known. */
+static __always_inline int xdp_parse(struct xdp_md *ctx, struct xdp_packet *packet)
 {
 	struct ethhdr *eth = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -57,7 +57,7 @@ static __always_inline int xdp_parse(struct xdp_md *ctx, struct xdp_packet *pack
 	struct udphdr *udp;
 	int result = -1;
 
-	if ((void *)(eth + 1) > end || !mac_equal(eth->h_dest, mac))
+	if ((void *)(eth + 1) > end)
 		return -1;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		result = xdp_parse_ipv4(ctx, packet);
@@ -80,26 +80,18 @@ static __always_inline int xdp_parse(struct xdp_md *ctx, struct xdp_packet *pack
 	return ((__u8 *)tcp)[13] & (TCP_FIN | TCP_SYN | TCP_RST) ? -1 : 0;
 }
 
-/* What checksums are taken over, as it stands in a packet. */
-struct xdp_ends {
-	struct address source, destination;
-	__be16 source_port, destination_port;
-};
-_Static_assert(sizeof(struct xdp_ends) == 36, "size");
-
-static __always_inline __be16 checksum_after(__be16 checksum, __s64 difference)
+static __always_inline __be16 checksum_after(__be16 checksum, __u64 change)
 {
-	return ~csum_fold((__u16)~checksum + (__u64)(__u32)difference);
+	return ~csum_fold((__u16)~checksum + change);
 }
 
-static __always_inline void xdp_write_ipv4(struct iphdr *ip, const struct xdp_ends *before, const struct xdp_ends *after)
+static __always_inline void xdp_write_ipv4(struct iphdr *ip, const struct conntrack_entry *entry, __u64 change)
 {
-	__s64 difference = bpf_csum_diff((__be32 *)before, 32, (__be32 *)after, 32, 0);
 	__u32 sum;
 
-	ip->saddr = after->source.word[3];
-	ip->daddr = after->destination.word[3];
-	ip->check = checksum_after(ip->check, difference);
+	ip->saddr = entry->source.word[3];
+	ip->daddr = entry->destination.word[3];
+	ip->check = checksum_after(ip->check, change);
 	sum = ip->check + (__u32)bpf_htons(0x0100); /* RFC 1141 */
 	ip->check = sum + (sum >= 0xffff);
 	ip->ttl--;
@@ -128,34 +120,50 @@ static __always_inline int xdp_route(struct xdp_md *ctx, const struct xdp_packet
 
 static __always_inline int xdp_write(struct xdp_md *ctx, const struct xdp_packet *packet, const struct conntrack_entry *entry)
 {
-	struct xdp_ends before = {packet->flow.source, packet->flow.destination, packet->flow.source_port, packet->flow.destination_port};
-	struct xdp_ends after = {entry->source, entry->destination, entry->source_port, entry->destination_port};
-	__s64 difference = bpf_csum_diff((__be32 *)&before, sizeof(before), (__be32 *)&after, sizeof(after), 0);
+	const struct flow *flow = &packet->flow;
+	__u64 change = address_change(&flow->source, &entry->source, packet->family) +
+		       address_change(&flow->destination, &entry->destination, packet->family);
+	__u32 ports = port_change(flow->source_port, entry->source_port) + port_change(flow->destination_port, entry->destination_port);
 	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
 	bool ipv4 = packet->family == 4;
 	struct udphdr *udp = data + (ipv4 ? ETH_HLEN + sizeof(struct iphdr) : ETH_HLEN + sizeof(struct ipv6hdr));
-	bool is_tcp = packet->flow.protocol == IPPROTO_TCP;
+	bool is_tcp = flow->protocol == IPPROTO_TCP;
 	__be16 *checksum = is_tcp ? &((struct tcphdr *)udp)->check : &udp->check;
 
 	if ((void *)(udp + 1) > end || (void *)(checksum + 1) > end)
 		return -1;
 	if (ipv4) {
-		xdp_write_ipv4(data + ETH_HLEN, &before, &after);
+		xdp_write_ipv4(data + ETH_HLEN, entry, change);
 	} else {
 		struct ipv6hdr *ip = data + ETH_HLEN;
 
-		__builtin_memcpy(&ip->saddr, &after.source, 16);
-		__builtin_memcpy(&ip->daddr, &after.destination, 16);
+		__builtin_memcpy(&ip->saddr, &entry->source, 16);
+		__builtin_memcpy(&ip->daddr, &entry->destination, 16);
 		ip->hop_limit--;
 	}
-	udp->source = after.source_port;
-	udp->dest = after.destination_port;
+	udp->source = entry->source_port;
+	udp->dest = entry->destination_port;
 	if (!is_tcp && !*checksum)
 		return 0; /* its sender has left it out */
-	*checksum = checksum_after(*checksum, difference);
+	*checksum = checksum_after(*checksum, change + ports);
 	if (!is_tcp && !*checksum)
 		*checksum = 0xffff;
 	return 0;
+}
+
+/* Whether the frame is for this very machine: a bridge floods others here, too. */
+static __always_inline bool xdp_is_ours(struct xdp_md *ctx, const struct bpf_fib_lookup *fib)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	__u32 index = ctx->ingress_ifindex;
+	struct device *device;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return false;
+	if (fib->ifindex == index)
+		return mac_equal(eth->h_dest, fib->smac);
+	device = bpf_map_lookup_elem(&devices, &index);
+	return device && mac_equal(eth->h_dest, device->mac);
 }
 
 /* Out of the wire that the flow's entry says, which may be the one that the packet came by. */
@@ -164,7 +172,7 @@ static __always_inline int xdp_forward(struct xdp_md *ctx, const struct xdp_pack
 	struct bpf_fib_lookup fib = {};
 	struct ethhdr *eth;
 
-	if (xdp_route(ctx, packet, entry, &fib) || xdp_write(ctx, packet, entry))
+	if (xdp_route(ctx, packet, entry, &fib) || !xdp_is_ours(ctx, &fib) || xdp_write(ctx, packet, entry))
 		return XDP_PASS;
 	eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)

@@ -136,7 +136,7 @@ function fateText(verdict: Fate, out: Moving): string {
     case 'dropped':
       return `dropped ${verdict.reason}`;
     case 'taken':
-      return verdict.kind;
+      return `stack, ${ends(out)}`;
   }
 }
 

@@ -16,7 +16,13 @@ import { median, quantile, sum } from './statistics.ts';
 import { number } from './table.ts';
 import type { Findings } from './table.ts';
 
-type Size = { readonly services: number; readonly endpoints: number; readonly programmedMs?: number; readonly rssMiB: number };
+type Size = {
+  readonly services: number;
+  readonly endpoints: number;
+  readonly programmedMs?: number;
+  readonly rssMiB?: number;
+  readonly type?: 'NodePort';
+};
 
 /** Aims: milliseconds until a cold agent has programmed everything, MiB when it has settled. */
 const SIZES: readonly Size[] = [
@@ -24,6 +30,8 @@ const SIZES: readonly Size[] = [
   { services: 1_100, endpoints: 3, rssMiB: 130 },
   { services: 5_000, endpoints: 3, programmedMs: 2_000, rssMiB: 180 },
   { services: 10_000, endpoints: 10, programmedMs: 5_000, rssMiB: 350 },
+  { services: 1_100, endpoints: 3, type: 'NodePort' },
+  { services: 10_000, endpoints: 10, type: 'NodePort' },
 ];
 
 const CHANGED_AT = 5_000;
@@ -49,7 +57,7 @@ export async function agent(say: (line: string) => void): Promise<readonly Findi
   for (const size of SIZES) {
     await using bench = await startBench('nobody'); // a new one each time: endpoints differ
     const started = performance.now();
-    createMany(bench.cluster.store, manyServices(0, size.services, size.endpoints));
+    createMany(bench.cluster.store, manyServices(0, size.services, size.endpoints), size.type);
     say(`${size.services} services: in the API after ${Math.round(performance.now() - started)} ms`);
     measured.push(await measure(bench, size));
     say(`${size.services} services: done`);
@@ -125,8 +133,8 @@ async function changeTimes(store: Bench['cluster']['store'], node: SandboxNode):
   return times;
 }
 
-const named = ({ services, endpoints }: Size): string =>
-  services === 0 ? 'no services' : `${services.toLocaleString('en-US')} × ${endpoints}`;
+const named = ({ services, endpoints, type }: Size): string =>
+  services === 0 ? 'no services' : `${services.toLocaleString('en-US')} × ${endpoints}${type === undefined ? '' : ', node ports (Maglev)'}`;
 const verdict = (value: number, aim: number | undefined): string =>
   aim === undefined ? '' : value <= aim ? `≤ ${aim}: met` : `≤ ${aim}: **missed**`;
 const worst = (values: readonly number[]): number => Math.max(...values);

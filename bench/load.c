@@ -9,6 +9,7 @@
  *   udp     a byte there and a byte back in datagrams of a connected socket
  *   udpto   the same from an unconnected socket: sendto() and recvfrom()
  *   burst   32 datagrams there, of which the last one is answered; one of them counts
+ *   open    a datagram socket opened, connected and closed, without a datagram
  *   stream  64 KiB writes; the clock stops when the server says that it has read everything
  *
  * "busy" is the time for which the whole machine's CPUs were not idle, by /proc/stat
@@ -249,6 +250,15 @@ static uint64_t connection(struct client *client)
 	return 1;
 }
 
+static uint64_t opened_and_closed(struct client *client)
+{
+	client->socket = must(socket(client->server.any.sa_family, SOCK_DGRAM, 0), "open a socket");
+	if (connect(client->socket, &client->server.any, client->length) < 0)
+		client->failed++;
+	close(client->socket);
+	return 1;
+}
+
 static uint64_t chunk_there(struct client *client)
 {
 	ssize_t size = write(client->socket, chunk, CHUNK);
@@ -318,6 +328,8 @@ static void do_line(const char *kind, const char *address, uint16_t port, uint64
 	} else if (!strcmp(kind, "udp")) {
 		connect_socket(&client, SOCK_DGRAM);
 		run(&client, there_and_back, duration, 0);
+	} else if (!strcmp(kind, "open")) {
+		run(&client, opened_and_closed, duration, 0);
 	} else if (burst) {
 		connect_socket(&client, SOCK_DGRAM);
 		run(&client, datagrams_there, duration, 0);

@@ -13,8 +13,15 @@ export const PORT = 7000;
 /** Clients and servers share this CPU, so that every instruction of the path counts. 'free': the scheduler places them. */
 export const LOAD_CPU = process.env['BENCH_CPU'] === 'free' ? '' : (process.env['BENCH_CPU'] ?? '1');
 
-/** What is done over and over: a byte there and back, the same with a new connection each time, in datagrams, many of these, or much data. */
-export const LoadKind = { rr: 'TCP_RR', crr: 'new connections', udp: 'UDP_RR', burst: 'datagrams', stream: 'STREAM' } as const;
+/** What is done over and over; load.c says of each what it is. */
+export const LoadKind = {
+  rr: 'TCP_RR',
+  crr: 'new connections',
+  udp: 'UDP_RR',
+  burst: 'datagrams',
+  open: 'sockets opened and closed',
+  stream: 'STREAM',
+} as const;
 export type LoadKind = keyof typeof LoadKind;
 
 export type Sample = {
@@ -51,9 +58,9 @@ export class Loader {
   }
 
   /** Throws StentorError LOAD_FAILED, with what the generator said. */
-  async run(kind: LoadKind, address: string, milliseconds: number): Promise<Sample> {
+  async run(kind: LoadKind, address: string, milliseconds: number, port = PORT): Promise<Sample> {
     this.#waiting = Promise.withResolvers();
-    this.#process.stdin?.write(`${kind} ${address} ${PORT} ${milliseconds}\n`);
+    this.#process.stdin?.write(`${kind} ${address} ${port} ${milliseconds}\n`);
     const { operations, seconds, ...rest } = JSON.parse(await this.#waiting.promise);
     return { ...rest, operations, rate: operations / seconds };
   }

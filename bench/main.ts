@@ -10,11 +10,13 @@ import { svg } from './chart.ts';
 import { CHECKOUT } from './checkout.ts';
 import { cni } from './cni.ts';
 import { eastWest } from './east-west.ts';
+import { l2Idle } from './l2-idle.ts';
 import { maglev } from './maglev.ts';
 import { maps } from './maps.ts';
 import { northSouth } from './north-south.ts';
 import { quiet } from './quiet.ts';
 import { services } from './services.ts';
+import { outOfProcess } from './out-of-process.ts';
 import { markdown } from './table.ts';
 import type { Findings } from './table.ts';
 
@@ -25,6 +27,8 @@ const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
 const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   'east-west': () => eastWest({ rounds: ROUNDS, milliseconds: 80 }, say),
   'north-south': () => northSouth({ rounds: ROUNDS, milliseconds: 100 }, say),
+  l2: () => l2Idle(say),
+  sockets: () => outOfProcess('socket-end.ts', `${ROUNDS}`),
   services: () => services({ rounds: ROUNDS, milliseconds: 40 }, say),
   agent: () => agent(say),
   cni,

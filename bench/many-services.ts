@@ -7,9 +7,11 @@ export type ManyService = {
   readonly ip: string;
   readonly port: number;
   readonly endpoints: readonly { readonly ip: string; readonly port: number }[];
+  readonly nodePort: number;
 };
 
 const NAMESPACE = 'many';
+const FIRST_NODE_PORT = 20_000;
 const SLICES = 'endpointslices.discovery.k8s.io';
 
 /** The numbered services from `first` up to `last`; no address is twice among a million. */
@@ -18,18 +20,18 @@ export function manyServices(first: number, last: number, endpoints: number): re
   return Array.from({ length: last - first }, (_, index) => {
     const number = first + index + 1;
     const backends = Array.from({ length: endpoints }, (_each, slot) => ({ ip: address(200, number * endpoints + slot), port: 8080 }));
-    return { name: `s${number}`, ip: address(100, number), port: 80, endpoints: backends };
+    return { name: `s${number}`, ip: address(100, number), port: 80, endpoints: backends, nodePort: FIRST_NODE_PORT + number };
   });
 }
 
-/** Puts them into the API of a sandbox, as a controller would have. */
-export function createMany(store: Store, services: readonly ManyService[]): void {
+/** Puts them into the API of a sandbox, as a controller would have; `type`: who has a node port. */
+export function createMany(store: Store, services: readonly ManyService[], type: 'ClusterIP' | 'NodePort' = 'ClusterIP'): void {
   if (store.get('namespaces', { name: NAMESPACE }) === undefined) store.create('namespaces', { metadata: { name: NAMESPACE } });
-  for (const { name, ip, port, endpoints } of services) {
+  for (const { name, ip, port, endpoints, nodePort } of services) {
     const target = endpoints[0]?.port;
     store.create('services', {
       metadata: { name, namespace: NAMESPACE },
-      spec: { clusterIP: ip, ports: [{ name: 'http', port, targetPort: target }] },
+      spec: { type, clusterIP: ip, ports: [{ name: 'http', port, targetPort: target, ...(type === 'NodePort' && { nodePort }) }] },
     });
     store.create(SLICES, {
       metadata: { name, namespace: NAMESPACE, labels: { 'kubernetes.io/service-name': name } },

@@ -4,12 +4,8 @@
 //   Stentor:    client ─▶ node1 (SNAT; DSR by option), node2 (DSR by Geneve) ─▶ far (node3)
 //   with XDP:   client ─▶ node1 (generic mode), node2 (without)              ─▶ far (node3)    a sandbox with checksums in frames
 //   kube-proxy: client ─▶ node1 (nftables), node2 (iptables)                 ─▶ far (node3)    the bridge plugin, static routes
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { run, CommandFailed } from '../sandbox/run.ts';
 import { startBareVeth } from './bare-veth.ts';
-import { CHECKOUT } from './checkout.ts';
 import { startBench } from './cluster.ts';
 import type { Bench } from './cluster.ts';
 import type { Effort } from './east-west.ts';
@@ -18,6 +14,7 @@ import { iptablesRules, nftablesRules } from './kube-proxy-rules.ts';
 import type { ProxiedService } from './kube-proxy-rules.ts';
 import { LoadKind, PORT } from './loader.ts';
 import type { Loader, Sample } from './loader.ts';
+import { outOfProcess } from './out-of-process.ts';
 import { programCosts } from './program-cost.ts';
 import type { Findings } from './table.ts';
 import { aheadFindings, pathFindings } from './vip-findings.ts';
@@ -41,10 +38,9 @@ const NFTABLES = '192.168.7.21';
 const IPTABLES = '192.168.7.22';
 
 export async function northSouth(effort: Effort, say: (line: string) => void): Promise<readonly Findings[]> {
-  const cost = join(import.meta.dirname, 'balancer-cost.ts'); // a process of its own: it needs a network namespace
-  const { stdout } = await promisify(execFile)(process.execPath, [cost, `${effort.rounds}`], { cwd: CHECKOUT, maxBuffer: 1 << 24 });
+  const programs = await outOfProcess<readonly Findings[]>('balancer-cost.ts', `${effort.rounds}`);
   say('Programs: done');
-  return [...(await compared(effort, say)), ...(await accelerated(effort, say)), ...JSON.parse(stdout)];
+  return [...(await compared(effort, say)), ...(await accelerated(effort, say)), ...programs];
 }
 
 /** Every mode against kube-proxy's rules. */

@@ -7,7 +7,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createApiServer } from './api/server.ts';
-import type { ApiServer } from './api/server.ts';
+import type { ApiServer, RequestRecord } from './api/server.ts';
 import type { Faults } from './api/faults.ts';
 import type { Store } from './api/store.ts';
 import { createCgroup, sandboxCgroup } from './cgroup.ts';
@@ -37,6 +37,8 @@ export type Cluster = {
   readonly store: Store;
   /** Change it to make the API misbehave; controllers and kubelets do not notice. */
   readonly faults: Faults;
+  /** Each is told of every request to the API; controllers and kubelets make none. */
+  readonly listeners: Set<(request: RequestRecord) => void>;
   readonly nodes: readonly SandboxNode[];
   readonly kubelets: readonly Kubelet[];
   readonly kubeconfig: string;
@@ -54,7 +56,8 @@ export async function startCluster(layout: Layout, stack: AsyncDisposableStack, 
   const accounts = newAccounts();
   const streams = { store: (): Store => api.store, kubelets: () => kubelets, podsDir };
   const faults: Faults = {};
-  const starting = startApi(layout, { tokens: accounts.tokens, faults, streams });
+  const listeners: Cluster['listeners'] = new Set();
+  const starting = startApi(layout, { tokens: accounts.tokens, faults, streams, listeners });
   const [api, nodes] = await Promise.all([starting, startMachines(layout)]);
   stack.defer(() => api.close());
   await openApi(layout, api, accounts.adminToken);
@@ -78,7 +81,8 @@ export async function startCluster(layout: Layout, stack: AsyncDisposableStack, 
       startKubelet({ store: api.store, node, environment, checkout: layout.checkout, podsDir, signal, credentialsFor, onNetworkAdded }),
     );
   }
-  return { layout, store: api.store, faults, nodes, kubelets, kubeconfig: join(layout.stateDir, 'kubeconfig'), ca: api.caPem, networkAdds };
+  const kubeconfig = join(layout.stateDir, 'kubeconfig');
+  return { layout, store: api.store, faults, listeners, nodes, kubelets, kubeconfig, ca: api.caPem, networkAdds };
 }
 
 /** What containers find when they start, in place of an image: the machine's programs and those of this checkout. */
@@ -89,9 +93,9 @@ export const imageEnvironment = (checkout: string): Readonly<Record<string, stri
 
 type Streams = Parameters<typeof execIn>[0];
 
-type Inside = { readonly tokens: ReadonlyMap<string, string>; readonly faults: Faults; readonly streams: Streams };
+type Inside = Pick<Cluster, 'faults' | 'listeners'> & { readonly tokens: ReadonlyMap<string, string>; readonly streams: Streams };
 
-function startApi(layout: Layout, { tokens, faults, streams }: Inside): Promise<ApiServer> {
+function startApi(layout: Layout, { tokens, faults, listeners, streams }: Inside): Promise<ApiServer> {
   const service = 'kubernetes.default.svc';
   const names = ['kubernetes', 'kubernetes.default', service, `${service}.${CLUSTER.domain}`, 'localhost'];
   return createApiServer({
@@ -99,6 +103,7 @@ function startApi(layout: Layout, { tokens, faults, streams }: Inside): Promise<
     faults,
     sans: [...names, '127.0.0.1', '::1', ...CLUSTER.kubernetesIps, ...NODES.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6])],
     dir: join(layout.stateDir, 'api'),
+    onRequest: (request) => listeners.forEach((listener) => listener(request)),
     admit: (request) => (request.resource === 'services' ? admitService(request, servicesIn(streams.store())) : request.object),
     streams: { exec: (target) => execIn(streams, target), logs: (target, signal) => logsOf(streams, target, signal) },
   });

@@ -3,12 +3,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Flow } from '../../flows/flow.ts';
 import { answer, drop, query, reply, request, syn } from '../../flows/testdata/flows.ts';
 import type { GetFlowsRequest, GetFlowsResponse } from '../../hubble/observer.ts';
-import { folder, leave, listen, run, socket, start, world } from './testdata/server.ts';
+import { folder, leave, listen, listenOnPort, run, socket, start, world } from './testdata/server.ts';
 
 const flowOf = (flow: Flow): GetFlowsResponse => ({ flow, nodeName: flow.nodeName, time: flow.time });
 const at = (flow: Flow, seconds: number): GetFlowsResponse => flowOf({ ...flow, time: BigInt(seconds) * 1_000_000_000n });
@@ -168,6 +169,29 @@ bar    Unavailable   N/A      N/A       N/A                  N/A       N/A      
     (await run('watch peers')).out,
     'PEER_ADDED   1.2.3.4:4244 foo.bar (TLS.ServerName: foo.default.hubble-grpc.cilium.io)\nPEER_DELETED 1.2.3.5:4244 baz\n',
   );
+});
+
+test('in the container of an agent the relay is asked, and where none answers the agent, which is labelled', async () => {
+  const api = join(folder, 'cilium.sock');
+  const relay = { service: 'kube-system/hubble-relay', type: 'ClusterIP', backends: [{}] };
+  let services: readonly object[] = [];
+  const rows: Readonly<Record<string, () => unknown>> = { '/services': () => services, '/nodes': () => [{}, {}, {}] };
+  const agent = createServer((asked, answered) => void answered.end(JSON.stringify(rows[asked.url ?? '']?.())));
+  await new Promise<void>((resolve) => agent.listen(api, resolve));
+  const port = await listenOnPort();
+  const env = { HUBBLE_SERVER: '', STENTOR_SOCKET: api, STENTOR_HUBBLE_SOCKET: socket };
+  world.responses = [flowOf(syn)];
+  const alone = await run('observe', env);
+  assert.deepEqual([alone.code, alone.err], [0, 'These are the flows of 1/3 nodes\n']);
+  services = [{ ...relay, frontend: `127.0.0.1:${port}/TCP` }];
+  const all = await run('observe', env);
+  assert.deepEqual([all.code, all.err], [0, '']);
+  assert.equal((await run('status', env)).out.split('\n')[0], `Healthcheck (via 127.0.0.1:${port}): Ok`);
+  assert.match((await run('watch peers', env)).out, /^PEER_ADDED/, 'an agent is asked for its peers');
+  services = [{ ...relay, frontend: '127.0.0.1:1/TCP' }];
+  assert.equal((await run('observe', env)).err, 'These are the flows of 1/3 nodes\n', 'the relay does not answer');
+  assert.match((await run('top', env)).err, /^These are the flows of 1\/3 nodes\n/);
+  await new Promise((resolve) => agent.close(resolve));
 });
 
 test('top groups flows by what they have in common, and knows who asked', async () => {

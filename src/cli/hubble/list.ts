@@ -39,10 +39,10 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   if (!['table', 'wide', 'json'].includes(output)) throw new UsageError(`Cannot print as '${output}', wanted one of table, wide, json`);
   const wide = output === 'wide';
   if (['nodes', 'node'].includes(what)) {
-    const response = await asked(settings, ({ client, brief }) => client.call(observer.getNodes, {}, brief));
+    const response = await asked(settings, io, ({ client, brief }) => client.call(observer.getNodes, {}, brief));
     io.out(output === 'json' ? jsonText(toJson(observer.getNodes.response, response)['nodes']) : nodesText(response.nodes ?? [], wide));
   } else if (['namespaces', 'namespace', 'ns'].includes(what)) {
-    const response = await asked(settings, ({ client, brief }) => client.call(observer.getNamespaces, {}, brief));
+    const response = await asked(settings, io, ({ client, brief }) => client.call(observer.getNamespaces, {}, brief));
     io.out(
       output === 'json'
         ? jsonText(toJson(observer.getNamespaces.response, response)['namespaces'])

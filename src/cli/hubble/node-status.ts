@@ -69,3 +69,6 @@ export function nodes(): Nodes {
     },
   };
 }
+
+/** For stderr, so that nobody takes a part for the whole. */
+export const partialText = (part: string): string => `These are the flows of ${part}\n`;

@@ -12,11 +12,12 @@ import { filtersOf, rawFilterText } from './filters.ts';
 import { help, observeFlags, requestOf } from './observe-flags.ts';
 import { flowsInFile } from './input-file.ts';
 import { interruptible } from './interrupt.ts';
-import { nodes, nodeStatusText } from './node-status.ts';
+import { nodes, nodeStatusText, partialText } from './node-status.ts';
 import { printerFor } from './printer.ts';
 import type { Printer } from './printer.ts';
 import { exactly } from './selection.ts';
 import { flowsFrom, serverError, serverOf } from './server.ts';
+import type { Whom } from './server.ts';
 import { settingsOf } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { colored, uncolored } from './colors.ts';
@@ -38,7 +39,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const request = requestOf(settings, { now: Date.now(), last: 20, json: printer.json });
   const file = settings.text('input-file');
   const warn = (text: string) => (settings.on('silent-errors') ? undefined : io.err(text));
-  if (file === undefined) await observeServer(settings, request, { printer, warn });
+  if (file === undefined) await observeServer(settings, request, { printer, warn, agentSocket: io.socket });
   else await show(exactly(flowsInFile(file, request, warn), request), { printer, settings, warn });
   printer.end();
   return 0;
@@ -62,8 +63,9 @@ function printerOf(settings: Settings, io: Io): Printer {
 
 type Shown = { readonly printer: Printer; readonly warn: (text: string) => void };
 
-async function observeServer(settings: Settings, request: GetFlowsRequest, shown: Shown): Promise<void> {
-  await using server = await serverOf(settings);
+async function observeServer(settings: Settings, request: GetFlowsRequest, { agentSocket, ...shown }: Shown & Whom): Promise<void> {
+  await using server = await serverOf(settings, { agentSocket });
+  if (server.nodes !== undefined) shown.warn(partialText(server.nodes));
   await interruptible(async (signal) => {
     try {
       await show(exactly(flowsFrom(server, request, signal), request), { ...shown, settings });
@@ -79,6 +81,7 @@ async function show(
 ): Promise<void> {
   const format = timeFormatIn(settings.text('time-format') ?? 'StampMilli');
   const known = nodes();
+  let told: string | undefined;
   for await (const batch of responses) {
     for (const response of batch)
       if (!response.nodeStatus || printer.json) printer.print(response);
@@ -88,6 +91,7 @@ async function show(
         if (text !== undefined) warn(text);
       }
     printer.flush();
+    if (known.partial !== told && known.partial !== undefined) warn(partialText(known.partial));
+    told = known.partial;
   }
-  if (known.partial !== undefined) warn(`These are the flows of ${known.partial}\n`);
 }

@@ -3,7 +3,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { rootCertificates } from 'node:tls';
 import { promisify } from 'node:util';
@@ -15,6 +15,9 @@ import { RpcError, Status } from '../../grpc/status.ts';
 import { observer } from '../../hubble/observer.ts';
 import type { GetFlowsRequest, GetFlowsResponse } from '../../hubble/observer.ts';
 import { UsageError } from '../command.ts';
+import { addressIn, DEFAULT_PORT } from './address.ts';
+import { nearby, nearbyAgent } from './nearby.ts';
+import type { Nearby } from './nearby.ts';
 import type { Settings } from './settings.ts';
 
 /** The server was not reached, or did not do what it was asked. */
@@ -23,27 +26,28 @@ export class ServerError extends StentorError {}
 export type Server = AsyncDisposable & {
   /** As the user may have called it. */
   readonly name: string;
+  /** '1/9 nodes', where it knows no more. */
+  readonly nodes: string | undefined;
   readonly client: GrpcClient;
   /** For a call that is no stream. */
   readonly brief: CallOptions;
   readonly metadata: Readonly<Record<string, string>>;
 };
 
-const LOCAL_SOCKET = '/var/run/cilium/hubble.sock';
-const DEFAULT_SERVER = 'localhost:4245';
-const DEFAULT_PORT = 4245;
+/** Whom to ask when nobody said: all nodes, or an agent. `agentSocket`: where the API of an agent is, if there is one. */
+export type Whom = { readonly agentSocket: string; readonly agent?: boolean };
 
 /** Throws UsageError and ServerError. */
-export async function serverOf(settings: Settings): Promise<Server> {
+export async function serverOf(settings: Settings, { agentSocket, agent = false }: Whom): Promise<Server> {
   const end = new AsyncDisposableStack();
   const typed = settings.on('port-forward') ? await forwarded(settings, end) : settings.text('server');
-  const name = typed ?? (existsSync(LOCAL_SOCKET) ? `unix://${LOCAL_SOCKET}` : DEFAULT_SERVER);
+  const { name, nodes }: Nearby = typed === undefined ? await (agent ? nearbyAgent() : nearby(agentSocket)) : { name: typed };
   const address = addressIn(name);
   const tls = settings.on('tls') || name.startsWith('tls://') ? tlsOf(settings, address) : undefined;
   const client = end.use(grpcClient({ address, tls, connectMs: milliseconds(settings, 'timeout') }));
   const metadata = credentials(settings, tls !== undefined);
   const brief = { deadlineMs: milliseconds(settings, 'request-timeout'), metadata };
-  return { name, client, brief, metadata, [Symbol.asyncDispose]: () => end.disposeAsync() };
+  return { name, nodes, client, brief, metadata, [Symbol.asyncDispose]: () => end.disposeAsync() };
 }
 
 function milliseconds(settings: Settings, name: string): number {
@@ -51,16 +55,6 @@ function milliseconds(settings: Settings, name: string): number {
   const found = parseDuration(text);
   if (found === undefined || found === 0) throw new UsageError(`Cannot wait for --${name} '${text}', wanted a duration such as 5s`);
   return found;
-}
-
-/** 'host:port', 'tls://host:port', 'unix:///path'; a host alone is asked at the port of a relay. Throws UsageError. */
-function addressIn(name: string): ServerAddress {
-  const path = /^unix:(?:\/\/)?(\/.+)$/.exec(name)?.[1];
-  if (path !== undefined) return { path };
-  const [, six, host = six, port] = /^(?:tls:\/\/)?(?:\[([0-9a-fA-F:.]+)\]|([^/:[\]]+))(?::(\d{1,5}))?$/.exec(name) ?? [];
-  if (host === undefined || Number(port ?? 0) > 65535)
-    throw new UsageError(`Cannot ask the server '${name}', wanted host:port, tls://host:port or unix:///path`);
-  return { host, port: Number(port ?? DEFAULT_PORT) };
 }
 
 function tlsOf(settings: Settings, address: ServerAddress): GrpcClientOptions['tls'] {

@@ -38,7 +38,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const output = settings.text('output') ?? 'compact';
   const text = Object.hasOwn(formats, output) ? formats[output] : undefined;
   if (!text) throw new UsageError(`Cannot print as '${output}', wanted one of ${Object.keys(formats).join(', ')}`);
-  return asked(settings, async ({ name, client, brief }) => {
+  return asked(settings, io, async ({ name, client, brief }) => {
     const health = await client.call(check, { service: SERVICE }, brief);
     const serves = health.status === Serving.SERVING;
     if (output === 'compact') io.out(`Healthcheck (via ${name}): ${serves ? 'Ok' : 'Unavailable: NOT_SERVING'}\n`);

@@ -12,7 +12,7 @@ import { groupings, groups } from './groups.ts';
 import type { Groups } from './groups.ts';
 import { flowsInFile } from './input-file.ts';
 import { interruptible } from './interrupt.ts';
-import { nodes } from './node-status.ts';
+import { nodes, partialText } from './node-status.ts';
 import { observeFlags, requestOf } from './observe-flags.ts';
 import { exactly } from './selection.ts';
 import { flowsFrom, serverError, serverOf } from './server.ts';
@@ -58,7 +58,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const draw = () => io.out(screen ? `\u001b[H\u001b[2J${text()}` : `${text()}\n`);
   const timer = follow ? setInterval(draw, REFRESH_MS) : undefined;
   try {
-    await count(settings, counted, io.err);
+    await count(settings, counted, io);
   } finally {
     clearInterval(timer);
   }
@@ -66,7 +66,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   return 0;
 }
 
-async function count(settings: Settings, counted: Groups, warn: (text: string) => void): Promise<void> {
+async function count(settings: Settings, counted: Groups, { err: warn, socket }: Io): Promise<void> {
   const request = requestOf(settings, { now: Date.now(), last: DEFAULT_LAST, json: true });
   const known = nodes();
   const all = async (responses: AsyncIterable<readonly GetFlowsResponse[]>) => {
@@ -78,7 +78,7 @@ async function count(settings: Settings, counted: Groups, warn: (text: string) =
   };
   const file = settings.text('input-file');
   if (file !== undefined) return all(flowsInFile(file, request, warn));
-  await using server = await serverOf(settings);
+  await using server = await serverOf(settings, { agentSocket: socket });
   await interruptible(async (signal) => {
     try {
       await all(flowsFrom(server, request, signal));
@@ -86,7 +86,8 @@ async function count(settings: Settings, counted: Groups, warn: (text: string) =
       throw error instanceof RpcError ? serverError(error, server) : error;
     }
   });
-  if (known.partial !== undefined) warn(`These are the flows of ${known.partial}\n`);
+  const partial = known.partial ?? server.nodes;
+  if (partial !== undefined) warn(partialText(partial));
 }
 
 export function topText(counted: Groups, by: readonly string[], limit: number): string {

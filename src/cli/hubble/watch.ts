@@ -27,7 +27,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const settings = settingsOf(args, serverFlags, 1);
   const [what = ''] = settings.words;
   if (what !== 'peers' && what !== 'peer') throw new UsageError(`Cannot watch '${what}', wanted watch peers`);
-  await using server = await serverOf(settings);
+  await using server = await serverOf(settings, { agentSocket: io.socket, agent: true });
   await interruptible(async (signal) => {
     try {
       for await (const batch of server.client.stream(notify, {}, { signal, metadata: server.metadata }))

@@ -28,59 +28,63 @@ export const world = {
   old: false,
 };
 
-const server = grpcServer({
-  handlers: [
-    ...healthHandlers((name) => (name === 'hubble.server.Observer' ? world.serving : undefined)),
-    streaming(observer.getFlows, (asked, { signal }) => {
-      world.requests.push(asked);
-      if (world.old && asked.fieldMask) throw new RpcError(Status.INVALID_ARGUMENT, 'invalid field mask path');
-      if (asked.whitelist?.some(({ httpPath }) => httpPath)) throw new RpcError(Status.INVALID_ARGUMENT, 'whitelist[0].http_path: bad');
-      return (async function* () {
-        yield world.responses;
-        if (asked.follow && !signal.aborted) await once(signal, 'abort');
-      })();
-    }),
-    unary(observer.serverStatus, () => ({
-      numFlows: 8190,
-      maxFlows: 8190,
-      seenFlows: 100_000,
-      uptimeNs: 3_723_500_000_000,
-      numConnectedNodes: 2,
-      numUnavailableNodes: 1,
-      unavailableNodes: ['node3'],
-      version: 'v1',
-      flowsRate: 23.456,
-    })),
-    unary(observer.getNodes, (): GetNodesResponse => ({
-      nodes: [
-        {
-          name: 'foo',
-          version: 'v1',
-          address: '1.2.3.4:4244',
-          state: 1,
-          tls: { enabled: true },
-          uptimeNs: 1_000_000_000_000,
-          numFlows: 500,
-          maxFlows: 1000,
-        },
-        { name: 'bar', state: 2 },
-      ],
-    })),
-    unary(observer.getNamespaces, () => ({ namespaces: [{ cluster: 'default', namespace: 'shop' }] })),
-    streaming(notify, async function* (): AsyncIterable<readonly ChangeNotification[]> {
-      yield [
-        { name: 'foo.bar', address: '1.2.3.4:4244', type: 1, tls: { serverName: 'foo.default.hubble-grpc.cilium.io' } },
-        { name: 'baz', address: '1.2.3.5:4244', type: 2 },
-      ];
-    }),
-  ],
-});
+const handlers = [
+  ...healthHandlers((name) => (name === 'hubble.server.Observer' || name === '' ? world.serving : undefined)),
+  streaming(observer.getFlows, (asked, { signal }) => {
+    world.requests.push(asked);
+    if (world.old && asked.fieldMask) throw new RpcError(Status.INVALID_ARGUMENT, 'invalid field mask path');
+    if (asked.whitelist?.some(({ httpPath }) => httpPath)) throw new RpcError(Status.INVALID_ARGUMENT, 'whitelist[0].http_path: bad');
+    return (async function* () {
+      yield world.responses;
+      if (asked.follow && !signal.aborted) await once(signal, 'abort');
+    })();
+  }),
+  unary(observer.serverStatus, () => ({
+    numFlows: 8190,
+    maxFlows: 8190,
+    seenFlows: 100_000,
+    uptimeNs: 3_723_500_000_000,
+    numConnectedNodes: 2,
+    numUnavailableNodes: 1,
+    unavailableNodes: ['node3'],
+    version: 'v1',
+    flowsRate: 23.456,
+  })),
+  unary(observer.getNodes, (): GetNodesResponse => ({
+    nodes: [
+      {
+        name: 'foo',
+        version: 'v1',
+        address: '1.2.3.4:4244',
+        state: 1,
+        tls: { enabled: true },
+        uptimeNs: 1_000_000_000_000,
+        numFlows: 500,
+        maxFlows: 1000,
+      },
+      { name: 'bar', state: 2 },
+    ],
+  })),
+  unary(observer.getNamespaces, () => ({ namespaces: [{ cluster: 'default', namespace: 'shop' }] })),
+  streaming(notify, async function* (): AsyncIterable<readonly ChangeNotification[]> {
+    yield [
+      { name: 'foo.bar', address: '1.2.3.4:4244', type: 1, tls: { serverName: 'foo.default.hubble-grpc.cilium.io' } },
+      { name: 'baz', address: '1.2.3.5:4244', type: 2 },
+    ];
+  }),
+];
+const servers = [grpcServer({ handlers }), grpcServer({ handlers })] as const;
 
 export { folder, socket };
 
-export const listen = (): Promise<void> => server.listen({ path: socket });
+export const listen = (): Promise<void> => servers[0].listen({ path: socket });
+/** On a port too, as a relay has one. */
+export async function listenOnPort(): Promise<number> {
+  await servers[1].listen({ host: '127.0.0.1', port: 0 });
+  return servers[1].port;
+}
 export async function leave(): Promise<void> {
-  await server[Symbol.asyncDispose]();
+  for (const server of servers) await server[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 }
 

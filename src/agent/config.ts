@@ -10,6 +10,8 @@ import type { Problem } from '../base/problem.ts';
 import { isRingCapacity } from '../flows/flow-ring.ts';
 import type { BalanceOptions } from '../services/choice.ts';
 import { balanceFrom } from './balance-config.ts';
+import { exportFrom } from './export-config.ts';
+import type { ExportConfig } from './export-config.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
 import type { Complain, Masquerade } from './masquerade-config.ts';
 import { operatorFrom } from './operator-config.ts';
@@ -77,6 +79,7 @@ export type Config = {
     readonly listenAddress: string;
     readonly capacity: number;
     readonly tls: boolean;
+    readonly export: ExportConfig;
   };
   readonly healthPort: Port;
   readonly prometheus: { readonly port: Port } | undefined;
@@ -204,6 +207,7 @@ function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
     socketPath: absolute(values, 'hubble.socketPath', complain),
     listenAddress: String(values.get('hubble.listenAddress')),
     capacity: Number(values.get('hubble.eventBufferCapacity')),
+    export: exportFrom(values, complain),
     tls: values.get('hubble.tls.enabled') === true,
   };
 }

@@ -19,6 +19,8 @@ import { deadServers } from './api-servers.ts';
 import { readDrops } from './drops.ts';
 import type { Drops } from './drops.ts';
 import { readEvents } from './events.ts';
+import { flowExporter } from './exporter.ts';
+import type { Exporter } from './exporter.ts';
 import { watchFlows } from './flows.ts';
 import type { Flows } from './flows.ts';
 import { groundOf } from './ground.ts';
@@ -69,7 +71,9 @@ export async function main(args: readonly string[]): Promise<Ending> {
   const announced = announces(ground, tables, targets);
   const watches = watched(ground, tables, targets);
   const { flows, drops } = eventsOf(ground, tables);
-  const ready = await serve({ ground, tables, targets, sources, watched: watches, drops, flows }, end);
+  const exporter = exporterOf(ground, flows, machine.schedule);
+  if (exporter) end.use(exporter);
+  const ready = await serve({ ground, tables, targets, sources, watched: watches, drops, flows, exporter }, end);
 
   const { log, options } = ground;
   log.info('Agent started', { pid: process.pid, values: options.values, endpoints: tables.found.length });
@@ -120,6 +124,25 @@ function eventsOf(
   const { capacity } = config.hubble;
   const counted = flowMetrics(config.hubble.metrics);
   return { drops, flows: watchFlows({ events, losses, tables: about, nodeName: `${clusterName}/${self}`, capacity, counted, signal }) };
+}
+
+/** A ConfigMap that the kubelet puts there. */
+const DYNAMIC_EXPORTS = '/flowlog-config/flowlogs.yaml';
+
+function exporterOf({ config, self, problems }: Ground, flows: Flows | undefined, changed: () => void): Exporter | undefined {
+  const { enabled, static: fixed, dynamic } = config.hubble.export;
+  if (!flows || !(enabled || dynamic)) return undefined;
+  return flowExporter({
+    ring: flows.ring,
+    nodeName: `${config.clusterName}/${self}`,
+    static: enabled ? fixed : undefined,
+    dynamic: dynamic ? DYNAMIC_EXPORTS : undefined,
+    clock,
+    report(rows) {
+      problems.report('flow exports', rows);
+      changed();
+    },
+  });
 }
 
 /** Says which pod has the ports that others find none of. */

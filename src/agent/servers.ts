@@ -18,6 +18,7 @@ import { CNI_SOCKET, serveCni } from './cni-server.ts';
 import { cniHandler } from './cni.ts';
 import type { CniOptions } from './cni.ts';
 import type { Drops } from './drops.ts';
+import type { Exporter } from './exporter.ts';
 import { flowPageMetrics, turnFlowMetrics } from './flow-metrics.ts';
 import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
@@ -59,23 +60,26 @@ export type Parts = {
   readonly drops: Drops;
   /** Undefined where hubble.enabled is false. */
   readonly flows: Flows | undefined;
+  /** Undefined where no flows go into files. */
+  readonly exporter: Exporter | undefined;
 };
 
 /** Metrics of the agent and of flows, each where the values want them. */
 function pagesOf(
-  { ground: { config, signal }, flows }: Pick<Parts, 'ground' | 'flows'>,
+  { ground: { config, signal }, flows, exporter }: Pick<Parts, 'ground' | 'flows' | 'exporter'>,
   metrics: readonly Metric[],
   report: (problems: readonly Problem[]) => void,
 ): readonly Listener[] {
   const own = config.prometheus ? [metricsPage(config.prometheus.port, 'prometheus.port', metrics)] : [];
   if (!flows || config.hubble.metrics.length === 0) return own;
   turnFlowMetrics(flows.counted, { clock: systemClock, report, signal });
-  return [...own, metricsPage(config.hubble.metricsPort, 'hubble.metrics.port', flowPageMetrics(flows))];
+  const all = [...flowPageMetrics(flows), ...(exporter?.metrics ?? [])];
+  return [...own, metricsPage(config.hubble.metricsPort, 'hubble.metrics.port', all)];
 }
 
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
 export async function serve(
-  { ground, tables, targets, sources, watched, drops, flows }: Parts,
+  { ground, tables, targets, sources, watched, drops, flows, exporter }: Parts,
   end: AsyncDisposableStack,
 ): Promise<Readiness> {
   const { config, problems, client, datapath, options } = ground;
@@ -109,7 +113,7 @@ export async function serve(
   };
   const report = reporting('health servers');
   const metrics = agentMetrics({ ...inside, health, kubernetes, operatorProblems, cni, calls, engine: machine });
-  const more = pagesOf({ ground, flows }, metrics, reporting('flow metrics'));
+  const more = pagesOf({ ground, flows, exporter }, metrics, reporting('flow metrics'));
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   end.use(
     serveHealthChecks({
@@ -135,7 +139,7 @@ function callOptions({
   targets,
   sources,
   watched,
-}: Omit<Parts, 'drops' | 'flows'>): Omit<CniOptions, 'unready'> {
+}: Omit<Parts, 'drops' | 'flows' | 'exporter'>): Omit<CniOptions, 'unready'> {
   const { machine: engine, needs, leaving } = targets;
   const ranges = () => podRanges(nodes, self, config);
   const mtu = () => mtuOf(nodes, config).mtu;

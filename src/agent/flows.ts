@@ -41,6 +41,8 @@ export type Flows = {
   connections(listener: (connections: readonly Connection[]) => void, signal: AbortSignal): void;
   /** Events that were never read, by kind and CPU; without those that have none. */
   losses(): readonly Loss[];
+  /** Payload that was not what it seemed to be, by protocol. */
+  readonly malformed: Readonly<Record<string, number>>;
 };
 
 const LOSSES_MS = 1000;
@@ -70,6 +72,7 @@ export function watchFlows({ events, losses: map, tables, nodeName, capacity, co
       until.addEventListener('abort', () => listeners.delete(listener), { once: true });
     },
     losses: () => lossesIn(map),
+    malformed: decoder.malformed,
   };
 }
 

@@ -164,6 +164,9 @@ function aboutFlows({ flows }: Measured): readonly Metric[] {
           { labels: { kind, cpu: String(cpu), reason: 'full' }, value: full },
         ]),
     ),
+    counter('stentor_payload_malformed_total', 'Packets that began as DNS or HTTP and were none', () =>
+      Object.entries(flows.malformed).map(([protocol, value]) => ({ labels: { protocol }, value })),
+    ),
   ];
 }
 

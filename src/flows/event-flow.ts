@@ -13,6 +13,7 @@ import { EventKind, Hook, TracePoint, TraceReason } from '../datapath/schema.gen
 import type { Event, Flow as Tuple } from '../datapath/schema.gen.ts';
 import { ConntrackFlag } from '../datapath/schema.gen.ts';
 import type { Directory } from './directory.ts';
+import type { Names } from './names.ts';
 import type { DropReason } from './drop-reasons.ts';
 import type { Flow, FlowService, IpHeader, Layer4, Nanoseconds } from './flow.ts';
 import { FlowType, IpVersion, MessageType, TraceObservationPoint, TrafficDirection, Verdict } from './flow-enums.ts';
@@ -25,6 +26,7 @@ export type FlowContext = {
   /** 'cluster/node'. */
   readonly nodeName: string;
   readonly nodeLabels?: readonly string[];
+  readonly names: Pick<Names, 'of'>;
   /** Another one with each call. */
   readonly uuid: () => string;
 };
@@ -32,7 +34,17 @@ export type FlowContext = {
 /** What all flows of a packet have, whatever is said of it. */
 export type FlowEnds = Pick<
   Flow,
-  'time' | 'uuid' | 'nodeName' | 'nodeLabels' | 'ip' | 'source' | 'destination' | 'sourceService' | 'destinationService'
+  | 'time'
+  | 'uuid'
+  | 'nodeName'
+  | 'nodeLabels'
+  | 'ip'
+  | 'source'
+  | 'destination'
+  | 'sourceNames'
+  | 'destinationNames'
+  | 'sourceService'
+  | 'destinationService'
 >;
 
 const TCP = 6;
@@ -88,11 +100,12 @@ function dropFlow(event: Event, context: FlowContext): Flow {
 const isTranslated = (event: Event): boolean => event.kind !== EventKind.drop;
 
 /** Who talks to whom. */
-export function endsOf(event: Event, { directory, bootTime, nodeName, nodeLabels, uuid }: FlowContext): FlowEnds {
+export function endsOf(event: Event, { directory, names, bootTime, nodeName, nodeLabels, uuid }: FlowContext): FlowEnds {
   const { source } = event.flow;
   const destination = isTranslated(event) ? event.destination : event.flow.destination;
   const service = serviceOf(event, directory);
   const reply = isReply(event);
+  const [sourceNames, destinationNames] = [names.of(destination, source), names.of(source, destination)];
   return {
     time: bootTime + BigInt(event.time),
     uuid: uuid(),
@@ -101,6 +114,8 @@ export function endsOf(event: Event, { directory, bootTime, nodeName, nodeLabels
     ip: ipOf(source, destination, isTranslated(event) && !reply && event.source !== source ? event.source : undefined),
     source: directory.endpointAt(source, event.sourceIdentity),
     destination: directory.endpointAt(destination, event.destinationIdentity),
+    ...(sourceNames && { sourceNames }),
+    ...(destinationNames && { destinationNames }),
     ...(service && (reply ? { sourceService: service } : { destinationService: service })),
   };
 }

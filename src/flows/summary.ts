@@ -2,6 +2,7 @@
 // What stands in parentheses on a line of `hubble observe`, word for word as its users know it.
 
 import { TcpFlag } from './flow.ts';
+import type { Dns, Http } from './flow.ts';
 
 const tcpOrder = ['SYN', 'ACK', 'RST', 'FIN', 'PSH', 'URG', 'ECE', 'CWR', 'NS'] as const;
 const tcpTexts = new Map<number, string>();
@@ -82,4 +83,32 @@ export function icmpSummary(version: 4 | 6, type: number, code: number): string 
   const kind = (version === 4 ? icmpv4 : icmpv6)[type];
   if (typeof kind === 'string') return `ICMPv${version} ${kind}`;
   return `ICMPv${version} ${kind?.name ?? type}(${kind?.codes[code] ?? code})`;
+}
+
+const rcodes: Readonly<Record<number, string>> = {
+  0: 'No Error',
+  1: 'Format Error',
+  2: 'Server Failure',
+  3: 'Non-Existent Domain',
+  4: 'Not Implemented',
+  5: 'Query Refused',
+  6: 'Name Exists when it should not',
+  7: 'RR Set Exists when it should not',
+  8: 'RR Set that should exist does not',
+  9: 'Server Not Authoritative for zone',
+  10: 'Name not contained in zone',
+};
+
+/** 'DNS Query web.shop. A', 'DNS Answer "10.96.118.37" TTL: 30 (Proxy web.shop. A)'. */
+export function dnsSummary({ query = '', qtypes = [], ips = [], cnames = [], rcode = 0, ttl = 0 }: Dns, response: boolean): string {
+  const question = `${query} ${qtypes.join(',')}`;
+  if (!response) return `DNS Query ${question}`;
+  const found = [...(ips.length > 0 ? [`"${ips.join(',')}"`] : []), ...(cnames.length > 0 ? [`CNAMEs: "${cnames.join(',')}"`] : [])];
+  const answer = rcode !== 0 ? [`RCode: ${rcodes[rcode] ?? rcode}`] : found;
+  return ['DNS Answer', ...answer, `TTL: ${ttl}`, `(Proxy ${question})`].join(' ');
+}
+
+/** 'HTTP/1.1 GET http://web/', 'HTTP/1.1 200 4ms (GET http://web/)'. `latencyMs`: of an answer. */
+export function httpSummary({ protocol = '', method = '', url = '', code = 0 }: Http, latencyMs: number | undefined): string {
+  return latencyMs === undefined ? `${protocol} ${method} ${url}` : `${protocol} ${code} ${latencyMs}ms (${method} ${url})`;
 }

@@ -8,7 +8,8 @@ import { repositoryFiles, textOf } from './sources.ts';
 const kernelLicence = 'GPL-2.0-only OR BSD-2-Clause'; // what runs in the kernel: its helpers are for GPL programs only
 const ownLicence = 'Apache-2.0';
 
-const isSource = (path: string): boolean => /\.(ts|c|h|sh)$|(^|\/)Makefile$|^bin\/|^\.ci\//.test(path) && !path.startsWith('sandbox/seed/'); // the seed is a user's own, verbatim
+const isSource = (path: string): boolean =>
+  /\.(tsx?|css|c|h|sh)$|(^|\/)Makefile$|^bin\/|^\.ci\//.test(path) && !path.startsWith('sandbox/seed/'); // the seed is a user's own, verbatim
 
 const wantedLicence = (path: string): string =>
   /^bpf\/.*(\.[ch]|Makefile)$/.test(path) || path.endsWith('.bpf.c') ? kernelLicence : ownLicence;

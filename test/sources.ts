@@ -21,7 +21,7 @@ export function repositoryFiles(directory = ''): readonly string[] {
     .toSorted();
 }
 
-export const typescriptFiles = (): readonly string[] => repositoryFiles().filter((path) => path.endsWith('.ts'));
+export const typescriptFiles = (): readonly string[] => repositoryFiles().filter((path) => /\.tsx?$/.test(path));
 
 export const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Everything that a checkout needs before it runs. Each step looks first, and says one line only when it has work to do:
 #
-#   kernel ─▶ Debian packages ─▶ kubectl ─▶ npm packages (Node 26 is one) ─▶ native/ bpf/ cni/ ─▶ compile cache
+#   kernel ─▶ Debian packages ─▶ kubectl ─▶ npm packages (Node 26 is one) ─▶ native/ bpf/ cni/ ui/ ─▶ compile cache
 #
-# With the word `bench` also what `npm run bench` compares with: the bridge plugin and iptables.
+# With the word `bench` also what `npm run bench` compares with: the bridge plugin and iptables; with `test` the browser that looks at
+# the page, without which that test is skipped.
 # What it makes is in node_modules/ and build/. As root on Debian 12 it ends with everything there. Elsewhere it names what is missing
 # and goes on, so that whatever can work without it does.
 set -eu
@@ -40,6 +41,10 @@ missing_packages() {
 	[ "$purpose" != bench ] || missing_of <<-END
 		containernetworking-plugins  /usr/lib/cni/bridge
 		iptables                     iptables-restore
+	END
+	[ "$purpose" != test ] || missing_of <<-END
+		chromium           chromium
+		fonts-dejavu-core  /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 	END
 	missing_of <<-END
 		binutils         ld
@@ -169,6 +174,14 @@ compile() {
 	done
 }
 
+# The web page; it is made anew when anything that may be in it is newer.
+build_page() {
+	[ -x node_modules/.bin/esbuild ] || return 0
+	[ ! -e build/ui/index.html ] || [ -n "$(find ui src/page src/flows tools/build-page.ts package-lock.json -newer build/ui/index.html -type f -print -quit)" ] || return 0
+	say "Building ui/"
+	node_modules/.bin/node tools/build-page.ts
+}
+
 # The first start then does not pay for stripping the types of what it imports.
 warm_compile_cache() {
 	[ ! -e build/node/warm ] || [ -n "$(find src bin -newer build/node/warm -type f -print -quit)" ] || return 0
@@ -182,4 +195,5 @@ install_packages
 provide_kubectl
 install_npm_packages
 compile
+build_page
 warm_compile_cache

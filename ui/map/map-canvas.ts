@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+// The map on the screen: two canvases larger than the window, of which one is shown and the other drawn. Moving and zooming moves the
+// one that is shown, which costs nothing; the other is drawn meanwhile, a few milliseconds of each frame, and takes its place.
+
+import { gestures } from './gestures.ts';
+import { drawFocus } from './focus.ts';
+import type { Focus } from './focus.ts';
+import { paint } from './paint.ts';
+import type { Camera, Colors } from './paint.ts';
+import { arrowAt, boxAt, pointOn } from './scene.ts';
+import type { Point, Scene } from './scene.ts';
+
+export type Picked = { readonly kind: 'node'; readonly id: string } | { readonly kind: 'link'; readonly from: string; readonly to: string };
+
+export type MapCanvas = {
+  show(scene: Scene, options: { readonly fit: boolean }): void;
+  select(picked: Picked | undefined): void;
+  recolor(colors: Colors): void;
+  fit(): void;
+  zoomBy(factor: number): void;
+  /** Makes sure that what is selected is in sight. */
+  reveal(id: string): void;
+  /** Where in the window a click would pick an arrow that is there; undefined: nowhere. */
+  arrowInSight(): { readonly from: string; readonly to: string; readonly x: number; readonly y: number } | undefined;
+  /** Milliseconds from frame to frame since the last call. */
+  frames(): readonly number[];
+  end(): void;
+};
+
+type Options = {
+  readonly host: HTMLElement;
+  readonly colors: Colors;
+  readonly onPick: (picked: Picked | undefined) => void;
+  readonly onHover: (picked: Picked | undefined) => void;
+};
+
+/** How much of the window's size lies beyond each of its edges. */
+const MARGIN = 0.25;
+const BUDGET_MS = 5;
+const SETTLED_MS = 90;
+const [LEAST_ZOOM, MOST_ZOOM] = [0.02, 3];
+const MOST_FIT_ZOOM = 1.25;
+const MOST_FRAMES = 2000;
+
+const canvasIn = (host: HTMLElement, name: string): HTMLCanvasElement => {
+  const canvas = document.createElement('canvas');
+  canvas.className = name;
+  host.append(canvas);
+  return canvas;
+};
+
+const contextOf = (canvas: HTMLCanvasElement): CanvasRenderingContext2D => {
+  const context = canvas.getContext('2d');
+  if (!context) throw new Error('Cannot draw here');
+  return context;
+};
+
+export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): MapCanvas {
+  let [front, back] = [canvasIn(host, 'sheet'), canvasIn(host, 'sheet')];
+  const overlay = canvasIn(host, 'overlay');
+  let scene: Scene = { boxes: [], frames: [], arrows: [], width: 0, height: 0 };
+  let colors = initial;
+  let camera: Camera = { x: 0, y: 0, zoom: 1 };
+  let painted: Camera = camera;
+  let job: { readonly steps: Generator<undefined, void>; readonly camera: Camera } | undefined;
+  let [isStale, isFocusStale, isFitted] = [true, true, true];
+  let [movedAt, lastFrame, handle] = [0, 0, 0];
+  let [selected, hovered]: [Picked | undefined, Picked | undefined] = [undefined, undefined];
+  let size = { width: 0, height: 0, ratio: 1 };
+  const frames: number[] = [];
+
+  const sheetSize = () => ({ width: size.width * (1 + 2 * MARGIN), height: size.height * (1 + 2 * MARGIN), ratio: size.ratio });
+  const toScene = ([x, y]: Point): Point => [camera.x + (x - size.width / 2) / camera.zoom, camera.y + (y - size.height / 2) / camera.zoom];
+
+  const toWindow = ([x, y]: Point): Point => [
+    size.width / 2 + (x - camera.x) * camera.zoom,
+    size.height / 2 + (y - camera.y) * camera.zoom,
+  ];
+
+  function move(next: Camera): void {
+    camera = { ...next, zoom: Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, next.zoom)) };
+    movedAt = performance.now();
+    [isStale, isFocusStale] = [true, true];
+    wake();
+  }
+
+  function zoomAt(factor: number, point: Point): void {
+    const zoom = Math.min(MOST_ZOOM, Math.max(LEAST_ZOOM, camera.zoom * factor));
+    const [x, y] = toScene(point);
+    const [dx, dy] = [point[0] - size.width / 2, point[1] - size.height / 2];
+    isFitted = false;
+    move({ x: x - dx / zoom, y: y - dy / zoom, zoom });
+  }
+
+  function fit(): void {
+    const room = Math.min(size.width / (scene.width + 60), size.height / (scene.height + 60), MOST_FIT_ZOOM);
+    isFitted = true;
+    move({ x: scene.width / 2, y: scene.height / 2, zoom: scene.width > 0 && size.width > 0 ? room : 1 });
+  }
+
+  function resize(): void {
+    size = { width: host.clientWidth, height: host.clientHeight, ratio: Math.min(devicePixelRatio, 2) };
+    const { width, height, ratio } = sheetSize();
+    for (const [canvas, w, h] of [
+      [front, width, height],
+      [back, width, height],
+      [overlay, size.width, size.height],
+    ] as const) {
+      [canvas.width, canvas.height] = [Math.round(w * ratio), Math.round(h * ratio)];
+      [canvas.style.width, canvas.style.height] = [`${w}px`, `${h}px`];
+    }
+    job = undefined;
+    if (isFitted) fit();
+    move(camera);
+  }
+
+  /** Puts the canvas that was drawn for one camera where it belongs for another. */
+  function place(): void {
+    const scale = camera.zoom / painted.zoom;
+    const { width, height } = sheetSize();
+    const [x, y] = [size.width / 2 + (painted.x - camera.x) * camera.zoom, size.height / 2 + (painted.y - camera.y) * camera.zoom];
+    front.style.transform = `translate(${x - (width / 2) * scale}px, ${y - (height / 2) * scale}px) scale(${scale})`;
+  }
+
+  /** Whether the window shows what the canvas has not. */
+  function isBeyond(): boolean {
+    const [slackX, slackY] = [(size.width * MARGIN) / camera.zoom, (size.height * MARGIN) / camera.zoom];
+    return (
+      Math.abs(painted.x - camera.x) > slackX * 0.8 || Math.abs(painted.y - camera.y) > slackY * 0.8 || camera.zoom < painted.zoom * 0.72
+    );
+  }
+
+  function draw(now: number): void {
+    if (!job && isStale && (now - movedAt > SETTLED_MS || isBeyond())) {
+      job = { steps: paint(scene, camera, { context: contextOf(back), ...sheetSize() }, colors), camera };
+      isStale = false;
+    }
+    const end = performance.now() + BUDGET_MS;
+    while (job && performance.now() < end) {
+      if (job.steps.next().done !== true) continue;
+      [painted, job] = [job.camera, undefined];
+      [front, back] = [back, front];
+      front.style.visibility = 'visible';
+      back.style.visibility = 'hidden';
+    }
+    place();
+    if (isFocusStale) {
+      const focus: Focus = { selected, hovered };
+      drawFocus(scene, focus, { camera, colors, context: contextOf(overlay), ...size });
+      isFocusStale = false;
+    }
+  }
+
+  function wake(): void {
+    if (handle === 0) handle = requestAnimationFrame(frame);
+  }
+
+  function frame(now: number): void {
+    handle = 0;
+    if (lastFrame > 0) frames.push(now - lastFrame);
+    if (frames.length > MOST_FRAMES) frames.shift();
+    lastFrame = now;
+    draw(now);
+    if (job || isStale || now - movedAt < SETTLED_MS * 2) wake();
+    else lastFrame = 0;
+  }
+
+  const pickAt = (point: Point): Picked | undefined => {
+    const at = toScene(point);
+    const box = boxAt(scene, at, 2 / camera.zoom);
+    if (box) return { kind: 'node', id: box.id };
+    const arrow = arrowAt(scene, at, 7 / camera.zoom);
+    return arrow && { kind: 'link', from: arrow.from, to: arrow.to };
+  };
+
+  const endGestures = gestures(host, {
+    pan(dx, dy) {
+      isFitted = false;
+      move({ ...camera, x: camera.x - dx / camera.zoom, y: camera.y - dy / camera.zoom });
+    },
+    zoom: zoomAt,
+    tap: (point) => onPick(pickAt(point)),
+    hover(point) {
+      const next = point && pickAt(point);
+      if (JSON.stringify(next) === JSON.stringify(hovered)) return;
+      hovered = next;
+      isFocusStale = true;
+      host.style.cursor = next ? 'pointer' : '';
+      onHover(next);
+      wake();
+    },
+  });
+  const observer = new ResizeObserver(resize);
+  observer.observe(host);
+  resize();
+
+  return {
+    show(next, options) {
+      scene = next;
+      [isStale, isFocusStale] = [true, true];
+      if (options.fit || isFitted) fit();
+      wake();
+    },
+    select(picked) {
+      selected = picked;
+      isFocusStale = true;
+      wake();
+    },
+    recolor(next) {
+      colors = next;
+      [isStale, isFocusStale] = [true, true];
+      wake();
+    },
+    fit,
+    zoomBy: (factor) => zoomAt(factor, [size.width / 2, size.height / 2]),
+    reveal(id) {
+      const box = scene.boxes.find((one) => one.id === id);
+      if (!box) return;
+      const isInside =
+        Math.abs(box.x - camera.x) * camera.zoom < size.width * 0.42 && Math.abs(box.y - camera.y) * camera.zoom < size.height * 0.42;
+      if (isInside) return;
+      isFitted = false;
+      move({ ...camera, x: box.x, y: box.y });
+    },
+    arrowInSight() {
+      const { left, top } = host.getBoundingClientRect();
+      for (const { from, to, curve } of scene.arrows)
+        for (const t of [0.5, 0.35, 0.65]) {
+          const [x, y] = toWindow(pointOn(curve, t));
+          const picked = pickAt([x, y]);
+          const isInside = x > 20 && y > 20 && x < size.width - 60 && y < size.height - 20;
+          if (isInside && picked?.kind === 'link' && picked.from === from && picked.to === to) return { from, to, x: x + left, y: y + top };
+        }
+      return undefined;
+    },
+    frames: () => frames.splice(0),
+    end() {
+      cancelAnimationFrame(handle);
+      observer.disconnect();
+      endGestures();
+      host.replaceChildren();
+    },
+  };
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Draws a scene into a canvas, a bit at a time: whoever draws stops when the frame's time is over, and goes on in the next. Curves of
+// one look are one path.
+
+import type { Health, Scene, SceneArrow, SceneBox, Frame, Curve } from './scene.ts';
+import { pointOn } from './scene.ts';
+
+export type Camera = { /** Of the scene, in the middle of the canvas. */ readonly x: number; readonly y: number; readonly zoom: number };
+export type Colors = Readonly<
+  Record<'ground' | 'frame' | 'frameText' | 'card' | 'cardLine' | 'text' | 'muted' | 'accent' | Health, string>
+>;
+export type Sheet = { readonly context: CanvasRenderingContext2D; readonly width: number; readonly height: number; readonly ratio: number };
+
+/** Below that, boxes have no names. */
+const NAMES_FROM = 0.42;
+const HEADS_FROM = 0.34;
+const CURVES_FROM = 0.16;
+const A_STEP = 250;
+
+export const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
+
+export function* paint(scene: Scene, camera: Camera, sheet: Sheet, colors: Colors): Generator<undefined, void> {
+  const { context, width, height, ratio } = sheet;
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, width * ratio, height * ratio);
+  const { zoom } = camera;
+  context.setTransform(ratio * zoom, 0, 0, ratio * zoom, ratio * (width / 2 - camera.x * zoom), ratio * (height / 2 - camera.y * zoom));
+  const seen = viewport(camera, width, height);
+  for (const frame of scene.frames) if (overlaps(frame, seen)) drawFrame(context, frame, { zoom, colors });
+  yield;
+  yield* drawArrows(
+    context,
+    scene.arrows.filter((arrow) => touches(arrow.curve, seen)),
+    { zoom, colors },
+  );
+  yield* drawBoxes(
+    context,
+    scene.boxes.filter((box) => overlaps(box, seen)),
+    { zoom, colors },
+  );
+}
+
+type Look = { readonly zoom: number; readonly colors: Colors };
+type Rect = { readonly x: number; readonly y: number; readonly width: number; readonly height: number };
+
+function viewport({ x, y, zoom }: Camera, width: number, height: number): Rect {
+  return { x, y, width: width / zoom, height: height / zoom };
+}
+
+const overlaps = (a: Rect, b: Rect) => Math.abs(a.x - b.x) * 2 <= a.width + b.width && Math.abs(a.y - b.y) * 2 <= a.height + b.height;
+
+function touches([[ax, ay], [bx, by], [cx, cy], [dx, dy]]: Curve, { x, y, width, height }: Rect): boolean {
+  const [left, right, top, bottom] = [x - width / 2, x + width / 2, y - height / 2, y + height / 2];
+  return (
+    Math.max(ax, bx, cx, dx) >= left &&
+    Math.min(ax, bx, cx, dx) <= right &&
+    Math.max(ay, by, cy, dy) >= top &&
+    Math.min(ay, by, cy, dy) <= bottom
+  );
+}
+
+function drawFrame(context: CanvasRenderingContext2D, { name, x, y, width, height }: Frame, { zoom, colors }: Look): void {
+  context.fillStyle = colors.frame;
+  context.beginPath();
+  context.roundRect(x - width / 2, y - height / 2, width, height, 8);
+  context.fill();
+  const size = Math.min(Math.max(11, 10 / zoom), 26, height / 3);
+  context.font = FONT.replace('12px', `600 ${size}px`);
+  context.fillStyle = colors.frameText;
+  context.textBaseline = 'alphabetic';
+  context.fillText(clipped(context, name, width - 20), x - width / 2 + 12, y - height / 2 + Math.max(16, size + 3));
+}
+
+const widths = [0.8, 1.2, 1.8, 2.6, 3.6];
+/** Ten times as much is one step wider. */
+const widthStep = (volume: number) => Math.min(widths.length - 1, Math.floor(Math.log10(Math.max(1, volume))));
+
+function* drawArrows(context: CanvasRenderingContext2D, arrows: readonly SceneArrow[], { zoom, colors }: Look): Generator<undefined, void> {
+  const order: readonly Health[] = ['good', 'slow', 'errors', 'drops', 'dropped'];
+  const looks = Map.groupBy(arrows, ({ health, volume }) => order.indexOf(health) * widths.length + widthStep(volume));
+  for (const [look, some] of [...looks].toSorted(([a], [b]) => a - b)) {
+    const health = order[Math.floor(look / widths.length)] ?? 'good';
+    for (let i = 0; i < some.length; i += A_STEP) {
+      const batch = some.slice(i, i + A_STEP);
+      strokeArrows(context, batch, { color: colors[health], zoom, width: widths[look % widths.length] ?? 1, dashed: health === 'drops' });
+      yield;
+    }
+  }
+}
+
+type Stroke = { readonly color: string; readonly zoom: number; readonly width: number; readonly dashed: boolean };
+
+export function strokeArrows(
+  context: CanvasRenderingContext2D,
+  arrows: readonly SceneArrow[],
+  { color, zoom, width, dashed }: Stroke,
+): void {
+  context.strokeStyle = context.fillStyle = color;
+  context.lineWidth = Math.max(width, 0.6 / zoom);
+  context.setLineDash(dashed ? [7, 4] : []);
+  context.beginPath();
+  for (const { curve } of arrows) {
+    const [[ax, ay], [bx, by], [cx, cy], [dx, dy]] = curve;
+    context.moveTo(ax, ay);
+    if (zoom >= CURVES_FROM) context.bezierCurveTo(bx, by, cx, cy, dx, dy);
+    else context.lineTo(dx, dy);
+  }
+  context.stroke();
+  context.setLineDash([]);
+  if (zoom < HEADS_FROM) return;
+  context.beginPath();
+  for (const { curve } of arrows) head(context, curve, 4.5 + width);
+  context.fill();
+}
+
+function head(context: CanvasRenderingContext2D, curve: Curve, size: number): void {
+  const [x, y] = curve[3];
+  const [fromX, fromY] = pointOn(curve, 0.94);
+  const angle = Math.atan2(y - fromY, x - fromX);
+  const corner = (turn: number) => [x - size * Math.cos(angle + turn), y - size * Math.sin(angle + turn)] as const;
+  const [a, b] = [corner(0.42), corner(-0.42)];
+  context.moveTo(x, y);
+  context.lineTo(a[0], a[1]);
+  context.lineTo(b[0], b[1]);
+}
+
+function* drawBoxes(context: CanvasRenderingContext2D, boxes: readonly SceneBox[], { zoom, colors }: Look): Generator<undefined, void> {
+  context.lineWidth = Math.max(1, 0.7 / zoom);
+  for (let i = 0; i < boxes.length; i += A_STEP) {
+    for (const box of boxes.slice(i, i + A_STEP)) drawBox(context, box, { zoom, colors });
+    yield;
+  }
+}
+
+const isOutside = (kind: SceneBox['kind']) => kind !== 'workload';
+
+export function drawBox(
+  context: CanvasRenderingContext2D,
+  { name, kind, x, y, width, height, health }: SceneBox,
+  { zoom, colors }: Look,
+): void {
+  const [left, top] = [x - width / 2, y - height / 2];
+  context.beginPath();
+  context.roundRect(left, top, width, height, isOutside(kind) ? height / 2 : 5);
+  context.fillStyle = colors.card;
+  context.fill();
+  context.strokeStyle = health === 'good' ? colors.cardLine : colors[health];
+  context.stroke();
+  if (zoom < NAMES_FROM) return;
+  context.beginPath();
+  context.arc(left + 13, y, 3, 0, 7);
+  context.fillStyle = health === 'good' ? colors.muted : colors[health];
+  context.fill();
+  context.font = FONT;
+  context.textBaseline = 'middle';
+  context.fillStyle = colors.text;
+  context.fillText(clipped(context, name, width - 32), left + 22, y + 0.5);
+}
+
+const lengths = new Map<string, string>();
+
+function clipped(context: CanvasRenderingContext2D, text: string, width: number): string {
+  const key = `${context.font} ${Math.round(width)} ${text}`;
+  const known = lengths.get(key);
+  if (known !== undefined) return known;
+  let shown = text;
+  while (shown.length > 1 && context.measureText(shown).width > width) shown = `${shown.slice(0, -2)}…`;
+  if (lengths.size > 5000) lengths.clear();
+  lengths.set(key, shown);
+  return shown;
+}

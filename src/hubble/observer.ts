@@ -69,7 +69,7 @@ export const getFlowsResponseWith = (of: Codec<Flow>): Codec<GetFlowsResponse> =
   });
 export const getFlowsResponse = getFlowsResponseWith(flow);
 
-type EventsRequest = {
+export type EventsRequest = {
   readonly number?: number | undefined;
   readonly follow?: boolean | undefined;
   readonly since?: Nanoseconds | undefined;

@@ -138,6 +138,23 @@ test('a file of flows is filtered here', async () => {
   assert.equal(world.requests.length, before, 'nobody was asked');
 });
 
+test('observe agent-events shows what an agent did, and what is not served is said so', async () => {
+  const line = 'Jan  1 00:00:06.000 [default/node1]: AGENT_STARTED (start time: Jan  1 00:00:05.000)\n';
+  assert.equal((await run('observe agent-events --print-node-name')).out, line);
+  assert.match(
+    (await run('observe agent-events -o json')).out,
+    /^\{"agent_event":\{"type":"AGENT_STARTED","agent_start":\{"time":"1970-01-01T00:00:05Z"\}\}/,
+  );
+  assert.match(
+    (await run('observe agent-events -o table')).out,
+    /^TIMESTAMP +TYPE +DETAILS\nJan  1 00:00:06\.000 +AGENT_STARTED +start time: /,
+  );
+  assert.match((await run('observe agent-events -o dict')).out, /^ {2}TIMESTAMP: .*\n {7}TYPE: AGENT_STARTED\n {4}DETAILS: start time/);
+  const debug = await run('observe debug-events');
+  assert.deepEqual([debug.code, debug.out], [1, '']);
+  assert.match(debug.err, /refuses: .*GetDebugEvents/);
+});
+
 test('status, list and watch', async () => {
   const status = await run('status');
   assert.equal(

@@ -53,8 +53,9 @@ const filterFlags: readonly Flag[] = filterOptions.map(({ name, short, boolean, 
 export const observeFlags: readonly Flag[] = [...selectorFlags, ...filterFlags, ...otherFlags, ...formatFlags, ...serverFlags];
 
 export const help = `Usage: NAME observe [FLAGS]
+       NAME observe agent-events|debug-events [FLAGS]
 
-Flows of the whole cluster, oldest first: who talks to whom, what became of it, and why.
+Flows of the whole cluster, oldest first: who talks to whom, what became of it, and why. agent-events: what one agent itself did.
 
 Which of them:
 ${flagsText(selectorFlags)}
@@ -92,7 +93,7 @@ export type Selection = {
 type Defaults = { readonly now: number; readonly last: number; readonly json: boolean };
 
 /** Throws UsageError for what cannot be had together. */
-function selectionOf(settings: Settings, { now, last: byDefault }: Pick<Defaults, 'now' | 'last'>): Selection {
+export function selectionOf(settings: Settings, { now, last: byDefault }: Pick<Defaults, 'now' | 'last'>): Selection {
   const [first, last] = [settings.number('first'), settings.number('last')];
   const [all, follow] = [settings.on('all'), settings.on('follow')];
   const together = (one: string, other: string) => new UsageError(`Cannot combine --${one} and --${other}`);

@@ -8,6 +8,7 @@ import type { GetFlowsRequest, GetFlowsResponse } from '../../hubble/observer.ts
 import { RpcError } from '../../grpc/status.ts';
 import type { Io } from '../command.ts';
 import { UsageError } from '../command.ts';
+import { eventKinds } from './events.ts';
 import { filtersOf, rawFilterText } from './filters.ts';
 import { help, observeFlags, requestOf } from './observe-flags.ts';
 import { flowsInFile } from './input-file.ts';
@@ -30,7 +31,9 @@ export const options = observeFlags.flatMap(({ name }) => (/^(from|to)-/.test(na
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const settings = settingsOf(args, observeFlags, 1);
   const [what = 'flows'] = settings.words;
-  if (what !== 'flows') throw new UsageError(`Cannot observe '${what}', wanted observe or observe flows`);
+  const events = Object.hasOwn(eventKinds, what) ? eventKinds[what] : undefined;
+  if (events) return events(settings, io);
+  if (what !== 'flows') throw new UsageError(`Cannot observe '${what}', wanted flows, ${Object.keys(eventKinds).join(' or ')}`);
   if (settings.on('print-raw-filters')) {
     io.out(rawFilterText(filtersOf(settings.typed)));
     return 0;

@@ -17,7 +17,7 @@ const wrong: readonly (readonly [line: string, code: number, says: RegExp])[] = 
   ['observe -o yaml', 2, /Cannot print as 'yaml', wanted one of compact, dict, table, json, jsonpb/],
   ['observe --field-mask time', 2, /Cannot use --field-mask without -o json/],
   ['observe --color red', 2, /Cannot colour 'red'/],
-  ['observe everything', 2, /Cannot observe 'everything'/],
+  ['observe everything', 2, /Cannot observe 'everything', wanted flows, agent-events or debug-events/],
   ['observe --verdikt DROPPED', 2, /--verdikt/],
   ['observe --allowlist {"pod":["a"]}', 2, /Cannot use the filter \{"pod":\["a"\]\}: pod is no field of a FlowFilter/],
   ['observe --http-path (', 1, /^The server unix:.* refuses: whitelist\[0\]\.http_path: bad\n$/],

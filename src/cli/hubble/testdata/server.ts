@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { AgentEventType } from '../../../flows/flow-enums.ts';
 import { streaming, unary } from '../../../grpc/handler.ts';
 import { healthHandlers } from '../../../grpc/health.ts';
 import { grpcServer } from '../../../grpc/server.ts';
@@ -38,6 +39,15 @@ const handlers = [
       yield world.responses;
       if (asked.follow && !signal.aborted) await once(signal, 'abort');
     })();
+  }),
+  streaming(observer.getAgentEvents, async function* () {
+    yield [
+      {
+        agentEvent: { type: AgentEventType.AGENT_STARTED, notification: { kind: 'agentStart', time: 5_000_000_000n } },
+        nodeName: 'default/node1',
+        time: 6_000_000_000n,
+      },
+    ] as const;
   }),
   unary(observer.serverStatus, () => ({
     numFlows: 8190,

@@ -67,7 +67,7 @@ describe('an HTTP message', () => {
       if (!found) continue;
       understood++;
       const shown = [found.kind === 'request' ? found.target : '', ...found.headers.flatMap(({ key, value }) => [key, value])].join('');
-      assert.doesNotMatch(shown, /[\0-\x08\x0a-\x1f\x7f]/);
+      assert.doesNotMatch(shown, /[^\P{Cc}\t]/u);
     }
     assert.ok(understood > 5000, 'else nothing was tested');
     assert.ok(performance.now() - started < 10_000);

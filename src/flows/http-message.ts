@@ -39,7 +39,7 @@ const kept = new Set([
 const METHODS = 'GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH';
 const REQUEST = new RegExp(`^(${METHODS}) ([!-~]+)(?: (HTTP/1\\.[01])$)?`);
 const RESPONSE = /^(HTTP\/1\.[01]) ([1-5]\d\d)(?: |$)/;
-const UNSEEN = /[\0-\x08\x0a-\x1f\x7f]/;
+const UNSEEN = /[^\P{Cc}\t]/u;
 
 /** Undefined for what is none. */
 export function httpMessage(bytes: Buffer): HttpMessage | undefined {

@@ -136,6 +136,8 @@ enum lb_service_flag {
 	LB_SERVICE_FLAG_SOURCE_RANGES_DENY = 64, /* with the former: those in none are */
 	LB_SERVICE_FLAG_MAGLEV = 128, /* backends come from lb_maglev, by client and frontend */
 	LB_SERVICE_FLAG_MAGLEV_FLOW = 256, /* with the former: by the whole flow */
+	LB_SERVICE_FLAG_LOCAL = 1024, /* backends for the wire are those of this node; for those who read the map, as is the next */
+	LB_SERVICE_FLAG_INTERNAL_LOCAL = 2048,
 	LB_SERVICE_FLAG_DELEGATE = 512, /* a backend that is this node gets packets from the wire as they are: a proxy has the address */
 };
 

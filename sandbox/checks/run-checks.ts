@@ -12,6 +12,7 @@ import { commandChecks } from './commands.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { identityChecks } from './identities.ts';
 import { lifeCycleChecks } from './life-cycle.ts';
+import { insideChecks } from './inside.ts';
 import { loadBalancerIpChecks } from './load-balancer-ips.ts';
 import { maglevChecks } from './maglev.ts';
 import { operatorChecks } from './operators.ts';
@@ -57,6 +58,7 @@ const CHECKS: readonly Check[] = [
   ...valueChecks,
   ...operatorChecks,
   ...balancerChecks,
+  ...insideChecks,
   ...seedAddressChecks,
   ...announcementChecks,
   ...lifeCycleChecks,

@@ -4,7 +4,7 @@
 
 import { arch } from 'node:process';
 import { familyOf } from '../base/ip.ts';
-import type { Metric, Sample } from '../base/metrics.ts';
+import type { Histogram, Metric, Sample } from '../base/metrics.ts';
 import { AnswerKind, AnswerTo, answerBudgetCodec, counterCodec, dropReasonNames } from '../datapath/schema.gen.ts';
 import { usableSize } from '../ipam/addresses.ts';
 import type { BpfMap } from '../kernel/map.ts';
@@ -20,6 +20,7 @@ export type Measured = Insides & {
   readonly usage: MapUsage;
   readonly sweep: Sweep;
   readonly calls: CallCounts;
+  readonly redirectTimes: Histogram;
   readonly engine: { readonly status: { readonly commits: number; readonly longestMs: number } };
 };
 
@@ -30,6 +31,12 @@ export function agentMetrics(measured: Measured): readonly Metric[] {
     ...aboutMaps(measured),
     ...aboutPorts(measured),
     ...aboutVips(measured),
+    {
+      name: 'cilium_localredirectpolicy_controller_duration_seconds',
+      type: 'histogram',
+      help: 'From the moment that a change of a CiliumLocalRedirectPolicy is heard until all that follows is decided',
+      samples: () => measured.redirectTimes.samples(),
+    },
     ...aboutAgent(measured),
     ...aboutProcess(),
   ];

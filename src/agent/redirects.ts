@@ -7,6 +7,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Sink, Source } from '../kube/source.ts';
+import type { Stopwatch } from '../kube/stopwatch.ts';
 import type { CiliumLocalRedirectPolicy, Pod } from '../kube/types.ts';
 import { localPodRows } from '../redirects/local-pod.ts';
 import { policyRows } from '../redirects/policy.ts';
@@ -20,11 +21,13 @@ export type RedirectKindsOptions = {
   readonly client: KubeClient;
   readonly changed: () => void;
   readonly problems: ProblemBook;
+  /** Of policies: how long it takes until what they ask for is so. */
+  readonly watch: Stopwatch;
   readonly config: Pick<Config, 'localRedirectPolicy' | 'addressMatcherCidrs'>;
 };
 
 /** `podSinks`: hear of the pods of this node. Where policies are switched off there are none, and nobody is asked for them. */
-export function redirectKinds({ tables, client, changed, problems, config }: RedirectKindsOptions): {
+export function redirectKinds({ tables, client, changed, problems, watch, config }: RedirectKindsOptions): {
   readonly kinds: readonly Source[];
   readonly podSinks: readonly Sink<Pod>[];
 } {
@@ -41,7 +44,7 @@ export function redirectKinds({ tables, client, changed, problems, config }: Red
     changed,
     resource: resources.localRedirectPolicies,
     optional: true,
-    sinks: [sink(policies, rowsOf, problems)],
+    sinks: [watch.timed({}, sink(policies, rowsOf, problems))],
   });
   return { kinds: [kind], podSinks: [sink(pods, localPodRows, problems)] };
 }

@@ -86,9 +86,6 @@ export async function serve(
   const { machine, walks, slow, attachments } = targets;
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
   const { health, cni } = ready;
-  const watches = [...sources.needed, ...sources.kinds];
-  const kubernetes = () => ready.kubernetes(client);
-  const operatorProblems = () => problemsOfOperator(client);
   const vips = vipsIn(ground, tables, watched);
   targets.afterwards(vips.look);
   const inside = {
@@ -99,20 +96,24 @@ export async function serve(
     reconcilers: walks.flat(),
     slow,
     attachments,
-    sources: watches,
+    sources: [...sources.needed, ...sources.kinds],
     maps: datapath.maps,
     drops,
     flows,
     ...watched,
+    health,
+    kubernetes: () => ready.kubernetes(client),
+    operatorProblems: () => problemsOfOperator(client),
+    cni,
   };
   const calls = callCounts();
-  end.use(await serveApi({ path: API_SOCKET, providers: providersOf({ ...inside, health, kubernetes, operatorProblems, cni }) }));
+  end.use(await serveApi({ path: API_SOCKET, providers: providersOf(inside) }));
   const reporting = (owner: string) => (rows: readonly Problem[]) => {
     problems.report(owner, rows);
     machine.schedule();
   };
   const report = reporting('health servers');
-  const metrics = agentMetrics({ ...inside, health, kubernetes, operatorProblems, cni, calls, engine: machine });
+  const metrics = agentMetrics({ ...inside, calls, redirectTimes: sources.redirectTimes, engine: machine });
   const more = pagesOf({ ground, flows, exporter }, metrics, reporting('flow metrics'));
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   end.use(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that writes facts into tables: Kubernetes watches, the node's network, and what the agent knows from its start.
 
+import { systemClock } from '../base/clock.ts';
+import type { Histogram } from '../base/metrics.ts';
 import type { Writer } from '../base/table.ts';
 import { watchNetwork } from '../datapath/network.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
@@ -11,6 +13,7 @@ import { AttachType } from '../kernel/link.ts';
 import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Source } from '../kube/source.ts';
+import { stopwatch } from '../kube/stopwatch.ts';
 import type { CiliumL2AnnouncementPolicy, EndpointSlice, Node, Pod, Service } from '../kube/types.ts';
 import { announcerRows } from '../l2/announcers.ts';
 import { policyRows } from '../l2/policy.ts';
@@ -29,11 +32,13 @@ export type AgentSources = {
   readonly needed: readonly Source[];
   /** For identities, announcements and redirects: they may come later, or not at all. */
   readonly kinds: readonly Source[];
+  /** How long it takes until what a CiliumLocalRedirectPolicy asks for is so. */
+  readonly redirectTimes: Histogram;
   /** Where CNI calls write. */
   readonly endpoints: Writer<string, EndpointRow>;
 };
 
-export function agentSources(ground: Ground, tables: AgentTables, { machine, objects, lost }: AgentTargets): AgentSources {
+export function agentSources(ground: Ground, tables: AgentTables, { machine, objects, lost, afterwards }: AgentTargets): AgentSources {
   const { client, netlink, problems, self, config, signal } = ground;
   const { known, nodes, services, l2 } = tables;
   const endpoints = tables.endpoints.endpoints.writer('cni');
@@ -51,7 +56,9 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
   const rowsOf = (one: Service) => serviceRows(one, config.serviceProxyName);
   const serviceSink = sink(services.services.writer('kubernetes'), rowsOf, problems);
   const sliceSink = sink(services.slices.writer('kubernetes'), sliceRows, problems);
-  const redirects = redirectKinds({ tables: tables.redirects, client, changed, problems, config });
+  const watch = stopwatch(systemClock);
+  afterwards(watch.derived);
+  const redirects = redirectKinds({ tables: tables.redirects, client, changed, problems, watch, config });
   const podSinks = [
     sink(known.pods.writer('kubernetes'), podRows, problems),
     sink(tables.endpoints.exemptPods.writer('kubernetes'), exemptPodRows, problems),
@@ -73,7 +80,7 @@ export function agentSources(ground: Ground, tables: AgentTables, { machine, obj
       : []),
     ...redirects.kinds,
   ];
-  return { needed, kinds, endpoints };
+  return { needed, kinds, endpoints, redirectTimes: watch.times };
 }
 
 const socketHooks = {

@@ -83,11 +83,14 @@ function flagWords(address: number, { id, affinity, outside, flags, redirectBack
   const type = redirectBackends > 0 ? 'LocalRedirect' : (TYPES.find(([flag]) => has(flag))?.[1] ?? 'ClusterIP');
   const words = [
     type,
+    has(LbServiceFlag.local) && 'Local',
+    has(LbServiceFlag.internalLocal) && 'InternalLocal',
     (redirectBackends > 0 || (id !== 0 && id !== outside)) && outside !== 0 && 'two-scopes',
     affinity > 0 && 'sessionAffinity',
     address === LbAddressFlag.inside && 'non-routable',
     has(LbServiceFlag.sourceRanges) && 'check source-range',
     has(LbServiceFlag.sourceRangesDeny) && 'deny',
+    has(LbServiceFlag.delegate) && 'delegate-if-local',
     has(LbServiceFlag.dsr) && 'dsr',
     has(LbServiceFlag.maglev) && (has(LbServiceFlag.maglevFlow) ? 'maglev by flow' : 'maglev'),
   ];

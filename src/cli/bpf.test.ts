@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ip } from '../base/ip.ts';
-import { ConntrackFlag } from '../datapath/schema.gen.ts';
+import { ConntrackFlag, LbServiceFlag } from '../datapath/schema.gen.ts';
 import { untold } from '../datapath/testdata/rows.ts';
 import type { ConntrackEntry, Flow } from '../datapath/schema.gen.ts';
 import { conntrackLine, conntrackRows, natLine } from './bpf-conntrack.ts';
@@ -66,6 +66,18 @@ test('bpf lb list: a redirect stands in the place of the usual backends inside t
     '10.96.0.10:53/UDP/i (1) [fd00::5]:53/UDP (9) (1)',
   ]);
   assert.equal(rowsOf({ redirectBackends: 0 })[0], '10.96.0.10:53/UDP (0) 0.0.0.0:0 (1) (0) [ClusterIP]');
+});
+
+test('bpf lb list: the words of a row are in the order that users know', () => {
+  const { loadBalancer, local, internalLocal, sourceRanges, sourceRangesDeny, delegate, dsr } = LbServiceFlag;
+  const flags = loadBalancer | local | internalLocal | sourceRanges | sourceRangesDeny | delegate | dsr;
+  const value = { id: 1, backends: 0, affinity: 9, outside: 2, outsideBackends: 0, flags, redirect: 0, redirectBackends: 0 };
+  const services = [{ key: { address: ip('192.168.0.225'), port: 80, protocol: 6 }, value }];
+  const words = 'LoadBalancer, Local, InternalLocal, two-scopes, sessionAffinity, check source-range, deny, delegate-if-local, dsr';
+  assert.deepEqual(serviceMapRows({ ...maps, services }, true), [
+    ['192.168.0.225:80/TCP (0)', `0.0.0.0:0 (2) (0) [${words}]`],
+    ['192.168.0.225:80/TCP/i (0)', `0.0.0.0:0 (1) (0) [${words}]`],
+  ]);
 });
 
 test('bpf lb list --backends and --revnat are sorted by id', () => {

@@ -156,6 +156,8 @@ export const LbServiceFlag = {
   sourceRangesDeny: 64,
   maglev: 128,
   maglevFlow: 256,
+  local: 1024,
+  internalLocal: 2048,
   delegate: 512,
 } as const;
 export type LbServiceFlag = (typeof LbServiceFlag)[keyof typeof LbServiceFlag];
@@ -170,6 +172,8 @@ export const lbServiceFlagNames: { readonly [value: number]: string } = {
   64: 'SOURCE_RANGES_DENY',
   128: 'MAGLEV',
   256: 'MAGLEV_FLOW',
+  1024: 'LOCAL',
+  2048: 'INTERNAL_LOCAL',
   512: 'DELEGATE',
 };
 

@@ -3,7 +3,6 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Derivation } from '../base/derive.ts';
-import { histogram } from '../base/metrics.ts';
 import type { Histogram, Metric } from '../base/metrics.ts';
 import { problemBook } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
@@ -16,7 +15,8 @@ import type { Term } from '../kube/lease.ts';
 import { writeReport } from '../kube/problem-report.ts';
 import { pathOfObject, resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
-import type { Sink, Source } from '../kube/source.ts';
+import type { Source } from '../kube/source.ts';
+import { stopwatch } from '../kube/stopwatch.ts';
 import type { CiliumL2AnnouncementPolicy, CiliumLoadBalancerIPPool, CiliumNode, Node, Service } from '../kube/types.ts';
 import { announcerRows, lbNodeRows, subnetRows } from '../lbipam/node.ts';
 import { poolRows } from '../lbipam/pool.ts';
@@ -77,7 +77,7 @@ export function lbipam(options: LbipamOptions): Lbipam {
     sources: (changed) => {
       const watch = { client, changed };
       const { pools, services, nodes, subnets, announcers } = tables;
-      const ofPools = timed('pool', sink(pools.writer('kubernetes'), poolRows, book));
+      const ofPools = timed({ resource: 'pool' }, sink(pools.writer('kubernetes'), poolRows, book));
       const ofServices = sink(services.writer('kubernetes'), (service: Service) => lbServiceRows(service, classes), book);
       return [
         kubeSource<CiliumLoadBalancerIPPool>({
@@ -85,7 +85,7 @@ export function lbipam(options: LbipamOptions): Lbipam {
           resource: resources.lbPools,
           sinks: [ofPools],
         }),
-        kubeSource<Service>({ ...watch, resource: resources.services, sinks: [timed('service', ofServices)] }),
+        kubeSource<Service>({ ...watch, resource: resources.services, sinks: [timed({ resource: 'service' }, ofServices)] }),
         kubeSource<Node>({ ...watch, resource: resources.nodes, sinks: [sink(nodes.writer('kubernetes'), lbNodeRows, book)] }),
         kubeSource<CiliumNode>({
           ...watch,
@@ -101,34 +101,6 @@ export function lbipam(options: LbipamOptions): Lbipam {
       ];
     },
   };
-}
-
-type Heard = { readonly event: 'upsert' | 'delete'; readonly resource: string; readonly at: number };
-
-function stopwatch(clock: Clock) {
-  const times = histogram();
-  let heard: Heard[] = [];
-  const timed = <T>(resource: string, { read, forget, complete }: Sink<T>): Sink<T> => ({
-    read(object) {
-      const at = clock.monotonic();
-      const write = read(object);
-      return (name) => {
-        heard.push({ event: 'upsert', resource, at });
-        write(name);
-      };
-    },
-    forget(name) {
-      heard.push({ event: 'delete', resource, at: clock.monotonic() });
-      forget(name);
-    },
-    complete,
-  });
-  const derived = () => {
-    const now = clock.monotonic();
-    for (const { event, resource, at } of heard) times.observe({ event, resource }, (now - at) / 1000);
-    heard = [];
-  };
-  return { times, timed, derived };
 }
 
 /** Of the status only what is ours: other conditions stay, whoever has them. */

@@ -23,7 +23,7 @@ import type {
   LbSourceRange,
   LbSourceRangeValue,
 } from '../datapath/schema.gen.ts';
-import { frontendKey } from './frontends.ts';
+import { frontendKey, LOCAL } from './frontends.ts';
 import type { Backend, BackendSet, Frontend, FrontendKey, SetKey } from './frontends.ts';
 import type { Redirect } from './redirect.ts';
 
@@ -120,8 +120,19 @@ export function* serviceEntries(
   if (!inside || !outside) return;
   const sets = { id: inside.id, backends: inside.backends.length, outside: outside.id, outsideBackends: outside.backends.length };
   const ranges = sourceRanges === undefined ? 0 : RANGE_FLAGS[sourceRanges];
-  const flags = TYPE_FLAG[type] | CHOICE_FLAGS[choice] | (dsr ? LbServiceFlag.dsr : 0) | (delegate ? LbServiceFlag.delegate : 0) | ranges;
+  const flags =
+    TYPE_FLAG[type] |
+    CHOICE_FLAGS[choice] |
+    (dsr ? LbServiceFlag.dsr : 0) |
+    (delegate ? LbServiceFlag.delegate : 0) |
+    ranges |
+    localFlags(frontend);
   yield mapEntry(mapKinds.lbServices, { address, port, protocol: Protocol[protocol] }, { ...sets, affinity, flags, ...aside });
+}
+
+function localFlags({ type, set, outside }: Frontend): number {
+  const [external, internal] = [outside, set].map((key) => key?.endsWith(LOCAL) === true);
+  return (external === true && type !== 'HostPort' ? LbServiceFlag.local : 0) | (internal === true ? LbServiceFlag.internalLocal : 0);
 }
 
 const NO_SETS = { id: 0, backends: 0, affinity: 0, outside: 0, outsideBackends: 0, flags: 0 } as const;

@@ -208,8 +208,11 @@ function objectText(name: string): string {
   return name.startsWith('Pod ') ? name : `Service ${name}`;
 }
 
+/** Ends the key of a set that has the backends of this node alone. */
+export const LOCAL = '/local';
+
 function setKey({ name }: ServiceRow, port: PortRow, family: Family, local: boolean): SetKey {
-  return `${name}/${port.name}/${port.protocol}/IPv${family}${local ? '/local' : ''}`;
+  return `${name}/${port.name}/${port.protocol}/IPv${family}${local ? LOCAL : ''}`;
 }
 
 type Found = { readonly endpoint: EndpointConditions; readonly hints: Hints; readonly backend: Backend };

@@ -55,7 +55,7 @@ const rows: Readonly<Record<string, readonly (readonly [id: string, text: string
   'The proxy itself': [
     ['restart', 'Connections go on while the proxy is killed and begins again'],
     ['healthz', '/healthz and /livez answer as those of kube-proxy'],
-    ['sctp', 'SCTP to another port', 'the checksum of SCTP covers the ports, and programs cannot compute it anew'],
+    ['sctp', 'SCTP is served, also where the port of the pod is another one'],
   ],
 };
 

@@ -22,7 +22,7 @@ static __always_inline bool has_movable_port(const struct packet *packet)
 {
 	if (is_icmp(packet->protocol))
 		return icmp_is_echo_request(packet->protocol, packet->icmp_type);
-	return packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP;
+	return has_ports(packet->protocol);
 }
 
 /* ICMP identifiers may be any number. Ports at the node's address are those of the range, which leaves the others to the

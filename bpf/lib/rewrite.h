@@ -8,6 +8,7 @@
 #define STENTOR_REWRITE_H
 
 #include "packet.h"
+#include "sctp.h"
 
 struct rewrite {
 	struct address source;
@@ -86,7 +87,7 @@ static __always_inline int write_port(struct __sk_buff *ctx, struct packet *pack
 		offset += offsetof(struct icmp_header, id);
 		check = packet->l4 + offsetof(struct icmp_header, checksum);
 	} else {
-		return -1; /* the checksum of SCTP covers the whole packet */
+		return -1;
 	}
 	if (packet->protocol == IPPROTO_UDP && !is_checked(ctx, check))
 		return bpf_skb_store_bytes(ctx, offset, &to, sizeof(to), BPF_F_RECOMPUTE_CSUM);
@@ -280,8 +281,11 @@ __noinline int rewrite(struct __sk_buff *ctx, struct packet *packet, struct rewr
 	if (packet->l4 && (packet->protocol == IPPROTO_TCP || packet->protocol == IPPROTO_UDP))
 		return rewrite_transport(ctx, packet, to);
 	if (write_address(ctx, packet, &packet->flow.source, &to->source, true) ||
-	    write_address(ctx, packet, &packet->flow.destination, &to->destination, false) ||
-	    write_port(ctx, packet, packet->flow.source_port, to->source_port, true) ||
+	    write_address(ctx, packet, &packet->flow.destination, &to->destination, false))
+		return -1;
+	if (packet->l4 && packet->protocol == IPPROTO_SCTP)
+		return sctp_write_ports(ctx, packet, to->source_port, to->destination_port);
+	if (write_port(ctx, packet, packet->flow.source_port, to->source_port, true) ||
 	    write_port(ctx, packet, packet->flow.destination_port, to->destination_port, false))
 		return -1;
 	return 0;

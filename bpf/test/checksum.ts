@@ -21,3 +21,20 @@ export function pseudoHeader(ends: { readonly source: string; readonly destinati
   else rest.writeUInt32BE(length, 0);
   return Buffer.concat([...addresses, rest]);
 }
+
+/** CRC-32C, bit by bit: RFC 9260 appendix A. */
+export function crc32c(bytes: Buffer): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+/** The checksum that an SCTP packet has, and the one that it should have. */
+export function sctpChecksums(bytes: Buffer): readonly [found: number, wanted: number] {
+  const zeroed = Buffer.from(bytes);
+  zeroed.writeUInt32LE(0, 8);
+  return [bytes.readUInt32LE(8), crc32c(zeroed)];
+}

@@ -38,6 +38,7 @@ export const at = {
     barred: '10.96.0.22',
     local: '10.96.0.23',
     delegated: '10.96.0.24',
+    signal: '10.96.0.25',
     metadata: '198.51.100.77',
     frontVip: '192.0.2.217',
     awayVip: '192.0.2.218',
@@ -46,6 +47,7 @@ export const at = {
     guardedVip: '192.0.2.221',
     barredVip: '192.0.2.222',
     delegatedVip: '192.0.2.223',
+    signalVip: '192.0.2.224',
   },
   6: {
     podA: 'fd00:244:1::5',
@@ -75,6 +77,7 @@ export const at = {
     barred: 'fd00:10:96::22',
     local: 'fd00:10:96::23',
     delegated: 'fd00:10:96::24',
+    signal: 'fd00:10:96::25',
     metadata: '2001:db8:eeee::77',
     frontVip: '2001:db8:1::217',
     awayVip: '2001:db8:1::218',
@@ -83,6 +86,7 @@ export const at = {
     guardedVip: '2001:db8:1::221',
     barredVip: '2001:db8:1::222',
     delegatedVip: '2001:db8:1::223',
+    signalVip: '2001:db8:1::224',
   },
 } as const;
 
@@ -97,11 +101,14 @@ function addressesOf(name: Name): { readonly type: string; readonly address: str
   return families.map((family) => ({ type: 'InternalIP', address: at[family][name] }));
 }
 
-/** Every service has http 80 → 8080/TCP and dns 53 → 5353/UDP. */
+/** Every service but `signal` has http 80 → 8080/TCP and dns 53 → 5353/UDP. */
 const ports = [
   { name: 'http', protocol: 'TCP', port: 80, targetPort: 8080 },
   { name: 'dns', protocol: 'UDP', port: 53, targetPort: 5353 },
 ];
+
+/** Of `signal` alone. */
+const signalPorts = [{ name: 'ngap', protocol: 'SCTP', port: 38_412, targetPort: 9_000 }];
 
 /** Names of the services by who serves them. */
 export const backendsOf = {
@@ -121,6 +128,7 @@ export const backendsOf = {
   barred: ['podB'],
   local: ['far'],
   delegated: ['node'],
+  signal: ['podB'],
 } as const satisfies Partial<Record<Name, readonly Name[]>>;
 export type ServiceName = keyof typeof backendsOf;
 
@@ -136,6 +144,7 @@ export const nodePortOf: Partial<Readonly<Record<ServiceName, number>>> = {
   guarded: 30_088,
   barred: 30_090,
   delegated: 30_092,
+  signal: 30_094,
 };
 
 const annotationsOf: Partial<Readonly<Record<ServiceName, Record<string, string>>>> = {
@@ -156,7 +165,7 @@ export function serviceObject(name: ServiceName): Service {
   const first = nodePortOf[name];
   if (first === undefined) return { metadata, spec: { type: 'ClusterIP', clusterIPs, ports, ...(name === 'sticky' && affinity) } };
   const externalTrafficPolicy = name === 'near' ? 'Local' : 'Cluster';
-  const onNodes = ports.map((port, i) => ({ ...port, nodePort: first + i }));
+  const onNodes = (name === 'signal' ? signalPorts : ports).map((port, i) => ({ ...port, nodePort: first + i }));
   const ingress = families.map((family) => ({ ip: vipOf(name, family) }));
   const ranged = name === 'guarded' || name === 'barred';
   return {
@@ -196,10 +205,7 @@ export function sliceObject(
     metadata: { name: `${name}-ipv${family}`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
     addressType: `IPv${family}`,
     endpoints: [...ready.map((backend) => endpoint(backend, true)), ...draining.map((backend) => endpoint(backend, false))],
-    ports: [
-      { name: 'http', protocol: 'TCP', port: 8080 },
-      { name: 'dns', protocol: 'UDP', port: 5353 },
-    ],
+    ports: (name === 'signal' ? signalPorts : ports).map(({ targetPort, ...port }) => ({ ...port, port: targetPort })),
   };
 }
 

@@ -3,7 +3,7 @@
 // throws when one of them is wrong, so that tests compare rows and every comparison has verified every checksum.
 
 import { familyOf, ip, ipFromWire, ipToWire, macFromBytes, macToBytes, parseMac } from '../../src/base/ip.ts';
-import { checksum, pseudoHeader } from './checksum.ts';
+import { checksum, crc32c, pseudoHeader, sctpChecksums } from './checksum.ts';
 
 export const Protocol = {
   hopByHop: 0,
@@ -35,6 +35,8 @@ export type Packet = {
   readonly body: Body;
 };
 
+type Ports = { readonly sourcePort: number; readonly destinationPort: number };
+
 export type Extension = { readonly protocol: number; readonly bytes: Buffer };
 
 export type Body =
@@ -56,6 +58,8 @@ export type Body =
       readonly payload: string;
       readonly unchecked?: true;
     }
+  /** A chunk or more, as they stand. `unchecked`: checksum 0, which the NIC is to write. */
+  | ({ readonly kind: 'sctp'; readonly tag: number; readonly payload: string; readonly unchecked?: true } & Ports)
   | { readonly kind: 'echo'; readonly reply: boolean; readonly id: number; readonly sequence: number; readonly payload: string }
   /** Any other ICMP message. `rest`: the second word of the header; an error's `data` is the packet that it is about. */
   | { readonly kind: 'icmp'; readonly type: number; readonly code: number; readonly rest: number; readonly data: Buffer }
@@ -106,6 +110,7 @@ function protocolOf(body: Body, family: 4 | 6): number {
   switch (body.kind) {
     case 'tcp':
     case 'udp':
+    case 'sctp':
       return Protocol[body.kind];
     case 'echo':
     case 'icmp':
@@ -123,6 +128,7 @@ function transportBytes(packet: Packet): Buffer {
   const protocol = protocolOf(body, family);
   const bytes = withoutChecksum(body, family);
   const at = checksumAt[protocol];
+  if (body.kind === 'sctp' && !body.unchecked) bytes.writeUInt32LE(crc32c(bytes), 8);
   if (body.kind === 'raw' || at === undefined || (body.kind === 'udp' && body.unchecked)) return bytes;
   const sum = checksum(...(protocol === Protocol.icmp ? [] : [pseudoHeader(packet, protocol, bytes.length)]), bytes);
   bytes.writeUInt16BE(sum === 0 && body.kind === 'udp' ? 0xffff : sum, at);
@@ -151,6 +157,12 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
       header.writeUInt16BE(8 + body.payload.length, 4);
       return Buffer.concat([header, Buffer.from(body.payload, 'latin1')]);
     }
+    case 'sctp': {
+      const header = Buffer.alloc(12);
+      for (const [i, half] of [body.sourcePort, body.destinationPort, body.tag >>> 16, body.tag & 0xffff].entries())
+        header.writeUInt16BE(half, 2 * i);
+      return Buffer.concat([header, Buffer.from(body.payload, 'latin1')]);
+    }
     case 'echo': {
       const [request, reply] = family === 4 ? [8, 0] : [128, 129];
       return icmp({
@@ -167,17 +179,7 @@ function withoutChecksum(body: Body, family: 4 | 6): Buffer {
   }
 }
 
-function icmp({
-  type,
-  code,
-  rest,
-  data,
-}: {
-  readonly type: number;
-  readonly code: number;
-  readonly rest: number;
-  readonly data: Buffer;
-}): Buffer {
+function icmp({ type, code, rest, data }: Omit<Extract<Body, { kind: 'icmp' }>, 'kind'>): Buffer {
   const header = Buffer.alloc(8);
   header.writeUInt8(type, 0);
   header.writeUInt8(code, 1);
@@ -252,6 +254,12 @@ function bodyOf(ends: { readonly source: string; readonly destination: string },
     case Protocol.udp:
       check('the UDP length', bytes.readUInt16BE(4), bytes.length);
       return { kind: 'udp', ...portsOf(bytes), payload: bytes.toString('latin1', 8), ...(unchecked && { unchecked }) };
+    case Protocol.sctp: {
+      const [sum, wanted] = sctpChecksums(bytes);
+      if (sum !== 0) check('the checksum of SCTP', sum, wanted);
+      const common = { kind: 'sctp', ...portsOf(bytes), tag: bytes.readUInt32BE(4), payload: bytes.toString('latin1', 12) } as const;
+      return { ...common, ...(sum === 0 && { unchecked: true }) };
+    }
     case Protocol.icmp:
     case Protocol.icmpv6:
       return icmpOf(bytes, protocol === Protocol.icmp ? [8, 0] : [128, 129]);
@@ -273,7 +281,7 @@ function icmpOf(bytes: Buffer, [request, reply]: readonly [number, number]): Bod
   };
 }
 
-function portsOf(bytes: Buffer): { readonly sourcePort: number; readonly destinationPort: number } {
+function portsOf(bytes: Buffer): Ports {
   return { sourcePort: bytes.readUInt16BE(0), destinationPort: bytes.readUInt16BE(2) };
 }
 
@@ -283,6 +291,6 @@ function check(what: string, found: number, wanted: number): void {
 
 function bytesOfMac(text: string): Buffer {
   const mac = parseMac(text);
-  if (mac === undefined) throw new RangeError(`Cannot read '${text}' as a MAC`);
-  return macToBytes(mac);
+  if (mac) return macToBytes(mac);
+  throw new RangeError(`Cannot read '${text}' as a MAC`);
 }

@@ -81,7 +81,7 @@ describe('a service that nobody serves', { skip: namespaceMissing }, () => {
       const request = fromPod(
         'podA',
         { source: podA, destination: cart },
-        { kind: 'raw', protocol: Protocol.sctp, bytes: Buffer.alloc(24, 1) },
+        { kind: 'sctp', sourcePort: 1234, destinationPort: 81, tag: 1, payload: 'chunk' },
       );
       const { body } = packetFrom(node.run('pod_from', request, { ifindex: link.podA }));
       assert.equal(body.kind, 'icmp');

@@ -81,6 +81,8 @@ function answeringBody(body: Body): Body {
       return { ...body, sourcePort: body.destinationPort, destinationPort: body.sourcePort, payload: 'answer' };
     case 'echo':
       return { ...body, reply: true };
+    case 'sctp':
+      return { ...body, sourcePort: body.destinationPort, destinationPort: body.sourcePort };
     case 'icmp':
     case 'raw':
       return body;
@@ -102,7 +104,7 @@ const placeOf: Readonly<Record<Program, number>> = { pod_from: link.podA, pod_to
 /** A packet with another end and ports: the rewriting that a test expects. */
 export function withPorts(body: Body, ports: { readonly sourcePort?: number; readonly destinationPort?: number }): Body {
   if (body.kind === 'echo') return { ...body, id: ports.sourcePort ?? ports.destinationPort ?? body.id };
-  return body.kind === 'tcp' || body.kind === 'udp' ? { ...body, ...ports } : body;
+  return body.kind === 'tcp' || body.kind === 'udp' || body.kind === 'sctp' ? { ...body, ...ports } : body;
 }
 
 export type Expectation = { readonly verdict: Verdict; readonly out?: Packet; readonly ifindex?: number; readonly mark?: number };

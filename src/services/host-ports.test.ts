@@ -131,7 +131,6 @@ describe('host ports', () => {
 
   const refused: readonly [what: string, port: Partial<ContainerPort>, trouble: string][] = [
     ["at an address that is not the node's", { hostIP: '192.168.0.99' }, 'HostIpNotServed'],
-    ['of SCTP that lead to another port', { protocol: 'SCTP' }, 'SctpPortsDiffer'],
     ['with a hostIP that is no address', { hostIP: 'eth0' }, 'InvalidField'],
     ['of no port', { hostPort: 70_000 }, 'InvalidField'],
   ];

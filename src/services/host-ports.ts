@@ -113,7 +113,7 @@ function* frontendsOf({ pod, addresses }: HostPortRow, { host, port, protocol, t
 
 /** Why nobody is served at this host port. */
 function troubleOf({ pod, addresses }: HostPortRow, item: HostPort, { nodeAddresses, services }: HostPortContext): Problem | undefined {
-  const { host, port, protocol, target } = item;
+  const { host, port, protocol } = item;
   const refuse = (reason: string, message: string, advice: string) => problem({ object: `Pod ${pod}`, reason, message, advice });
   const [service] = services.by('nodePort', placeText(item));
   if (service && isEvery(host))
@@ -121,12 +121,6 @@ function troubleOf({ pod, addresses }: HostPortRow, item: HostPort, { nodeAddres
       'HostPortTaken',
       `hostPort ${port}/${protocol} is a node port of Service ${service.name}, which goes before it`,
       `Give the pod another hostPort or a hostIP, or the Service another nodePort`,
-    );
-  if (protocol === 'SCTP' && port !== target)
-    return refuse(
-      'SctpPortsDiffer',
-      `hostPort ${port}/SCTP leads to container port ${target}, and SCTP cannot be led to another port`,
-      `Give the container port the number of the host port`,
     );
   if (host !== undefined && !addresses.some((one) => familyOf(one) === familyOf(host)))
     return refuse('NoSuchFamily', `hostIP ${host} is of a family that the pod has no address of`, `Name an address of the pod's family`);

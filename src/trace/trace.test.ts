@@ -209,7 +209,7 @@ const cases: readonly [words: string, hooks: string, verdict: object, sentence: 
   ],
   [
     'tcp outside 192.0.2.223:80',
-    'host_from',
+    'host_from stack',
     { kind: 'taken' },
     'TCP from 198.51.100.1 to 192.0.2.223:80 (service shop/delegated) is taken by this host',
   ],

@@ -180,6 +180,7 @@ function fromWire(walk: Walk, asked: Moving): End {
     const route = look.routeTo(packet.destination, tables);
     if (!served.delegated || route?.kind !== 'own') return toBackend(walk, packet);
     say(walk, 'host_from', `route to ${packet.destination}`, [route.text, 'leaves the packet as it is to the proxy of this node']);
+    say(walk, 'stack', `socket at ${asked.destination}`, [undefined, 'takes it, if the proxy has the address']);
     return end({ kind: 'taken' }, asked);
   }
   say(walk, 'host_from', `endpoints ${packet.destination}`, [undefined, 'no pod of this node: leaves it to the stack']);

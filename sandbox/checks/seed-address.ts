@@ -56,11 +56,13 @@ const curl = (context: CheckContext): Promise<string> =>
     return `${pod} logs ${client}; ${requests} requests and no reply passed ${owner.name}, which answers for the address`;
   });
 
-/** ping and arping: one machine answers, and it is the owner's link address. */
+/** ping, also one whose time is over at its first hop, and arping: one machine answers, and it is the owner's link address. */
 async function found(context: CheckContext): Promise<string> {
   const { outsider } = context.places;
   const owner = await neighbour(context, ADDRESS);
   await ping(outsider, ADDRESS);
+  const near = await outsider.run(['ping', '-n', '-c', '1', '-W', '2', '-t', '1', ADDRESS]);
+  expect(near.code === 0, `A ping that may make one hop is not answered by ${ADDRESS}, where traceroute has to end: ${near.stdout}`);
   const ran = await outsider.run(['arping', '-c', '3', '-w', '4', '-I', 'eth0', ADDRESS], 10_000);
   const answers = Array.from(ran.stdout.matchAll(/reply from (\S+) \[([0-9A-F:]+)\]/gi), ([, ip, mac]) => `${ip} ${mac?.toLowerCase()}`);
   const mac = NODES.find(({ name }) => name === owner)?.mac ?? '';

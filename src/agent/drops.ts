@@ -30,11 +30,11 @@ export function readDrops({ events, endpoints, signal }: DropsOptions): Drops {
   const kept: Drop[] = [];
   const listeners = new Set<(drop: Drop) => void>();
   const watchers = new Set<(event: Event) => void>();
-  events.listen((records, bootTime) => {
+  events.listen(({ bytes, starts }, bootTime) => {
     const context = { endpoints, bootTime: Number(bootTime) / 1e6 };
-    for (const record of records) {
-      if (record[KIND_AT] !== EventKind.drop) continue;
-      const event = eventCodec.decode(record);
+    for (const at of starts) {
+      if (bytes[at + KIND_AT] !== EventKind.drop) continue;
+      const event = eventCodec.decode(bytes, at);
       const drop = dropOf(event, context);
       kept.push(drop);
       for (const listener of listeners) listener(drop);

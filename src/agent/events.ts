@@ -2,11 +2,12 @@
 // Reads the ring buffer of events at its own pace and hands on what has come, a batch at a time. It has one reader: whoever wants events
 // listens here.
 
+import type { Records } from '../flows/decoder.ts';
 import type { BpfMap } from '../kernel/map.ts';
-import { recordsIn, RingBuffer } from '../kernel/ringbuf.ts';
+import { recordStarts, RingBuffer } from '../kernel/ringbuf.ts';
 
-/** `bootTime`: nanoseconds since the epoch when CLOCK_MONOTONIC was zero. Records are overwritten after the call. */
-export type EventListener = (records: readonly Buffer[], bootTime: bigint) => void;
+/** `bootTime`: nanoseconds since the epoch when CLOCK_MONOTONIC was zero. The bytes are overwritten after the call. */
+export type EventListener = (records: Records, bootTime: bigint) => void;
 
 export type Events = {
   /** Calls `listener` with each batch from now on, which must be quick. */
@@ -28,7 +29,7 @@ export function readEvents(map: BpfMap, signal: AbortSignal): Events {
     const { bytes } = ring.drain(buffer);
     if (bytes > 0) {
       const bootTime = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
-      const records = [...recordsIn(buffer.subarray(0, bytes))];
+      const records = { bytes: buffer, starts: recordStarts(buffer.subarray(0, bytes)) };
       for (const listener of listeners) listener(records, bootTime);
     }
     const more = bytes > BATCH_BYTES / 2;

@@ -76,12 +76,23 @@ export function watchFlows({ events, losses: map, tables, nodeName, capacity, co
   };
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 /** Version 4 in form; what is random is the same for all of an agent's life, and what follows counts. */
 function uuids(): () => string {
   const hex = randomBytes(10).toString('hex');
-  const before = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`;
-  let count = 0;
-  return () => before + (++count).toString(16).padStart(12, '0');
+  const random = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`;
+  let [count, before] = [-1, ''];
+  return () => {
+    const low = ++count % 65_536;
+    if (low === 0)
+      before =
+        random +
+        Math.floor(count / 65_536)
+          .toString(16)
+          .padStart(8, '0');
+    return `${before}${HEX[low >> 8]}${HEX[low & 255]}`;
+  };
 }
 
 function lossesIn(map: BpfMap): readonly Loss[] {

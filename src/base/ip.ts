@@ -67,9 +67,21 @@ export function ipFromBytes(bytes: Uint8Array, offset = 0): Ip {
   if (bytes.length < offset + 16)
     throw new RangeError(`Cannot read an address at offset ${offset} of ${bytes.length} bytes, wanted 16 bytes`);
   for (let i = 0; i < 12; i++) if (bytes[offset + i] !== V4_MAPPED[i]) return textOfV6(bytes, offset);
-  const text = `${bytes[offset + 12]}.${bytes[offset + 13]}.${bytes[offset + 14]}.${bytes[offset + 15]}`;
-  return text as Ip; // canonical by construction
+  const number =
+    ((bytes[offset + 12] ?? 0) << 24) | ((bytes[offset + 13] ?? 0) << 16) | ((bytes[offset + 14] ?? 0) << 8) | (bytes[offset + 15] ?? 0);
+  const slot = (Math.imul(number, 0x9e3779b1) >>> 20) & (RECENT - 1);
+  const recent = recentTexts[slot];
+  if (recent !== undefined && recentNumbers[slot] === number) return recent;
+  const text = `${number >>> 24}.${(number >>> 16) & 255}.${(number >>> 8) & 255}.${number & 255}` as Ip; // canonical by construction
+  recentNumbers[slot] = number;
+  recentTexts[slot] = text;
+  return text;
 }
+
+/** Packets come from few addresses: one text for each of them is quick to look up by, and no garbage. */
+const RECENT = 4096;
+const recentNumbers = new Int32Array(RECENT);
+const recentTexts: (Ip | undefined)[] = Array.from({ length: RECENT });
 
 /** 4 or 16 bytes in network order, as netlink carries them. */
 export function ipToWire(address: Ip): Buffer {

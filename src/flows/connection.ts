@@ -4,7 +4,7 @@
 
 import { EventKind } from '../datapath/schema.gen.ts';
 import type { Event } from '../datapath/schema.gen.ts';
-import { endsOf, isReply, portsOf } from './event-flow.ts';
+import { flowBegun, isReply, portsOf } from './event-flow.ts';
 import type { FlowContext, FlowEnds } from './event-flow.ts';
 import { protocolNames } from './drop-event.ts';
 import type { Nanoseconds } from './flow.ts';
@@ -26,29 +26,32 @@ export type Connection = Omit<FlowEnds, 'sourceService' | 'uuid'> & {
 
 export type Traffic = { readonly packets: number; readonly bytes: number };
 
-/** Undefined for an event that does not know both directions. */
-export function connectionOf(event: Event, context: FlowContext): Connection | undefined {
-  if (event.whole === 0) return undefined;
-  const { sourceService, destinationService = sourceService, uuid: _uuid, ...ends } = endsOf(event, context);
+/** Of an event that knows both directions. */
+export function connectionOf(event: Event, context: FlowContext): Connection {
+  const { time, nodeName, nodeLabels, ip, source, destination, sourceNames, destinationNames, ...services } = flowBegun(event, context);
+  const service = services.destinationService ?? services.sourceService;
   const ports = portsOf(event);
   const own = { packets: event.packets, bytes: event.bytes };
   const other = { packets: event.replyPackets, bytes: event.replyBytes };
   const opened = event.opened === 0 ? undefined : context.bootTime + BigInt(event.opened);
   const common = {
-    ...ends,
-    ...(destinationService && { destinationService }),
+    time,
+    nodeName,
+    nodeLabels,
+    ...(service && { destinationService: service }),
     protocol: protocolNames[event.flow.protocol] ?? String(event.flow.protocol),
     ended: event.kind === EventKind.connection,
     opened,
-    durationNs: opened === undefined ? undefined : ends.time - opened,
+    durationNs: opened === undefined ? undefined : time - opened,
     answeredNs: event.answered === 0 ? undefined : BigInt(event.answered) * 1000n,
   };
-  if (!isReply(event)) return { ...common, ...ports, sent: own, received: other };
-  const { source, destination, ip } = ends;
+  if (!isReply(event)) return { ...common, ...ports, source, destination, ip, sourceNames, destinationNames, sent: own, received: other };
   return {
     ...common,
     source: destination,
     destination: source,
+    sourceNames: destinationNames,
+    destinationNames: sourceNames,
     ip: ip && { ...ip, source: ip.destination, destination: ip.source },
     sourcePort: ports.destinationPort,
     destinationPort: ports.sourcePort,

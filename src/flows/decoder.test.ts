@@ -18,7 +18,7 @@ import { flowDecoder } from './decoder.ts';
 import { directoryOf } from './directory.ts';
 import { TcpFlag } from './flow.ts';
 import { FlowType, SocketTranslationPoint, TraceObservationPoint, TrafficDirection, Verdict } from './flow-enums.ts';
-import { CART, cartIp, FAR, farIp, NETNS, nodeIp, SERVICE, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
+import { CART, cartIp, FAR, farIp, known, NETNS, nodeIp, recordsOf, SERVICE, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
 
 const BOOT = 1_700_000_000_000_000_000n;
 const TCP = 6;
@@ -28,15 +28,11 @@ function decoding() {
   const cluster = smallCluster();
   let count = 0;
   const decoder = flowDecoder({ directory: directoryOf(cluster.tables), nodeName: 'default/node1', uuid: () => `flow ${++count}` });
-  const all = (...events: readonly Event[]) =>
-    decoder.decode(
-      events.map((event) => eventCodec.encode(event)),
-      BOOT,
-    );
+  const all = (...events: readonly Event[]) => decoder.decode(recordsOf(events.map((event) => eventCodec.encode(event))), BOOT);
   const one = (event: Event) => {
     const [flow, ...more] = all(event).flows;
     assert.ok(flow && more.length === 0);
-    return flow;
+    return known(flow);
   };
   return { ...cluster, decoder, all, one };
 }
@@ -214,7 +210,7 @@ describe('a socket that means a service', () => {
 
   it('is two flows, before and after translation, of the pod that it belongs to', () => {
     const { decoder } = decoding();
-    const { flows } = decoder.decode([socketEventCodec.encode(said)], BOOT);
+    const { flows } = decoder.decode(recordsOf([socketEventCodec.encode(said)]), BOOT);
     const { SOCK_XLATE_POINT_PRE_DIRECTION_FWD: pre, SOCK_XLATE_POINT_POST_DIRECTION_FWD: post } = SocketTranslationPoint;
     assert.deepEqual(
       flows.map(({ verdict, sockXlatePoint, ip: ends, l4, eventType }) => ({ verdict, sockXlatePoint, ends, l4, eventType })),
@@ -244,7 +240,7 @@ describe('a socket that means a service', () => {
 
   it('of nobody here is one of the node', () => {
     const { decoder } = decoding();
-    const { flows } = decoder.decode([socketEventCodec.encode({ ...said, netns: 1 })], BOOT);
+    const { flows } = decoder.decode(recordsOf([socketEventCodec.encode({ ...said, netns: 1 })]), BOOT);
     assert.deepEqual(flows[0]?.source?.labels, ['reserved:host']);
   });
 });
@@ -303,6 +299,6 @@ it('a record that this version does not know is counted, and costs nothing else'
   const { decoder } = decoding();
   const strange = Buffer.alloc(64);
   strange[8] = 200;
-  assert.deepEqual(decoder.decode([strange, Buffer.alloc(0)], BOOT), { flows: [], connections: [] });
+  assert.deepEqual(decoder.decode(recordsOf([strange, Buffer.alloc(0)]), BOOT), { flows: [], connections: [] });
   assert.equal(decoder.unknown, 2);
 });

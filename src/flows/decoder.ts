@@ -21,9 +21,12 @@ export type Decoded = {
   readonly connections: readonly Connection[];
 };
 
+/** Records of the ring buffer, and where each begins. */
+export type Records = { readonly bytes: Buffer; readonly starts: readonly number[] };
+
 export type Decoder = {
   /** `bootTime`: nanoseconds since the epoch when CLOCK_MONOTONIC was zero. */
-  decode(records: Iterable<Buffer>, bootTime: Nanoseconds): Decoded;
+  decode(records: Records, bootTime: Nanoseconds): Decoded;
   /** Records that are none that this version knows. */
   readonly unknown: number;
   /** Payload that was not what it seemed to be. */
@@ -40,26 +43,28 @@ export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>): Dec
   const names = learnedNames();
   const carried = payloads(names);
   let unknown = 0;
-  const take = (record: Buffer, into: { flows: Flow[]; connections: Connection[] }, context: FlowContext) => {
-    switch (record[KIND_AT] ?? 0) {
+  const take = (bytes: Buffer, at: number, into: { flows: Flow[]; connections: Connection[] }, context: FlowContext) => {
+    switch (bytes[at + KIND_AT] ?? 0) {
       case EventKind.drop:
-        into.flows.push(flowOf(eventCodec.decode(record), context));
+        into.flows.push(flowOf(eventCodec.decode(bytes, at), context));
         return;
       case EventKind.trace: {
-        const event = eventCodec.decode(record);
+        const event = eventCodec.decode(bytes, at);
         into.flows.push(flowOf(event, context));
-        if (event.whole) into.connections.push(...[connectionOf(event, context)].filter((one) => one !== undefined));
+        if (event.whole) into.connections.push(connectionOf(event, context));
         return;
       }
-      case EventKind.connection:
-        into.connections.push(...[connectionOf(eventCodec.decode(record), context)].filter((one) => one !== undefined));
+      case EventKind.connection: {
+        const event = eventCodec.decode(bytes, at);
+        if (event.whole) into.connections.push(connectionOf(event, context));
         return;
+      }
       case EventKind.socket:
-        into.flows.push(...socketFlows(socketEventCodec.decode(record), context));
+        into.flows.push(...socketFlows(socketEventCodec.decode(bytes, at), context));
         return;
       case EventKind.payload: {
-        const kept = record.readUInt32LE(KEPT_AT);
-        const flow = carried.flowOf(eventCodec.decode(record), record.subarray(PAYLOAD_AT, PAYLOAD_AT + kept), context);
+        const payload = bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + bytes.readUInt32LE(at + KEPT_AT));
+        const flow = carried.flowOf(eventCodec.decode(bytes, at), payload, context);
         if (flow) into.flows.push(flow);
         return;
       }
@@ -68,13 +73,13 @@ export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>): Dec
     }
   };
   return {
-    decode(records, bootTime) {
+    decode({ bytes, starts }, bootTime) {
       about.directory.refresh();
       const [context, into] = [
         { ...about, names, bootTime },
         { flows: [], connections: [] },
       ];
-      for (const record of records) take(record, into, context);
+      for (const at of starts) take(bytes, at, into, context);
       return into;
     },
     malformed: carried.malformed,

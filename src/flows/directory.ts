@@ -30,7 +30,7 @@ export type DirectoryTables = {
 /** What is looked at in the tables of services, which look at ours. */
 type ServiceLookups = {
   /** By address, port and protocol. */
-  readonly frontends: Table<string, { readonly service: string }>;
+  readonly frontends: Table<string, { readonly address: Ip; readonly service: string }>;
   /** By a key of their own, as the numbers. */
   readonly sets: Table<string, { readonly service: string }>;
   readonly setIds: Table<string, { readonly id: number }>;
@@ -69,30 +69,30 @@ const reservedNames: Readonly<Record<number, string>> = {
 const REMEMBERED = 20_000;
 
 export function directoryOf(tables: DirectoryTables): Directory {
-  const { endpoints, services } = tables;
+  const { endpoints } = tables;
   const remote = remoteAddresses(tables.remotePods);
-  const setNames = setNumbers(services.setIds);
+  const services = servicesIn(tables.services);
   const watched = [endpoints, tables.endpointIdentities, tables.pods, tables.identities].map((one) => one.changes());
-  const [frontends, sets] = [services.frontends.changes(), services.sets.changes()];
   const [links, interfaces] = [endpoints.changes(), tables.interfaces.changes()];
-  const known = remembering<FlowEndpoint>(REMEMBERED);
-  const served = remembering<FlowService | undefined>(REMEMBERED);
+  const known = remembering<Ip, FlowEndpoint>(REMEMBERED);
   const names = new Map<number, NetworkInterface>();
   const podAt = (address: Ip): EndpointRow | undefined => firstOf(endpoints.by('address', address));
   return {
     refresh() {
       // map() and not some(): what has changed is to be taken from all of them
       if ([...watched.map(taken), remote.refresh()].includes(true)) known.clear();
-      if ([taken(frontends), taken(sets), setNames.refresh()].includes(true)) served.clear();
       if ([taken(links), taken(interfaces)].includes(true)) named(names, tables);
+      services.refresh();
     },
-    endpointAt: (address, identity) =>
-      known.get(`${identity} ${address}`, () => endpointOf(podAt(address), remote.at(address), identity, tables)),
+    endpointAt(address, identity) {
+      const found = known.get(address);
+      if (found && (found.identity === identity || identity === Reserved.unknown)) return found;
+      return known.set(address, endpointOf(podAt(address), remote.at(address), identity, tables));
+    },
     podAt,
     podInside: (netns) => firstOf(endpoints.by('netns', String(netns))),
-    serviceAt: (address, port, protocol) =>
-      served.get(`${addressPort(address, port)}/${protocolText(protocol)}`, (key) => serviceNamed(services.frontends.get(key)?.service)),
-    serviceOf: (id) => served.get(String(id), () => serviceNamed(services.sets.get(setNames.at(id) ?? '')?.service)),
+    serviceAt: services.at,
+    serviceOf: services.of,
     interfaceOf: (index) => names.get(index) ?? { index },
   };
 }
@@ -136,6 +136,33 @@ function labelsOf(labels: Labels | undefined): readonly string[] {
 function serviceNamed(name: string | undefined): FlowService | undefined {
   const [namespace, service] = name?.split('/') ?? [];
   return namespace === undefined || service === undefined || namespace.includes(' ') ? undefined : { name: service, namespace };
+}
+
+/** Services by what stands in packets and events. Most addresses are none's, which is to be found out at once. */
+function servicesIn({ frontends, sets, setIds }: ServiceLookups) {
+  const [changes, setChanges, numbers] = [frontends.changes(), sets.changes(), setNumbers(setIds)];
+  const addresses = new Map<Ip, number>();
+  const count = (address: Ip | undefined, by: number) => address && addresses.set(address, (addresses.get(address) ?? 0) + by);
+  const places = remembering<string, FlowService | undefined>(REMEMBERED);
+  const ids = remembering<number, FlowService | undefined>(REMEMBERED);
+  return {
+    refresh() {
+      const changed = changes.take();
+      for (const [key, before] of changed) {
+        count(before?.address, -1);
+        count(frontends.get(key)?.address, 1);
+      }
+      if (changed.size > 0) places.clear();
+      if ([taken(setChanges), numbers.refresh()].includes(true)) ids.clear();
+    },
+    at(address: Ip, port: number, protocol: number): FlowService | undefined {
+      if ((addresses.get(address) ?? 0) === 0) return undefined;
+      const key = `${addressPort(address, port)}/${protocolText(protocol)}`;
+      return places.has(key) ? places.get(key) : places.set(key, serviceNamed(frontends.get(key)?.service));
+    },
+    of: (id: number): FlowService | undefined =>
+      ids.has(id) ? ids.get(id) : ids.set(id, serviceNamed(sets.get(numbers.at(id) ?? '')?.service)),
+  };
 }
 
 /** Pods of other nodes by address. */
@@ -191,16 +218,15 @@ function firstOf<T>(rows: Iterable<T>): T | undefined {
 }
 
 /** What was asked before. When there is too much, it begins anew. */
-function remembering<V>(limit: number) {
-  const known = new Map<string, V>();
+function remembering<K, V>(limit: number) {
+  const known = new Map<K, V>();
   return {
-    get(key: string, make: (key: string) => V): V {
-      const found = known.get(key);
-      if (found !== undefined || known.has(key)) return found as V; // as: what is there is a V, be it undefined
+    has: (key: K) => known.has(key),
+    get: (key: K) => known.get(key),
+    set(key: K, value: V): V {
       if (known.size >= limit) known.clear();
-      const made = make(key);
-      known.set(key, made);
-      return made;
+      known.set(key, value);
+      return value;
     },
     clear: () => known.clear(),
   };

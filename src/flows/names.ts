@@ -10,22 +10,25 @@ export type Names = {
   of(who: Ip, address: Ip): readonly string[] | undefined;
 };
 
-/** Pairs of a pod and an address; the ones that were learned longest ago are forgotten first. */
+/** Pairs of a pod and an address; when there are more, learning begins anew. */
 const LIMIT = 20_000;
 const NAMES_OF_ONE = 4;
 
 export function learnedNames(limit = LIMIT): Names {
-  const known = new Map<string, readonly string[]>();
-  const keyOf = (who: Ip, address: Ip) => `${who} ${address}`;
+  const known = new Map<Ip, Map<Ip, readonly string[]>>();
+  let size = 0;
   return {
     learn(who, address, name) {
-      const key = keyOf(who, address);
-      const before = known.get(key) ?? [];
+      if (size >= limit) {
+        known.clear();
+        size = 0;
+      }
+      const own = known.get(who) ?? new Map<Ip, readonly string[]>();
+      const before = own.get(address) ?? [];
       if (before[0] === name) return;
-      known.delete(key);
-      if (known.size >= limit) for (const oldest of known.keys()) if (known.delete(oldest)) break;
-      known.set(key, [name, ...before.filter((one) => one !== name)].slice(0, NAMES_OF_ONE));
+      if (before.length === 0) size++;
+      known.set(who, own.set(address, [name, ...before.filter((one) => one !== name)].slice(0, NAMES_OF_ONE)));
     },
-    of: (who, address) => (known.size === 0 ? undefined : known.get(keyOf(who, address))),
+    of: (who, address) => known.get(who)?.get(address),
   };
 }

@@ -11,7 +11,7 @@ import { eventRow } from '../datapath/testdata/rows.ts';
 import { flowDecoder } from './decoder.ts';
 import { directoryOf } from './directory.ts';
 import { FlowType, TrafficDirection, Verdict } from './flow-enums.ts';
-import { CART, cartIp, farIp, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
+import { CART, cartIp, farIp, known, recordsOf, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
 
 const [TCP, UDP] = [6, 17];
 const ms = 1_000_000;
@@ -51,7 +51,8 @@ function seeing() {
     const content = Buffer.from(payload).subarray(0, 512);
     content.copy(bytes);
     const record = payloadEventCodec.encode({ event, length: payload.length, kept: content.length, bytes });
-    return decoder.decode([record], 0n).flows[0];
+    const [flow] = decoder.decode(recordsOf([record]), 0n).flows;
+    return flow && known(flow);
   };
   return { decoder, see };
 }

@@ -8,11 +8,11 @@ import { addressPort } from '../base/ip.ts';
 import type { Event } from '../datapath/schema.gen.ts';
 import { dnsMessage } from './dns-message.ts';
 import type { DnsMessage } from './dns-message.ts';
-import { endsOf, isReply, portsOf } from './event-flow.ts';
+import { flowBegun, isReply, portsOf } from './event-flow.ts';
 import type { FlowContext } from './event-flow.ts';
 import { exchanges } from './exchanges.ts';
 import type { Dns, Flow, Http, Layer7, TraceContext } from './flow.ts';
-import { FlowType, L7FlowType, MessageType, TrafficDirection, Verdict } from './flow-enums.ts';
+import { FlowType, L7FlowType, MessageType, TrafficDirection } from './flow-enums.ts';
 import { headerOf, httpMessage } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
 import type { Names } from './names.ts';
@@ -69,7 +69,7 @@ export function payloads(names: Names): Payloads {
       l7: layer7(response, asked, event, { kind: 'http', ...http }),
       summary: httpSummary(http, response ? latencyMs(asked, event) : undefined),
       trafficDirection: context.directory.podAt(serverAddress(event)) ? TrafficDirection.INGRESS : TrafficDirection.EGRESS,
-      ...(traceContext && { traceContext }),
+      traceContext,
     });
   };
   return {
@@ -80,19 +80,17 @@ export function payloads(names: Names): Payloads {
 
 type Said = Pick<Flow, 'l7' | 'summary' | 'trafficDirection' | 'traceContext'>;
 
-function flowWith(event: Event, context: FlowContext, said: Said): Flow {
-  const reply = isReply(event);
-  return {
-    ...endsOf(event, context),
-    verdict: Verdict.FORWARDED,
-    l4: { kind: event.flow.protocol === TCP ? 'TCP' : 'UDP', ...portsOf(event) },
-    type: FlowType.L7,
-    reply,
-    isReply: reply,
-    eventType: { type: MessageType.L7, subType: 0 },
-    interface: context.directory.interfaceOf(event.interfaceIndex),
-    ...said,
-  };
+function flowWith(event: Event, context: FlowContext, { l7, summary, trafficDirection, traceContext }: Said): Flow {
+  const flow = flowBegun(event, context);
+  flow.l4 = { kind: event.flow.protocol === TCP ? 'TCP' : 'UDP', ...portsOf(event) };
+  flow.type = FlowType.L7;
+  flow.reply = flow.isReply = isReply(event);
+  flow.eventType = { type: MessageType.L7, subType: 0 };
+  flow.l7 = l7;
+  flow.summary = summary;
+  flow.trafficDirection = trafficDirection;
+  flow.traceContext = traceContext;
+  return flow;
 }
 
 /** As the client means it: its side of a translation, be it that an answer leaves from there. */

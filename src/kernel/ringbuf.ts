@@ -48,6 +48,13 @@ export class RingBuffer {
   }
 }
 
+/** Where the payloads are in what drain() filled: a view of each would cost more than to decode it. */
+export function recordStarts(drained: Buffer): number[] {
+  const starts: number[] = [];
+  for (let at = 0; at < drained.length; at += drained.readUInt32LE(at) + recordHeaderBytes) starts.push(at + recordHeaderBytes);
+  return starts;
+}
+
 /** The payloads in what drain() filled, as views: they are overwritten by the next drain. */
 export function* recordsIn(drained: Buffer): Generator<Buffer, void, undefined> {
   for (let at = 0; at < drained.length;) {

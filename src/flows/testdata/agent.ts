@@ -12,7 +12,9 @@ import { labelsIn } from '../../identities/labels.ts';
 import type { Labels } from '../../identities/labels.ts';
 import { identity } from '../../identities/numbers.ts';
 import type { BackendSet, Frontend } from '../../services/frontends.ts';
+import type { Records } from '../decoder.ts';
 import type { DirectoryTables } from '../directory.ts';
+import type { Flow } from '../flow.ts';
 
 export const cartIp = ip('10.244.1.5');
 export const farIp = ip('10.244.2.7');
@@ -89,4 +91,16 @@ export function smallCluster() {
     clusterName: 'default',
   };
   return { tables, write };
+}
+
+/** As the ring buffer hands them over. */
+export function recordsOf(records: readonly Buffer[]): Records {
+  let at = 0;
+  const starts = records.map((record) => (at += record.length) - record.length);
+  return { bytes: Buffer.concat(records), starts };
+}
+
+/** A flow without what is not known of it. */
+export function known(flow: Flow): Flow {
+  return Object.fromEntries(Object.entries(flow).filter(([, value]) => value !== undefined)) as Flow; // as: what is left out may be absent
 }

@@ -14,6 +14,7 @@ const titles: Readonly<Record<Page, string>> = { map: 'Map', flows: 'Flows', vip
 
 export function Header({ session }: { readonly session: Session | undefined }) {
   const { page } = useStore(place);
+  const hasFlows = page === 'map' || page === 'flows';
   return (
     <header class="head">
       <span class="mark" title={session?.cluster}>
@@ -42,9 +43,9 @@ export function Header({ session }: { readonly session: Session | undefined }) {
           </a>
         ))}
       </nav>
-      <NamespaceMenu known={session?.namespaces ?? []} />
+      {hasFlows && <NamespaceMenu known={session?.namespaces ?? []} />}
       <span class="grow" />
-      <Freshness />
+      {hasFlows && <Freshness />}
       {session?.user && <span class="muted user">{session.user}</span>}
       <ThemeButton />
     </header>
@@ -126,7 +127,7 @@ function Freshness() {
           · {nodes - nodesMissing.length}/{nodes} nodes
         </span>
       )}
-      <span class="muted"> · {state.state === 'live' ? `${short(rate)} flows/s` : `${short(flows)} flows`}</span>
+      <span class="muted fresh-rate"> · {state.state === 'live' ? `${short(rate)} flows/s` : `${short(flows)} flows`}</span>
       {lost > 0 && <span class="bad"> · {short(lost)} lost</span>}
       {partialUntil !== undefined && <span class="warn"> · not all of it</span>}
     </span>

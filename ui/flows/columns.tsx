@@ -25,11 +25,13 @@ function endName({ pod, namespace, names, service, ip, id }: RowEnd): string {
 function End({ end }: { readonly end: RowEnd }) {
   const { pod, namespace, port } = end;
   return (
-    <>
-      {pod && namespace ? <span class="muted">{namespace}/</span> : undefined}
-      {pod ?? endName(end)}
+    <span class="end" title={`${endName(end)}${port ? `:${port}` : ''}`}>
+      <span class="end-name">
+        {pod && namespace ? <span class="muted">{namespace}/</span> : undefined}
+        {pod ?? endName(end)}
+      </span>
       {port ? <span class="muted">:{port}</span> : undefined}
-    </>
+    </span>
   );
 }
 

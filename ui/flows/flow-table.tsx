@@ -12,7 +12,9 @@ import { chosen, columns, toggleColumn } from './columns.tsx';
 import type { Column } from './columns.tsx';
 import { isPaused, loadOlder, rows } from './rows.ts';
 
-const ROW_HEIGHT = 28;
+/** As the style sheet has it; on a phone a row is three lines. */
+const isNarrow = matchMedia('(max-width: 760px)');
+const rowHeight = () => (isNarrow.matches ? 68 : 28);
 /** That many rows before the end the next page is asked for. */
 const AHEAD = 60;
 
@@ -22,7 +24,7 @@ function useVirtual(count: number, scroller: { readonly current: HTMLElement | n
     () =>
       new Virtualizer<HTMLElement, HTMLElement>({
         count,
-        estimateSize: () => ROW_HEIGHT,
+        estimateSize: rowHeight,
         getScrollElement: () => scroller.current,
         overscan: 12,
         scrollToFn: elementScroll,
@@ -33,6 +35,11 @@ function useVirtual(count: number, scroller: { readonly current: HTMLElement | n
   );
   virtual.setOptions({ ...virtual.options, count });
   useEffect(() => virtual._didMount(), [virtual]);
+  useEffect(() => {
+    const changed = () => virtual.measure();
+    isNarrow.addEventListener('change', changed);
+    return () => isNarrow.removeEventListener('change', changed);
+  }, [virtual]);
   useEffect(() => virtual._willUpdate());
   return virtual;
 }
@@ -75,7 +82,7 @@ export function FlowTable() {
         tabIndex={0}
         ref={scroller}
         onKeyDown={keys}
-        onScroll={(event) => isPaused.set(event.currentTarget.scrollTop > ROW_HEIGHT)}
+        onScroll={(event) => isPaused.set(event.currentTarget.scrollTop > rowHeight())}
       >
         <div class="table-row table-head" role="row" style={style}>
           {used.map(({ id, title }) => (
@@ -84,7 +91,7 @@ export function FlowTable() {
             </div>
           ))}
         </div>
-        <div class="table-body" style={{ height: virtual.getTotalSize() }}>
+        <div class="table-body" style={{ height: `${virtual.getTotalSize()}px` }}>
           {items.map(({ index, start }) => {
             const row = all[index];
             return (
@@ -131,7 +138,7 @@ function Row({ row, used, top, template, isSelected, open }: RowProps) {
       onClick={() => open(row)}
     >
       {used.map(({ id, mono, cell }) => (
-        <div role="gridcell" key={id} class={mono ? 'mono' : ''}>
+        <div role="gridcell" data-column={id} key={id} class={mono ? 'mono' : ''}>
           {cell(row)}
         </div>
       ))}

@@ -130,11 +130,24 @@ function inOrder(all: readonly Part[], between: readonly (readonly [string, stri
   return order;
 }
 
-/** Rows of groups that fill a sheet of that form. */
+type Outer = { readonly id: string; readonly inner: Layout; readonly width: number; readonly height: number };
+
+/** Rows of groups, as wide as fills a sheet of that form best. */
 function shelves(order: readonly Part[], aspect: number): Layout {
-  const outer = order.map(({ id, layout: inner }) => ({ id, inner, width: inner.width + 2 * PAD, height: inner.height + HEAD + PAD }));
+  const outer = order.map(({ id, layout: inner }): Outer => ({
+    id,
+    inner,
+    width: inner.width + 2 * PAD,
+    height: inner.height + HEAD + PAD,
+  }));
   const area = outer.reduce((sum, { width, height }) => sum + (width + GAP) * (height + GAP), 0);
-  const sheet = Math.max(Math.sqrt(area * aspect) * 1.08, ...outer.map(({ width }) => width));
+  const least = Math.max(...outer.map(({ width }) => width));
+  const tries = Array.from({ length: 24 }, (_, i) => rowsOf(outer, Math.max(least, Math.sqrt(area * aspect) * (0.7 + i * 0.08))));
+  const room = ({ width, height }: Layout) => Math.min(aspect / width, 1 / height);
+  return tries.reduce((best, one) => (room(one) > room(best) ? one : best));
+}
+
+function rowsOf(outer: readonly Outer[], sheet: number): Layout {
   const [boxes, groups]: [Box[], Box[]] = [[], []];
   let [x, y, row, widest] = [0, 0, 0, 0];
   for (const { id, inner, width, height } of outer) {

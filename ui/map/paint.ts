@@ -26,7 +26,9 @@ export function* paint(scene: Scene, camera: Camera, sheet: Sheet, colors: Color
   const { zoom } = camera;
   context.setTransform(ratio * zoom, 0, 0, ratio * zoom, ratio * (width / 2 - camera.x * zoom), ratio * (height / 2 - camera.y * zoom));
   const seen = viewport(camera, width, height);
-  for (const frame of scene.frames) if (overlaps(frame, seen)) drawFrame(context, frame, { zoom, colors });
+  const frames = scene.frames.filter((frame) => overlaps(frame, seen));
+  for (const frame of frames) drawFrame(context, frame, colors);
+  if (zoom >= NAMES_FROM) for (const frame of frames) drawName(context, frame, { zoom, colors });
   yield;
   yield* drawArrows(
     context,
@@ -38,6 +40,7 @@ export function* paint(scene: Scene, camera: Camera, sheet: Sheet, colors: Color
     scene.boxes.filter((box) => overlaps(box, seen)),
     { zoom, colors },
   );
+  if (zoom < NAMES_FROM) for (const frame of frames) drawName(context, frame, { zoom, colors });
 }
 
 type Look = { readonly zoom: number; readonly colors: Colors };
@@ -59,16 +62,28 @@ function touches([[ax, ay], [bx, by], [cx, cy], [dx, dy]]: Curve, { x, y, width,
   );
 }
 
-function drawFrame(context: CanvasRenderingContext2D, { name, x, y, width, height }: Frame, { zoom, colors }: Look): void {
+function drawFrame(context: CanvasRenderingContext2D, { x, y, width, height }: Frame, colors: Colors): void {
   context.fillStyle = colors.frame;
   context.beginPath();
   context.roundRect(x - width / 2, y - height / 2, width, height, 8);
   context.fill();
-  const size = Math.min(Math.max(11, 10 / zoom), 26, height / 3);
+}
+
+/** In the frame's head; from afar, where boxes have no names, over them. */
+function drawName(context: CanvasRenderingContext2D, { name, x, y, width, height }: Frame, { zoom, colors }: Look): void {
+  const isFar = zoom < NAMES_FROM;
+  const size = isFar ? Math.min(12 / zoom, height / 2, width / 5) : Math.min(12 / zoom, 17);
   context.font = FONT.replace('12px', `600 ${size}px`);
-  context.fillStyle = colors.frameText;
+  const [text, left, base] = [clipped(context, name, width - 20), x - width / 2 + 12, y - height / 2 + (isFar ? size * 1.15 : 19)];
   context.textBaseline = 'alphabetic';
-  context.fillText(clipped(context, name, width - 20), x - width / 2 + 12, y - height / 2 + Math.max(16, size + 3));
+  if (isFar) {
+    context.lineJoin = 'round';
+    context.lineWidth = size / 3;
+    context.strokeStyle = colors.frame;
+    context.strokeText(text, left, base);
+  }
+  context.fillStyle = isFar ? colors.text : colors.frameText;
+  context.fillText(text, left, base);
 }
 
 const widths = [0.8, 1.2, 1.8, 2.6, 3.6];

@@ -98,6 +98,8 @@ export function sceneOf({ nodes, arrows }: Model, { boxes, groups, width, height
 
 type Rect = Pick<SceneBox, 'x' | 'y' | 'width' | 'height'>;
 const REACH = 0.42;
+/** Between the middles of boxes that stand above each other without another between them. */
+const NEAR = 62;
 
 /** From side to side, or from edge to edge where one stands above the other. */
 function curve(from: Rect, to: Rect): Curve {
@@ -114,6 +116,7 @@ function curve(from: Rect, to: Rect): Curve {
       [bx, to.y],
     ];
   }
+  if (Math.abs(dy) > NEAR) return around(from, to);
   const side = Math.sign(dy) || 1;
   const [ay, by] = [from.y + (side * from.height) / 2, to.y - (side * to.height) / 2];
   const reach = Math.max(12, Math.abs(by - ay) * REACH) * side;
@@ -122,6 +125,20 @@ function curve(from: Rect, to: Rect): Curve {
     [from.x, ay + reach],
     [to.x, by - reach],
     [to.x, by],
+  ];
+}
+
+/** Of boxes above each other with others between them: out on one side and in again. */
+function around(from: Rect, to: Rect): Curve {
+  const side = from.y < to.y ? 1 : -1;
+  const [ax, bx] = [from.x + (side * from.width) / 2, to.x + (side * to.width) / 2];
+  const out = side * (24 + Math.min(70, Math.abs(to.y - from.y) * 0.12));
+  const far = side > 0 ? Math.max(ax, bx) + out : Math.min(ax, bx) + out;
+  return [
+    [ax, from.y],
+    [far, from.y],
+    [far, to.y],
+    [bx, to.y],
   ];
 }
 

@@ -46,6 +46,7 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
       cni === 'agent'
         ? [
             'operator.yaml',
+            'relay.yaml',
             'dns.yaml',
             'shop.yaml',
             'checks.yaml',

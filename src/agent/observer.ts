@@ -91,7 +91,7 @@ function flowsFor(
 }
 
 /** Comes back after the next change, or when nobody waits any more. */
-function changed(of: { listen(listener: () => void): () => void }, signal: AbortSignal): Promise<void> {
+export function changed(of: { listen(listener: () => void): () => void }, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {

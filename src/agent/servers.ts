@@ -4,6 +4,7 @@
 import type { CniCall } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { systemClock } from '../base/clock.ts';
+import { identitySecret } from '../kube/identity-secret.ts';
 import { ip } from '../base/ip.ts';
 import type { Port } from '../base/ip.ts';
 import { metricsText } from '../base/metrics.ts';
@@ -24,6 +25,7 @@ import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
 import { serveHealthChecks } from './health-checks.ts';
 import { serveHealth } from './healthz.ts';
+import { serveHubble } from './hubble.ts';
 import type { Listener } from './healthz.ts';
 import { agentMetrics } from './metrics.ts';
 import { problemsOfOperator } from './operator-problems.ts';
@@ -50,6 +52,9 @@ function metricsPage(port: Port, setting: string, metrics: readonly Metric[]): L
       path === '/metrics' ? { status: 200, body: metricsText(metrics) } : { status: 404, body: '/metrics is what there is\n' },
   };
 }
+
+/** As Cilium's chart calls it. */
+const HUBBLE_SECRET = 'hubble-server-certs';
 
 export type Parts = {
   readonly ground: Ground;
@@ -124,9 +129,22 @@ export async function serve(
       afterwards: targets.afterwards,
     }),
   );
+  if (flows) observe({ ground, tables, targets }, flows, reporting('hubble'));
   const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched }), unready: () => health().reason });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
+}
+
+/** Serves the flows of this node. Relays are let in by certificates that the operator makes. */
+function observe(
+  { ground: { client, config, self, log, signal }, tables, targets }: Pick<Parts, 'ground' | 'tables' | 'targets'>,
+  { ring }: Flows,
+  report: (rows: readonly Problem[]) => void,
+): void {
+  const namespace = process.env['CILIUM_K8S_NAMESPACE'] || 'kube-system';
+  const identity = config.hubble.tls ? identitySecret({ client, namespace, name: HUBBLE_SECRET }) : undefined;
+  const { nodes } = tables.nodes;
+  serveHubble({ config, self, ring, nodes, identity, clock: systemClock, log, report, afterwards: targets.afterwards }, signal);
 }
 
 function vipsIn({ self, datapath, log }: Ground, { l2, services }: AgentTables, { sweep }: Watched): Vips {

@@ -14,8 +14,7 @@ export class SocketError extends StentorError {}
  * Throws SocketError: SocketInUse when somebody listens there, SocketPathTaken when it is no socket, else the errno's name.
  */
 export async function listenOnSocket(server: Server, path: string): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  await removeStale(path);
+  await freeSocketPath(path);
   await new Promise<void>((resolve, reject) => {
     const refuse = (cause: Error) => reject(new SocketError(codeOf(cause) ?? 'ListenFailed', `Cannot listen on ${path}`, { cause }));
     server.once('error', refuse);
@@ -25,6 +24,12 @@ export async function listenOnSocket(server: Server, path: string): Promise<void
     });
   });
   chmodSync(path, 0o600);
+}
+
+/** Makes the directory and takes away a socket on which nobody listens. Throws SocketError: SocketInUse, SocketPathTaken. */
+export async function freeSocketPath(path: string): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  await removeStale(path);
 }
 
 /** For a beginning: throws SocketError SocketInUse when another agent answers at `path`, before anything has been touched. */

@@ -30,6 +30,7 @@ const commands: readonly Command[] = [
   { name: 'uninstall', does: 'uninstall --node: take everything of ours from this node', load: () => import('./uninstall.ts') },
   { name: 'agent', does: 'be the agent of this node', load: () => import('./agent.ts') },
   { name: 'operator', does: 'be one of the operators of the cluster', load: () => import('./operator.ts') },
+  { name: 'relay', does: 'be a relay: the flows of all nodes at one address', load: () => import('./relay.ts') },
   { name: 'hubble-ui', does: 'serve the web page', load: () => import('./hubble-ui.ts') },
   { name: 'completion', does: 'a script that makes bash or zsh complete all this', load: () => import('./completion.ts') },
   { name: 'version', does: 'the version of this program', load: () => import('./version.ts') },

@@ -16,7 +16,7 @@ import type { Io } from './command.ts';
 export const help = `Usage: NAME operator [OPTIONS]
 
 Does what is done once for a cluster, until it is told to stop (SIGTERM, SIGINT): removes CiliumIdentities that no CiliumEndpoint refers
-to, and CiliumEndpoints whose pod is gone, and gives Services of type LoadBalancer their addresses. Several may run; the one that holds the Lease cilium-operator-resource-lock works.
+to, and CiliumEndpoints whose pod is gone, gives Services of type LoadBalancer their addresses, and agents and relays of Hubble their certificates. Several may run; the one that holds the Lease cilium-operator-resource-lock works.
 
   --values FILE                       Helm values; options here go before them. In brackets the key, and what holds without either
   --kubeconfig PATH                   credentials for the Kubernetes API, in place of those of a pod
@@ -83,6 +83,7 @@ function operatorOptions(args: readonly string[]): OperatorOptions {
     endpointInterval: time('cilium-endpoint-gc-interval', said.endpointInterval, 0),
     endpointGrace: time('cilium-endpoint-gc-grace', 5 * 60_000),
     lbClasses: said.lbClasses,
+    certificatesFor: config.hubble.enabled && config.hubble.tls ? config.clusterName : undefined,
     leaseDuration: time('leader-election-lease-duration', 15_000),
     leaseRenew: time('leader-election-renew-deadline', 10_000),
     leaseRetry: time('leader-election-retry-period', 2000),

@@ -21,15 +21,16 @@ export type ServerAddress = { readonly path: string } | { readonly host: string;
 
 export type GrpcClientOptions = {
   readonly address: ServerAddress;
-  /** Present: TLS 1.3 with this name in the server's certificate. Without a key the server is not told who asks. */
-  readonly tls?: (Pick<TlsIdentity, 'ca'> & Partial<TlsIdentity> & ServerIdentity) | undefined;
+  /** Present: TLS 1.3. A function is called for each connection; what it throws is how the call ends. */
+  readonly tls?: TlsOptions | (() => TlsOptions) | undefined;
   /** How long the other side may be silent while calls are going on before it is asked for a sign of life. Default: never asked. */
   readonly keepaliveMs?: number;
   readonly connectMs?: number;
 };
 
-/** `anybody`: whatever its certificate says. */
-type ServerIdentity = { readonly serverName: string; readonly anybody?: boolean | undefined };
+/** Wants this name in the server's certificate, unless it may be anybody. Without a key the server is not told who asks. */
+export type TlsOptions = Pick<TlsIdentity, 'ca'> &
+  Partial<TlsIdentity> & { readonly serverName: string; readonly anybody?: boolean | undefined };
 
 export type CallOptions = {
   readonly signal?: AbortSignal | undefined;
@@ -89,7 +90,8 @@ function read<T>(codec: Codec<T>, message: Buffer): T {
   }
 }
 
-function connectSession({ address, tls, keepaliveMs, connectMs = 5000 }: GrpcClientOptions): ClientHttp2Session {
+function connectSession({ address, tls: given, keepaliveMs, connectMs = 5000 }: GrpcClientOptions): ClientHttp2Session {
+  const tls = typeof given === 'function' ? given() : given;
   const session = connect(tls ? 'https://hubble' : 'http://hubble', {
     createConnection: () => {
       const socket = socketTo(address, tls);
@@ -105,7 +107,7 @@ function connectSession({ address, tls, keepaliveMs, connectMs = 5000 }: GrpcCli
   return session;
 }
 
-function socketTo(address: ServerAddress, tls: GrpcClientOptions['tls']): Socket {
+function socketTo(address: ServerAddress, tls: TlsOptions | undefined): Socket {
   if (!tls) return connectSocket('path' in address ? { path: address.path } : { ...address, noDelay: true });
   const { serverName, ca, cert, key, anybody = false } = tls;
   const identity = cert === undefined || key === undefined ? {} : { cert, key };

@@ -4,7 +4,7 @@
 
 import { createSecureServer, createServer, constants } from 'node:http2';
 import type { Http2Server, IncomingHttpHeaders, SecureServerOptions, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
-import type { ListenOptions } from 'node:net';
+import type { ListenOptions, Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
 import { FrameReader } from './frames.ts';
 import type { Call, Handler } from './handler.ts';
@@ -50,6 +50,11 @@ export function grpcServer({ handlers, tls, failed = () => {} }: GrpcServerOptio
   const settings = { maxConcurrentStreams: 128 };
   const tlsServer = tls && createSecureServer({ ...secure(tls), settings });
   const server: Http2Server = (tlsServer as Http2Server | undefined) ?? createServer({ settings }); // as: both tell of sessions and streams
+  const sockets = new Set<Socket>(); // also those that never became a session
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+  });
   server.on('session', (session) => keep(session, sessions));
   server.on('sessionError', () => {}); // the connection is gone with it
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
@@ -66,6 +71,7 @@ export function grpcServer({ handlers, tls, failed = () => {} }: GrpcServerOptio
     identify: (identity) => tlsServer?.setSecureContext(secure(identity)),
     async [Symbol.asyncDispose]() {
       for (const session of sessions) session.destroy();
+      for (const socket of sockets) socket.destroy();
       if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };

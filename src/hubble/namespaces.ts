@@ -25,3 +25,10 @@ export function namespaceBook(cluster: string): NamespaceBook {
     },
   };
 }
+
+/** Those of several nodes, each once. */
+export function unionOf(lists: readonly (readonly HubbleNamespace[])[]): readonly HubbleNamespace[] {
+  const key = ({ cluster = '', namespace = '' }: HubbleNamespace) => `${cluster}\0${namespace}`;
+  const all = new Map(lists.flat().map((one) => [key(one), one]));
+  return [...all].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one);
+}

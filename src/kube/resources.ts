@@ -11,6 +11,7 @@ export type Resource = {
 export const resources = {
   nodes: { kind: 'Node', apiVersion: 'v1', plural: 'nodes', namespaced: false },
   configMaps: { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps', namespaced: true },
+  secrets: { kind: 'Secret', apiVersion: 'v1', plural: 'secrets', namespaced: true },
   namespaces: { kind: 'Namespace', apiVersion: 'v1', plural: 'namespaces', namespaced: false },
   pods: { kind: 'Pod', apiVersion: 'v1', plural: 'pods', namespaced: true },
   services: { kind: 'Service', apiVersion: 'v1', plural: 'services', namespaced: true },

@@ -211,3 +211,6 @@ export type Lease = KubeObject & {
     readonly leaseTransitions?: number;
   };
 };
+
+/** `data`: base64. */
+export type Secret = KubeObject & { readonly type?: string; readonly data?: Readonly<Record<string, string>> };

@@ -9,6 +9,7 @@ import type { Faults } from '../../sandbox/api/faults.ts';
 import { startTestServer, TOKEN } from '../../sandbox/api/server-fixture.ts';
 import { definitions } from '../../sandbox/manifests.ts';
 import { systemClock } from '../base/clock.ts';
+import { logTo } from '../base/log.ts';
 import { port as portOf } from '../base/ip.ts';
 import { metricsText } from '../base/metrics.ts';
 import { until } from '../base/until.ts';
@@ -49,8 +50,15 @@ async function cluster(context: TestContext, { announced }: { readonly announced
     const counts: Counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
     const leases = { leaseDuration: often.durationMs, leaseRenew: often.renewMs, leaseRetry: often.retryMs };
     const place = { kubeconfig: undefined, namespace: 'kube-system', apiServers: [], healthPort: portOf(1), metricsPort: portOf(2) };
-    const options = { ...never, ...leases, ...place, identity, lbClasses: { unnamed: true, named: ['io.cilium/l2-announcer'] } };
-    const done = lease.run((term) => serveTerm({ client, options, clock: systemClock, counts }, term), stop.signal);
+    const options = {
+      ...never,
+      ...leases,
+      ...place,
+      certificatesFor: undefined,
+      identity,
+      lbClasses: { unnamed: true, named: ['io.cilium/l2-announcer'] },
+    };
+    const done = lease.run((term) => serveTerm({ client, options, clock: systemClock, counts, log: logTo(() => {}) }, term), stop.signal);
     const end = async () => {
       stop.abort();
       await done;

@@ -37,7 +37,7 @@ export async function main(options: OperatorOptions): Promise<void> {
   log.info('Operator started', { pid: process.pid, lease: `${namespace}/${LEASE}` });
   await lease.run(async (term) => {
     log.info('Operator leads');
-    await serveTerm({ client, options, clock: systemClock, counts }, term);
+    await serveTerm({ client, options, clock: systemClock, counts, log }, term);
     log.info('Operator does not lead any more');
   }, stop.signal);
   log.info('Operator stopped');

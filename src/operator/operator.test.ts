@@ -7,6 +7,7 @@ import { startTestServer, TOKEN } from '../../sandbox/api/server-fixture.ts';
 import type { Faults } from '../../sandbox/api/faults.ts';
 import { definitions } from '../../sandbox/manifests.ts';
 import { systemClock } from '../base/clock.ts';
+import { logTo } from '../base/log.ts';
 import { port as portOf } from '../base/ip.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from '../kube/client.ts';
@@ -44,11 +45,11 @@ test('one leads, what nobody uses goes, what is used stays; the other takes over
     const stop = new AbortController();
     const lease = leaseHolder({ client, namespace: 'default', name: 'lock', identity: name, clock: systemClock, durationMs: 600_000, renewMs: 500_000, retryMs: 100 }); // prettier-ignore
     const counts = { passes: 0, passesLate: 0, identities: 0, identitiesDeleted: 0, endpointsDeleted: 0, endpointsFailed: 0 };
-    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, apiServers: [], healthPort: portOf(1), metricsPort: portOf(2), lbClasses: undefined, leaseDuration: 600_000, leaseRenew: 500_000, leaseRetry: 100 }; // prettier-ignore
+    const options = { ...times, kubeconfig: undefined, namespace: '', identity: name, apiServers: [], healthPort: portOf(1), metricsPort: portOf(2), lbClasses: undefined, certificatesFor: undefined, leaseDuration: 600_000, leaseRenew: 500_000, leaseRetry: 100 }; // prettier-ignore
     const done = lease.run(async (term) => {
       working.add(name);
       assert.equal(working.size, 1);
-      await serveTerm({ client, options, clock: systemClock, counts }, term);
+      await serveTerm({ client, options, clock: systemClock, counts, log: logTo(() => {}) }, term);
       working.delete(name);
     }, stop.signal);
     const end = async () => {

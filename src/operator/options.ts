@@ -23,6 +23,8 @@ export type OperatorOptions = {
   readonly endpointGrace: number;
   /** Which Services get addresses of pools; undefined: none. */
   readonly lbClasses: LbClasses | undefined;
+  /** The cluster whose agents and relays get certificates; undefined: none is made. */
+  readonly certificatesFor: string | undefined;
   readonly leaseDuration: number;
   readonly leaseRenew: number;
   readonly leaseRetry: number;

@@ -4,9 +4,11 @@
 //   CiliumIdentities, CiliumEndpoints, pods ─▶ identities/garbage-tables.ts ─▶ what is to be done ─▶ CiliumIdentities, CiliumEndpoints
 //   a pass every some minutes ───────────────▶
 //   pools, Services, nodes ─▶ lbipam/tables.ts ─▶ addresses ─▶ Services, pools, Events
+//   once a minute: certificates.ts ─▶ Secrets of Hubble
 
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import { engine } from '../base/commit.ts';
 import { asyncReconciler } from '../base/reconcile-async.ts';
 import { identityMarks, podUids, references } from '../identities/garbage.ts';
@@ -18,6 +20,7 @@ import { resources } from '../kube/resources.ts';
 import { kubeSource, sink } from '../kube/source.ts';
 import type { Source } from '../kube/source.ts';
 import type { CiliumEndpoint, CiliumIdentity, Pod } from '../kube/types.ts';
+import { keepCertificates } from './hubble-certificates.ts';
 import type { OperatorOptions } from './options.ts';
 import { endpointTarget, identityTarget } from './targets.ts';
 import type { Deeds } from './targets.ts';
@@ -28,6 +31,7 @@ import type { Lbipam } from './lbipam.ts';
 export type Counts = Deeds & { passes: number; passesLate: number; identities: number; lbipam?: Lbipam | undefined };
 
 export type TermOptions = {
+  readonly log: Log;
   readonly client: KubeClient;
   readonly options: OperatorOptions;
   readonly clock: Clock;
@@ -36,7 +40,7 @@ export type TermOptions = {
 
 const LOOK_MS = 1000;
 
-export async function serveTerm({ client, options, clock, counts }: TermOptions, term: Term): Promise<void> {
+export async function serveTerm({ client, options, clock, counts, log }: TermOptions, term: Term): Promise<void> {
   const tables = garbageTables(options);
   const now = steady(clock);
   const deeds = { client, term, now, deeds: counts };
@@ -56,6 +60,8 @@ export async function serveTerm({ client, options, clock, counts }: TermOptions,
   const machine = engine({ derivations: [...tables.derivations, ...(addresses?.derivations ?? [])], walks: [], clock, afterwards });
   const sources = sourcesOf(client, tables, machine.schedule);
   const loops = [...sources, ...(addresses?.sources(machine.schedule) ?? []), ...written].map((one) => one.run(term.signal));
+  const { certificatesFor: cluster } = options;
+  if (cluster !== undefined) loops.push(keepCertificates({ client, namespace, cluster, clock, log }, term));
   try {
     await Promise.all([...loops, ...passes({ tables, sources, now, counts }, { options, changed: machine.schedule }, term.signal)]);
   } finally {

@@ -100,8 +100,9 @@ export class HubbleClient {
   close(): void {
     this.#session.destroy();
   }
-  /** Everything that comes until the end, or until there are `enough` messages. */
-  ask(method: string, request: readonly Part[] | Buffer, enough = Number.POSITIVE_INFINITY): Promise<Answer> {
+  /** Everything that comes until the end, or until it is `enough`. */
+  ask(method: string, request: readonly Part[] | Buffer, enough?: number | ((messages: readonly Buffer[]) => boolean)): Promise<Answer> {
+    const isEnough = typeof enough === 'function' ? enough : (got: readonly Buffer[]) => got.length >= (enough ?? Number.POSITIVE_INFINITY);
     const stream = this.#session.request({ ':method': 'POST', ':path': `/${method}`, 'content-type': 'application/grpc', te: 'trailers' });
     const message = Buffer.isBuffer(request) ? request : written(request);
     const header = Buffer.alloc(5);
@@ -123,7 +124,7 @@ export class HubbleClient {
           messages.push(rest.subarray(5, 5 + length));
           rest = rest.subarray(5 + length);
         }
-        if (messages.length >= enough) stream.close();
+        if (isEnough(messages)) stream.close();
       });
       stream.on('close', () => resolve({ messages, status: status === '' ? -1 : Number(status), words }));
     });

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import { parseDuration } from '../../base/duration.ts';
 import { messageOf, StentorError } from '../../base/errors.ts';
 import { grpcClient } from '../../grpc/client.ts';
-import type { CallOptions, GrpcClient, GrpcClientOptions, ServerAddress } from '../../grpc/client.ts';
+import type { CallOptions, GrpcClient, ServerAddress, TlsOptions } from '../../grpc/client.ts';
 import { RpcError, Status } from '../../grpc/status.ts';
 import { observer } from '../../hubble/observer.ts';
 import type { GetFlowsRequest, GetFlowsResponse } from '../../hubble/observer.ts';
@@ -57,7 +57,7 @@ function milliseconds(settings: Settings, name: string): number {
   return found;
 }
 
-function tlsOf(settings: Settings, address: ServerAddress): GrpcClientOptions['tls'] {
+function tlsOf(settings: Settings, address: ServerAddress): TlsOptions {
   const [ca, cert, key] = [
     fileOf(settings, 'tls-ca-cert-files'),
     fileOf(settings, 'tls-client-cert-file'),

@@ -51,9 +51,9 @@ async function reachesItself(context: CheckContext): Promise<string> {
       const targets = NODE_NAMES.flatMap((node) =>
         IPV.map((family) => [ofFamily(places.node(node).ips, family), nodePort, udpPort] as const),
       );
-      const isServed = () => httpGet(pod, url(VIP, 80)).then(Boolean, () => false);
-      await until(`${VIP} to serve ${pod.name}`, PATIENCE_MS, isServed, signal);
       for (const [address, tcp, udp] of [[VIP, 80, 80] as const, ...targets]) {
+        const isServed = () => httpGet(pod, url(address, tcp)).then(Boolean, () => false);
+        await until(`${address} to serve ${pod.name}`, PATIENCE_MS, isServed, signal);
         const found = await httpGet(pod, url(address, tcp));
         expect(found.pod === pod.name, `${pod.name} reached ${found.pod} at ${address}, wanted itself`);
         const byUdp = await udpWho(pod, address, udp);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flows into one file, as JSON lines that `hubble observe --input-file` and every collector of logs reads:
+// Flows into one file, as JSON lines that `hubble observe --input-file` and every collector of logs reads, or to a collector:
 //
 //   ring ─ a reader at its own pace ─▶ filters ─▶ mask ─▶ {"flow":{…},"node_name":"…","time":"…"} ─▶ file
 //
@@ -12,6 +12,7 @@ import { toJson } from '../grpc/json.ts';
 import { responseCodec } from '../hubble/field-mask.ts';
 import { flowPredicate } from '../hubble/filter.ts';
 import { exportFile } from './export-file.ts';
+import { otlpExport } from './export-otlp.ts';
 import type { ExportWish } from './export-wishes.ts';
 
 export type Exporting = AsyncDisposable & {
@@ -37,26 +38,18 @@ const BATCH = 256;
 /** Begins with what comes now. */
 export function exporting(wish: ExportWish, { ring, nodeName, clock, changed }: ExportingOptions): Exporting {
   let trouble: string | undefined;
-  const file = exportFile({
-    path: wish.filePath,
-    maxBytes: wish.maxSizeMb * 1024 * 1024,
-    backups: wish.maxBackups,
-    compress: wish.compress,
-    now: () => clock.now(),
-    trouble(message) {
-      trouble = message;
-      changed();
-    },
+  const sink = sinkFor(wish, nodeName, clock, (message) => {
+    trouble = message;
+    changed();
   });
   const over = new AbortController();
   const ended = () => over.signal.aborted || (wish.end !== undefined && clock.now() >= wish.end);
   const reader = ring.read({ follow: true, matches: flowPredicate({ whitelist: wish.include, blacklist: wish.exclude }) });
-  const line = lineFor(wish, nodeName);
   let work: Promise<void> | undefined;
   const copy = async () => {
     while (reader.pending && !ended()) {
-      const lines = reader.take(BATCH).map(line);
-      if (lines.length > 0) file.append(lines.join(''), lines.length);
+      const entries = reader.take(BATCH);
+      if (entries.length > 0) sink.take(entries);
       await setImmediate();
     }
     work = undefined;
@@ -68,7 +61,7 @@ export function exporting(wish: ExportWish, { ring, nodeName, clock, changed }: 
       return trouble;
     },
     get lost() {
-      return file.lost;
+      return sink.lost;
     },
     get ended() {
       return ended();
@@ -77,8 +70,33 @@ export function exporting(wish: ExportWish, { ring, nodeName, clock, changed }: 
       stop();
       over.abort();
       await work;
-      await file[Symbol.asyncDispose]();
+      await sink[Symbol.asyncDispose]();
     },
+  };
+}
+
+type Sink = AsyncDisposable & { take(entries: readonly Entry[]): void; readonly lost: number };
+
+/** A collector where a file could be: its URL. */
+const COLLECTOR = /^https?:\/\//;
+
+function sinkFor(wish: ExportWish, nodeName: string, clock: Clock, trouble: (message: string | undefined) => void): Sink {
+  const line = lineFor(wish, nodeName);
+  if (COLLECTOR.test(wish.filePath)) return otlpExport({ url: wish.filePath, nodeName, line, trouble });
+  const file = exportFile({
+    path: wish.filePath,
+    maxBytes: wish.maxSizeMb * 1024 * 1024,
+    backups: wish.maxBackups,
+    compress: wish.compress,
+    now: () => clock.now(),
+    trouble,
+  });
+  return {
+    take: (entries) => file.append(entries.map(line).join(''), entries.length),
+    get lost() {
+      return file.lost;
+    },
+    [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
   };
 }
 

@@ -91,8 +91,7 @@ export async function serve(
   const { machine, walks, slow, attachments } = targets;
   const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
   const { health, cni } = ready;
-  const vips = vipsIn(ground, tables, watched);
-  targets.afterwards(vips.look);
+  const vips = vipsIn(ground, tables, watched, targets.afterwards);
   const inside = {
     vips,
     ...ground,
@@ -117,9 +116,9 @@ export async function serve(
     problems.report(owner, rows);
     machine.schedule();
   };
-  const report = reporting('health servers');
   const metrics = agentMetrics({ ...inside, calls, redirectTimes: sources.redirectTimes, engine: machine });
   const more = pagesOf({ ground, flows, exporter }, metrics, reporting('flow metrics'));
+  const report = reporting('health servers');
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
   end.use(
     serveHealthChecks({
@@ -147,9 +146,16 @@ function observe(
   serveHubble({ config, self, ring, nodes, identity, clock: systemClock, log, report, afterwards: targets.afterwards }, signal);
 }
 
-function vipsIn({ self, datapath, log }: Ground, { l2, services }: AgentTables, { sweep }: Watched): Vips {
+function vipsIn(
+  { self, datapath, log }: Ground,
+  { l2, services }: AgentTables,
+  { sweep }: Watched,
+  afterwards: AgentTargets['afterwards'],
+): Vips {
   const visits = () => sweep.last?.visits ?? [];
-  return vipsOf({ l2, self, asked: datapath.map('l2_asked'), services, visits, clock: systemClock, log });
+  const vips = vipsOf({ l2, self, asked: datapath.map('l2_asked'), services, visits, clock: systemClock, log });
+  afterwards(vips.look);
+  return vips;
 }
 
 function callOptions({

@@ -237,7 +237,7 @@ export const valueRows: readonly ValueRow[] = [
   ['hubble.tls.auto.schedule', 'text', '0 0 1 */4 *', 'acts', 'chart', 'How often'],
   ['hubble.redact', 'any', undefined, 'accepted', 'none', 'What flows do not show'],
   ['hubble.export.static.enabled', 'boolean', false, 'acts', 'agent', 'Flows into a file of each node'],
-  ['hubble.export.static.filePath', 'text', '/var/run/cilium/hubble/events.log', 'acts', 'agent', 'Which; stdout is the log of the agent'],
+  ['hubble.export.static.filePath', 'text', '/var/run/cilium/hubble/events.log', 'acts', 'agent', 'Which; stdout is the log of the agent, a URL such as http://collector:4318/v1/logs a collector of OpenTelemetry'],
   ['hubble.export.static.fieldMask', 'texts', [], 'acts', 'agent', 'Only these fields'],
   ['hubble.export.static.allowList', 'texts', [], 'acts', 'agent', 'Only flows that one of these FlowFilters matches, in JSON'],
   ['hubble.export.static.denyList', 'texts', [], 'acts', 'agent', 'None that one of these matches'],

@@ -24,7 +24,7 @@ const features = [
   'trace',
 ].map((name) => `src/${name}`);
 const wiring = ['src/agent', 'src/operator', 'src/relay', 'src/hubble-ui'];
-const everything = ['src/base', 'src/kernel', 'src/kube', 'src/grpc', 'src/datapath', ...features, ...wiring, 'src/cli'];
+const everything = ['src/base', 'src/kernel', 'src/kube', 'src/grpc', 'src/datapath', 'src/history', ...features, ...wiring, 'src/cli'];
 
 //                      folder          layer   may import (itself goes without saying)
 const layers: Readonly<Record<string, { readonly layer: number; readonly may: readonly string[] }>> = {
@@ -34,8 +34,12 @@ const layers: Readonly<Record<string, { readonly layer: number; readonly may: re
   'src/grpc': { layer: 1, may: ['src/base'] }, // knows no message but health's and reflection's
   'src/datapath': { layer: 2, may: ['src/base', 'src/kernel'] },
   ...Object.fromEntries(features.map((name) => [name, { layer: 2, may: ['src/base', 'src/datapath', ...features] }])), // rows and codecs
+  'src/history': { layer: 2, may: ['src/base', 'src/flows', 'src/hubble'] }, // flows as bytes, and the files that have them
   ...Object.fromEntries(
-    wiring.map((name) => [name, { layer: 3, may: ['src/base', 'src/kernel', 'src/kube', 'src/grpc', 'src/datapath', ...features] }]),
+    wiring.map((name) => [
+      name,
+      { layer: 3, may: ['src/base', 'src/kernel', 'src/kube', 'src/grpc', 'src/datapath', 'src/history', ...features] },
+    ]),
   ),
   'src/cli': { layer: 4, may: everything },
   'src/cli.ts': { layer: 4, may: everything },

@@ -38,6 +38,8 @@ export type FlowQuery = {
   readonly first?: boolean | undefined;
   /** Goes on with what comes; then `number` is how many of the past come first. */
   readonly follow?: boolean | undefined;
+  /** Position to begin with, whatever else is asked for: who has read elsewhere goes on here. */
+  readonly from?: number | undefined;
   /** From the first flow that is not older. Says where to begin instead of `number`, which then only ends. */
   readonly since?: Nanoseconds | undefined;
   /** Ends before the first flow that is later. */
@@ -151,7 +153,8 @@ function timeAt(ring: FlowRing, position: number): Nanoseconds | undefined {
   return entry?.kind === 'flow' ? entry.flow.time : undefined;
 }
 
-function startOf(ring: FlowRing, { number = 0, first = false, follow = false, since, until, matches }: FlowQuery): number {
+function startOf(ring: FlowRing, { from, number = 0, first = false, follow = false, since, until, matches }: FlowQuery): number {
+  if (from !== undefined) return from;
   if (since !== undefined) {
     for (let position = ring.oldest; position < ring.next; position++) if ((timeAt(ring, position) ?? -1n) >= since) return position;
     return ring.next;

@@ -67,6 +67,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       socketPath: '/var/run/cilium/hubble.sock',
       listenAddress: ':4244',
       capacity: 4095,
+      historyBytes: 1024 ** 3,
       tls: true,
       export: {
         enabled: false,
@@ -277,6 +278,7 @@ const wrong: readonly [yaml: string, mistake: string][] = [
     'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256',
   ],
   ['hubble:\n  metrics:\n    enabled: {dns: true}', 'hubble.metrics.enabled (line 3) is {"dns":true}, wanted a list of texts'],
+  ['hubble:\n  history:\n    maxSizeMiB: 0', 'hubble.history.maxSizeMiB (line 3) is 0, wanted a number from 1 to 1048576'],
   ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767, the last of them below 65535'],
   [
     'nodePort:\n  range: 30000-65535',

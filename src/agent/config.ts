@@ -78,6 +78,8 @@ export type Config = {
     readonly socketPath: string;
     readonly listenAddress: string;
     readonly capacity: number;
+    /** Of flows on disk; 0: none are kept. */
+    readonly historyBytes: number;
     readonly tls: boolean;
     readonly export: ExportConfig;
   };
@@ -208,6 +210,7 @@ function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
     listenAddress: String(values.get('hubble.listenAddress')),
     capacity: Number(values.get('hubble.eventBufferCapacity')),
     export: exportFrom(values, complain),
+    historyBytes: historyBytes(values, complain),
     tls: values.get('hubble.tls.enabled') === true,
   };
 }
@@ -280,4 +283,10 @@ function oneOf<const W extends string>(value: Value | undefined, words: readonly
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null) for (const part of Object.values(Object.freeze(value))) frozen(part);
   return value;
+}
+
+function historyBytes(values: Values, complain: Complain): number {
+  const mebibytes = Number(values.get('hubble.history.maxSizeMiB'));
+  if (!(mebibytes >= 1 && mebibytes <= 1_048_576)) complain('hubble.history.maxSizeMiB', 'a number from 1 to 1048576');
+  return values.get('hubble.history.enabled') === true ? mebibytes * 1024 * 1024 : 0;
 }

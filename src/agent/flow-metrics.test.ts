@@ -19,7 +19,7 @@ test('the page has what was counted, and what was lost on the way', () => {
   ring.append([syn, syn, syn]);
   [syn, syn].forEach(counted.count);
   slow.take(10);
-  const text = metricsText(flowPageMetrics({ ring, counted, losses, connections: () => undefined, malformed: { dns: 0 } }));
+  const text = metricsText(flowPageMetrics({ ring, counted, losses }));
   for (const line of [
     'hubble_flows_processed_total{protocol="TCP",type="Trace",subtype="to-endpoint",verdict="FORWARDED"} 2',
     'hubble_lost_events_total{source="perf_event_ring_buffer"} 5',

@@ -28,7 +28,7 @@ export function turnFlowMetrics(
 }
 
 /** What the page has. */
-export function flowPageMetrics({ ring, losses, counted }: Flows): readonly Metric[] {
+export function flowPageMetrics({ ring, losses, counted }: Pick<Flows, 'ring' | 'losses' | 'counted'>): readonly Metric[] {
   const lost = (of: (loss: ReturnType<typeof losses>[number]) => number) => losses().reduce((sum, loss) => sum + of(loss), 0);
   return [
     ...counted.metrics,

@@ -5,7 +5,6 @@
 //                           ─▶ Connection ─▶ whoever listens
 //   event_losses ───────────▶ LostEvent ──▶ ring
 
-import { randomBytes } from 'node:crypto';
 import { eventKindNames, eventLossesCodec } from '../datapath/schema.gen.ts';
 import type { Connection } from '../flows/connection.ts';
 import { flowDecoder } from '../flows/decoder.ts';
@@ -17,6 +16,7 @@ import { LostEventSource } from '../flows/flow-enums.ts';
 import type { FlowMetrics } from '../flows/metrics/flow-metrics.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import type { Events } from './events.ts';
+import type { FlowHistory } from './history.ts';
 
 export type FlowsOptions = {
   readonly events: Events;
@@ -29,6 +29,8 @@ export type FlowsOptions = {
   readonly capacity: number;
   /** Counts every flow. */
   readonly counted: FlowMetrics;
+  /** Names and keeps every flow. */
+  readonly history: FlowHistory;
   readonly signal: AbortSignal;
 };
 
@@ -37,6 +39,7 @@ export type Loss = { readonly kind: string; readonly cpu: number; readonly limit
 export type Flows = {
   readonly ring: FlowRing;
   readonly counted: FlowMetrics;
+  readonly history: FlowHistory;
   /** Calls `listener` with what is told of connections, a batch at a time. */
   connections(listener: (connections: readonly Connection[]) => void, signal: AbortSignal): void;
   /** Events that were never read, by kind and CPU; without those that have none. */
@@ -47,12 +50,13 @@ export type Flows = {
 
 const LOSSES_MS = 1000;
 
-export function watchFlows({ events, losses: map, tables, nodeName, capacity, counted, signal }: FlowsOptions): Flows {
+export function watchFlows({ events, losses: map, tables, nodeName, capacity, counted, history, signal }: FlowsOptions): Flows {
   const ring = flowRing(capacity);
-  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: uuids() });
+  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: history.uuid });
   const listeners = new Set<(connections: readonly Connection[]) => void>();
   events.listen((records, bootTime) => {
     const { flows, connections } = decoder.decode(records, bootTime);
+    history.append(flows); // in one turn with the ring: who reads both relies on it
     ring.append(flows);
     flows.forEach(counted.count);
     if (connections.length > 0) for (const listener of listeners) listener(connections);
@@ -60,38 +64,23 @@ export function watchFlows({ events, losses: map, tables, nodeName, capacity, co
   let known = lossesIn(map);
   const timer = setInterval(() => {
     const now = lossesIn(map);
-    for (const lost of lostSince(known, now)) ring.lose(lost);
+    for (const lost of lostSince(known, now)) {
+      history.lose(lost);
+      ring.lose(lost);
+    }
     known = now;
   }, LOSSES_MS);
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
   return {
     ring,
     counted,
+    history,
     connections(listener, until) {
       listeners.add(listener);
       until.addEventListener('abort', () => listeners.delete(listener), { once: true });
     },
     losses: () => lossesIn(map),
     malformed: decoder.malformed,
-  };
-}
-
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
-/** Version 4 in form; what is random is the same for all of an agent's life, and what follows counts. */
-function uuids(): () => string {
-  const hex = randomBytes(10).toString('hex');
-  const random = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`;
-  let [count, before] = [-1, ''];
-  return () => {
-    const low = ++count % 65_536;
-    if (low === 0)
-      before =
-        random +
-        Math.floor(count / 65_536)
-          .toString(16)
-          .padStart(8, '0');
-    return `${before}${HEX[low >> 8]}${HEX[low & 255]}`;
   };
 }
 

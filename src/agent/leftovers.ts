@@ -18,10 +18,12 @@ export type Leftover = { readonly kind: string; readonly what: string; readonly 
 export type Node = Pick<Config, 'bpfRoot' | 'cni'> & {
   /** Directory of endpoint files. */
   readonly state: string;
+  /** Directory of flows. */
+  readonly history: string;
 };
 
 /** What there is now. Reading it changes nothing. Throws KernelError. */
-export function leftoversOn({ bpfRoot, cni, state }: Node): readonly Leftover[] {
+export function leftoversOn({ bpfRoot, cni, state, history }: Node): readonly Leftover[] {
   const pins = join(bpfRoot, 'stentor');
   const run = dirname(state);
   const confDir = confDirOf(cni.confPath);
@@ -45,6 +47,7 @@ export function leftoversOn({ bpfRoot, cni, state }: Node): readonly Leftover[] 
       there('file', join(run, name)),
     ),
     ...there('endpoints', state),
+    ...there('flows', history),
   ];
 }
 

@@ -23,6 +23,8 @@ import { flowExporter } from './exporter.ts';
 import type { Exporter } from './exporter.ts';
 import { watchFlows } from './flows.ts';
 import type { Flows } from './flows.ts';
+import { flowHistory } from './history.ts';
+import type { FlowHistory } from './history.ts';
 import { groundOf } from './ground.ts';
 import type { Ground } from './ground.ts';
 import { unwatched } from './identities.ts';
@@ -70,7 +72,7 @@ export async function main(args: readonly string[]): Promise<Ending> {
   }
   const announced = announces(ground, tables, targets);
   const watches = watched(ground, tables, targets);
-  const { flows, drops } = eventsOf(ground, tables);
+  const { flows, drops } = eventsOf(ground, tables, machine.schedule);
   const exporter = exporterOf(ground, flows, machine.schedule);
   if (exporter) end.use(exporter);
   const ready = await serve({ ground, tables, targets, sources, watched: watches, drops, flows, exporter }, end);
@@ -81,7 +83,7 @@ export async function main(args: readonly string[]): Promise<Ending> {
     log.info('Agent begins anew', { why });
     stop.abort();
   };
-  const loops = [...sources.needed, ...sources.kinds, ...slow, ready].map((one) => one.run(stop.signal));
+  const loops = [...sources.needed, ...sources.kinds, ...slow, ready, ...(flows ? [flows.history] : [])].map((one) => one.run(stop.signal));
   machine.schedule();
   const unready = () => ready.health().reason ?? walks.flat().find((one) => one.pending > 0)?.name;
   const rest = succession({ datapath: ground.datapath, unready, log }, stop.signal);
@@ -109,10 +111,8 @@ function announces(
 }
 
 /** What the data plane tells of packets. Flows are undefined where nobody wants them. */
-function eventsOf(
-  { datapath, config, self, signal }: Ground,
-  tables: AgentTables,
-): { readonly drops: Drops; readonly flows: Flows | undefined } {
+function eventsOf(ground: Ground, tables: AgentTables, changed: () => void): { readonly drops: Drops; readonly flows: Flows | undefined } {
+  const { datapath, config, self, signal } = ground;
   const { known, endpoints, identities, nodes, services } = tables;
   const events = readEvents(datapath.map('events'), signal);
   const drops = readDrops({ events, endpoints: endpoints.endpoints, signal });
@@ -123,7 +123,18 @@ function eventsOf(
   const losses = datapath.map('event_losses');
   const { capacity } = config.hubble;
   const counted = flowMetrics(config.hubble.metrics);
-  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName: `${clusterName}/${self}`, capacity, counted, signal }) };
+  const nodeName = `${clusterName}/${self}`;
+  const history = historyOf(ground, nodeName, changed);
+  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName, capacity, counted, history, signal }) };
+}
+
+/** Flows on disk; what is wrong with that is told as any Problem is. */
+function historyOf({ config, options, problems, log }: Ground, node: string, changed: () => void): FlowHistory {
+  const report = (rows: readonly Problem[]) => {
+    problems.report('history', rows);
+    changed();
+  };
+  return flowHistory({ directory: options.history, node, maxBytes: config.hubble.historyBytes, clock, log, report });
 }
 
 /** A ConfigMap that the kubelet puts there. */

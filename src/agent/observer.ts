@@ -15,6 +15,8 @@ import { responseCodec } from '../hubble/field-mask.ts';
 import { namespaceBook } from '../hubble/namespaces.ts';
 import type { NamespaceBook } from '../hubble/namespaces.ts';
 import { observer } from '../hubble/observer.ts';
+import { wantedOf } from '../history/filters.ts';
+import type { FlowHistory } from './history.ts';
 import type { GetFlowsRequest, GetFlowsResponse } from '../hubble/observer.ts';
 import { flowsRate, queryOf } from '../hubble/queries.ts';
 
@@ -25,6 +27,8 @@ export type ObserverOptions = {
   readonly nodeName: string;
   readonly version: string;
   readonly clock: Clock;
+  /** What the ring does not have any more. */
+  readonly past?: Pick<FlowHistory, 'through'> | undefined;
 };
 
 /** Entries of the ring that are looked at in one turn of the event loop. */
@@ -42,7 +46,7 @@ export function observerHandlers(options: ObserverOptions, signal: AbortSignal):
       ? { flow: entry.flow, nodeName: entry.flow.nodeName, time: entry.flow.time }
       : { lostEvents: entry.lost, nodeName, time: entry.lost.last ?? nanoseconds(clock.now()) };
   return [
-    raw(observer.getFlows, (request, call) => flowsFor(ring, request, call, response)),
+    raw(observer.getFlows, (request, call) => flowsFor(options, request, call, response)),
     streaming(observer.getAgentEvents, async function* (request, call) {
       const told = ({ time, event }: TimedAgentEvent) => ({ agentEvent: event, nodeName, time });
       let { events: some, next } = events.from(0);
@@ -72,14 +76,21 @@ export function observerHandlers(options: ObserverOptions, signal: AbortSignal):
 
 /** Throws RpcError at once where the request is bad. */
 function flowsFor(
-  ring: FlowRing,
+  { ring, past }: ObserverOptions,
   request: GetFlowsRequest,
   { signal }: Call,
   response: (entry: Entry) => GetFlowsResponse,
 ): AsyncIterable<Buffer> {
   const codec = responseCodec(request.fieldMask ?? []);
-  const reader = ring.read(queryOf(request));
+  const query = queryOf(request);
   return (async function* () {
+    const through = past?.through(ring, { ...query, wanted: wantedOf(request) }, signal);
+    for await (const entries of through?.past ?? [])
+      for (let at = 0; at < entries.length && !signal.aborted; at += BATCH) {
+        yield framed(codec, entries.slice(at, at + BATCH).map(response));
+        await setImmediate();
+      }
+    const reader = ring.read(through?.present() ?? query);
     while (!signal.aborted) {
       const entries = reader.take(BATCH);
       if (entries.length > 0) yield framed(codec, entries.map(response));

@@ -17,9 +17,14 @@ export type AgentOptions = {
   readonly build: string;
   /** Where endpoints are kept. */
   readonly state: string;
+  /** Where flows are kept: on a disk that outlives the machine's next start. */
+  readonly history: string;
   /** Milliseconds in which every target is looked at again. */
   readonly refreshMs: number;
 };
+
+/** Not below /var/run, which is memory. */
+export const HISTORY = '/var/lib/cilium/history';
 
 const BUILD = fileURLToPath(new URL('../../build', import.meta.url));
 
@@ -42,6 +47,7 @@ function parsed(args: readonly string[]) {
       kubeconfig: { type: 'string' },
       build: { type: 'string', default: BUILD },
       state: { type: 'string', default: '/var/run/cilium/state' },
+      history: { type: 'string', default: HISTORY },
       refresh: { type: 'string', default: '60' },
     },
   } as const;

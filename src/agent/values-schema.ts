@@ -216,6 +216,8 @@ export const valueRows: readonly ValueRow[] = [
   ['hubble.socketPath', 'text', '/var/run/cilium/hubble.sock', 'acts', 'agent', 'Socket of the flows of the node'],
   ['hubble.listenAddress', 'text', ':4244', 'acts', 'agent', 'Where other nodes get the flows of this one'],
   ['hubble.eventBufferCapacity', 'number', 4095, 'acts', 'agent', 'Flows kept in memory'],
+  ['hubble.history.enabled', 'boolean', true, 'acts', 'agent', 'Keep flows on disk'],
+  ['hubble.history.maxSizeMiB', 'number', 1024, 'acts', 'agent', 'How much of it on each node; the oldest flows go first'],
   ['hubble.eventQueueSize', 'number', undefined, 'accepted', 'none', 'There is no queue'],
   ['hubble.metrics.enabled', 'texts', [], 'acts', 'agent', 'Metrics of flows, each with its options'],
   ['hubble.metrics.enableOpenMetrics', 'boolean', false, 'accepted', 'none', 'OpenMetrics with exemplars'],

@@ -3,13 +3,14 @@
 // what nobody uses any more; so it may be repeated after a failure.
 
 import type { ConfigAndWarnings } from '../agent/config.ts';
+import { HISTORY } from '../agent/options.ts';
 import { messageOf, StentorError } from '../base/errors.ts';
 import type { Leftover } from '../agent/leftovers.ts';
 import { list } from './columns.ts';
 import type { Io } from './command.ts';
 import { argumentsOf, outputOption, print, UsageError } from './command.ts';
 
-export const help = `Usage: NAME uninstall --node [--dry-run] [--force] [--values FILE] [--state DIRECTORY] [-o json]
+export const help = `Usage: NAME uninstall --node [--dry-run] [--force] [--values FILE] [--state DIRECTORY] [--history DIRECTORY] [-o json]
 
 Removes from this node all that agents have made: programs and their pins, maps, the pods' interfaces, routes, the CNI plugin and its
 configuration, endpoint files; gives back other plugins' configurations that were put aside, and kernel settings as they were found.
@@ -20,6 +21,7 @@ Pods of this node lose their network: drain it first. The agent must not run.
   --force     also while an agent runs, or seems to
   --values    Helm values of the agent, for paths that are not the usual ones
   --state     where endpoints are kept (/var/run/cilium/state unless said otherwise)
+  --history   where flows are kept (/var/lib/cilium/history unless said otherwise)
 
 Exit code 1 when something could not be removed.
 
@@ -34,6 +36,7 @@ const options = {
   force: { type: 'boolean' },
   values: { type: 'string' },
   state: { type: 'string', default: '/var/run/cilium/state' },
+  history: { type: 'string', default: HISTORY },
   ...outputOption,
 } as const;
 
@@ -45,7 +48,7 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   if (!values.force) await requireNoAgent(io.socket);
   const { leftoversOn } = await import('../agent/leftovers.ts');
   const config = await configFrom(values.values);
-  const found = leftoversOn({ ...config, state: values.state });
+  const found = leftoversOn({ ...config, state: values.state, history: values.history });
   const removals: Removal[] = [];
   for (const leftover of found) {
     const { kind, what } = leftover;

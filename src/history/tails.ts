@@ -109,8 +109,7 @@ async function rowsAt(file: FileHandle, frame: Frame): Promise<Rows | undefined>
 async function rowsIn(header: Header, body: Buffer): Promise<Rows> {
   const section = (name: SectionName) => unpacked(header, name, body.subarray(...placeOfSection(header, name)));
   const sections = Object.fromEntries(await Promise.all(sectionNames.map(async (name) => [name, await section(name)] as const)));
-  // as: all sections that there are
-  const { dictionary, index, time, payloads, rest } = sections as Record<SectionName, Buffer>;
+  const { dictionary, index, time, payloads, rest } = sections as Record<SectionName, Buffer>; // as: all sections that there are
   const { count, node } = header.summary;
   return rowsFrom(indexedFrom({ dictionary, index }, count), { time, payloads, rest }, node);
 }

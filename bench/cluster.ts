@@ -38,7 +38,7 @@ export const NAMESPACE = 'bench';
 export const VALUES = `${CHECKOUT}/sandbox/seed/values.yaml`;
 
 /** Starts a sandbox; of those of one network each needs a name of its own. Throws StentorError BENCH_RUNS when another process has it. */
-export async function startBench(network: Network, name = network === 'stentor' ? '' : network): Promise<Bench> {
+export async function startBench(network: Network, name = network === 'stentor' ? '' : network, values = VALUES): Promise<Bench> {
   const layout = layoutFor(CHECKOUT, `bench${name}`);
   const lock = await takeLock(layout);
   if (lock === undefined) throw new StentorError('BENCH_RUNS', `Cannot start the sandbox '${layout.name}': another process runs it`);
@@ -52,7 +52,7 @@ export async function startBench(network: Network, name = network === 'stentor' 
     await removeRemains(layout);
     const cluster = await startCluster(layout, stack, () => undefined);
     await makeSwitch(layout);
-    if (network !== 'nobody') await fill(cluster, network);
+    if (network !== 'nobody') await fill(cluster, network, values);
     const loaders = stack.use(new DisposableStack());
     return { ...accessTo(cluster, loaders), cluster, [Symbol.asyncDispose]: end };
   } catch (error) {
@@ -69,10 +69,10 @@ async function makeSwitch(layout: Layout): Promise<void> {
 
 const PODS = { client: 'node1', bypass: 'node1', near: 'node1', client2: 'node2', near2: 'node2', far: 'node3' } as const;
 
-async function fill(cluster: Cluster, network: Network): Promise<void> {
+async function fill(cluster: Cluster, network: Network, values: string): Promise<void> {
   const { store } = cluster;
   if (network === 'stentor')
-    createAll(store, [...(await definitions()), ...(await valuesConfigMaps(VALUES)), ...(await manifest('agent.yaml'))]);
+    createAll(store, [...(await definitions()), ...(await valuesConfigMaps(values)), ...(await manifest('agent.yaml'))]);
   else await installBridgeCni(cluster);
   const { signal } = new AbortController();
   await nodesReady(cluster, signal);

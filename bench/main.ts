@@ -10,6 +10,7 @@ import { svg } from './chart.ts';
 import { CHECKOUT } from './checkout.ts';
 import { cni } from './cni.ts';
 import { eastWest } from './east-west.ts';
+import { flows } from './flows.ts';
 import { l2Idle } from './l2-idle.ts';
 import { maglev } from './maglev.ts';
 import { maps } from './maps.ts';
@@ -27,6 +28,7 @@ const say = (line: string): void => void process.stderr.write(`  ${line}\n`);
 const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   'east-west': () => eastWest({ rounds: ROUNDS, milliseconds: 80 }, say),
   'north-south': () => northSouth({ rounds: ROUNDS, milliseconds: 100 }, say),
+  flows: () => flows({ rounds: ROUNDS, milliseconds: 80 }, say),
   l2: () => l2Idle(say),
   sockets: () => outOfProcess('socket-end.ts', `${ROUNDS}`),
   services: () => services({ rounds: ROUNDS, milliseconds: 40 }, say),

@@ -5,7 +5,7 @@ import type { Table } from '../base/table.ts';
 import { eventCodec, EventKind } from '../datapath/schema.gen.ts';
 import type { Event } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
-import { KIND_AT } from '../flows/decoder.ts';
+import { kindAt } from '../flows/decoder.ts';
 import { dropOf } from '../flows/drop-event.ts';
 import type { Drop } from '../flows/drop-event.ts';
 import type { Events } from './events.ts';
@@ -33,7 +33,7 @@ export function readDrops({ events, endpoints, signal }: DropsOptions): Drops {
   events.listen(({ bytes, starts }, bootTime) => {
     const context = { endpoints, bootTime: Number(bootTime) / 1e6 };
     for (const at of starts) {
-      if (bytes[at + KIND_AT] !== EventKind.drop) continue;
+      if (kindAt(bytes, at) !== EventKind.drop) continue;
       const event = eventCodec.decode(bytes, at);
       const drop = dropOf(event, context);
       kept.push(drop);

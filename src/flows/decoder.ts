@@ -4,7 +4,7 @@
 //   trace, drop ─────▶ one flow          connection, or a trace that knows both directions ─▶ connection
 //   socket ──────────▶ two flows           payload ─▶ a flow of DNS or HTTP
 
-import { EventKind, eventCodec, socketEventCodec } from '../datapath/schema.gen.ts';
+import { EventKind, eventCodec, payloadEventCodec, socketEventCodec } from '../datapath/schema.gen.ts';
 import { connectionOf } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { flowOf } from './event-flow.ts';
@@ -21,7 +21,7 @@ export type Decoded = {
   readonly connections: readonly Connection[];
 };
 
-/** Records of the ring buffer, and where each begins. */
+/** Records of the ring buffer, and where each begins; its length is in the four bytes before. */
 export type Records = { readonly bytes: Buffer; readonly starts: readonly number[] };
 
 export type Decoder = {
@@ -34,7 +34,21 @@ export type Decoder = {
 };
 
 /** Byte offset of what a record is. */
-export const KIND_AT = 8;
+const KIND_AT = 8;
+
+const sizes: Readonly<Record<number, number>> = {
+  [EventKind.drop]: eventCodec.size,
+  [EventKind.trace]: eventCodec.size,
+  [EventKind.connection]: eventCodec.size,
+  [EventKind.socket]: socketEventCodec.size,
+  [EventKind.payload]: payloadEventCodec.size,
+};
+
+/** What the record at `at` is; 0 where this version knows no such thing: while an agent is replaced, programs of another one write. */
+export function kindAt(bytes: Buffer, at: number): number {
+  const kind = bytes[at + KIND_AT] ?? 0;
+  return sizes[kind] === bytes.readUInt32LE(at - 4) ? kind : 0;
+}
 /** Of how much was kept of a payload, and of the payload itself: behind the event, as struct payload_event has it. */
 const KEPT_AT = eventCodec.size + 4;
 const PAYLOAD_AT = eventCodec.size + 8;
@@ -44,7 +58,7 @@ export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>): Dec
   const carried = payloads(names);
   let unknown = 0;
   const take = (bytes: Buffer, at: number, into: { flows: Flow[]; connections: Connection[] }, context: FlowContext) => {
-    switch (bytes[at + KIND_AT] ?? 0) {
+    switch (kindAt(bytes, at)) {
       case EventKind.drop:
         into.flows.push(flowOf(eventCodec.decode(bytes, at), context));
         return;

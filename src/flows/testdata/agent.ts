@@ -93,11 +93,15 @@ export function smallCluster() {
   return { tables, write };
 }
 
+const HEADER = 4;
+
 /** As the ring buffer hands them over. */
 export function recordsOf(records: readonly Buffer[]): Records {
   let at = 0;
-  const starts = records.map((record) => (at += record.length) - record.length);
-  return { bytes: Buffer.concat(records), starts };
+  const starts = records.map((record) => (at += record.length + HEADER) - record.length);
+  const bytes = Buffer.concat(records.flatMap((record) => [Buffer.alloc(HEADER), record]));
+  records.forEach((record, index) => bytes.writeUInt32LE(record.length, (starts[index] ?? 0) - HEADER));
+  return { bytes, starts };
 }
 
 /** A flow without what is not known of it. */

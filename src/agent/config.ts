@@ -65,6 +65,8 @@ export type Config = {
     readonly bindProtection: boolean;
     readonly protectRange: boolean;
     readonly healthCheck: boolean;
+    /** At load balancer IPs, too. */
+    readonly healthCheckOnVips: boolean;
   };
   readonly l2announcements: boolean;
   readonly localRedirectPolicy: boolean;
@@ -258,6 +260,7 @@ function nodePortsFrom(values: Values, complain: Complain): Config['nodePort'] {
     bindProtection: values.get('nodePort.bindProtection') === true,
     protectRange: values.get('nodePort.autoProtectPortRange') === true,
     healthCheck: values.get('nodePort.enableHealthCheck') === true,
+    healthCheckOnVips: values.get('nodePort.enableHealthCheckLoadBalancerIP') === true,
   };
 }
 

@@ -78,6 +78,7 @@ export function agentTables(ground: Ground): AgentTables {
   const serving = {
     topology,
     answersHealthChecks,
+    healthOnVips: config.nodePort.healthCheckOnVips,
     mode,
     externalClusterIp,
     trustExternalIps,

@@ -122,7 +122,7 @@ export const valueRows: readonly ValueRow[] = [
   ['nodePort.bindProtection', 'boolean', true, 'acts', 'agent', 'Refuse bind() to nodePorts'],
   ['nodePort.autoProtectPortRange', 'boolean', true, 'acts', 'agent', 'Keep nodePorts out of the ephemeral ports'],
   ['nodePort.enableHealthCheck', 'boolean', true, 'acts', 'agent', 'Serve healthCheckNodePort'],
-  ['nodePort.enableHealthCheckLoadBalancerIP', 'boolean', false, 'accepted', 'none', 'Also on the load balancer address'],
+  ['nodePort.enableHealthCheckLoadBalancerIP', 'boolean', false, 'acts', 'agent', 'Also on the load balancer address'],
   ['nodePort.enabled', 'boolean', true, 'acts', 'agent', 'Part of kubeProxyReplacement'],
   ['externalIPs.enabled', 'boolean', true, 'acts', 'agent', 'Part of kubeProxyReplacement'],
   ['hostPort.enabled', 'boolean', true, 'acts', 'agent', 'Part of kubeProxyReplacement'],

@@ -133,6 +133,34 @@ describe('health checks for balancers outside', () => {
     ]);
   });
 
+  it('are asked at load balancer IPs, too, with nodePort.enableHealthCheckLoadBalancerIP: whoever has the address answers for itself', async () => {
+    const ranged = { loadBalancerSourceRanges: ['203.0.113.0/24'] };
+    const asked = async (spec: Partial<Spec>, options: Parameters<typeof cluster>[1]) => {
+      const found = await tablesOf(balanced(spec), options);
+      const backends = Array.from(found.frontends.entries())
+        .filter(([, { port }]) => port === 31_090)
+        .map(([key, { outside }]) => [
+          key,
+          ...(found.sets.get(outside ?? '')?.backends ?? []).map(({ address, port }) => `${address}:${port}`),
+        ]);
+      return {
+        backends,
+        flags: found.lbServices.get('192.0.2.217:31090/TCP')?.value.flags ?? 0,
+        guards: found.lbAddresses.get('192.0.2.217')?.value.guards,
+      };
+    };
+    const on = await asked({ ...local, ...ranged }, { healthOnVips: true });
+    assert.deepEqual(on.backends, [['192.0.2.217:31090/TCP', '192.168.0.11:31090']]);
+    assert.ok(on.flags & sourceRanges, 'source ranges hold there, too');
+    assert.ok((on.guards?.[0] ?? 0) > 0 && on.guards?.[1] === 0, 'and for the address as a whole as before');
+    assert.deepEqual((await asked(local, {})).backends, []);
+    assert.deepEqual((await asked(local, { healthOnVips: true, answersHealthChecks: false })).backends, []);
+    assert.deepEqual((await asked({ ...local, externalTrafficPolicy: 'Cluster' }, { healthOnVips: true })).backends, []);
+    const own = { ...local, ports: [{ name: 'http', port: 31_090 }] };
+    const [taken] = (await asked(own, { healthOnVips: true })).backends.filter(([key]) => key?.startsWith('192.0.2.217'));
+    assert.deepEqual(taken, ['192.0.2.217:31090/TCP'], 'a port of the Service goes before it');
+  });
+
   it('are none with externalTrafficPolicy: Cluster, or where nodePort.enableHealthCheck is false', async () => {
     assert.deepEqual(await checked({ ...local, externalTrafficPolicy: 'Cluster' }, [here]), []);
     assert.deepEqual(await checked(local, [here], { answersHealthChecks: false }), []);

@@ -90,6 +90,8 @@ export type FrontendOptions = {
   readonly rangesOfAllTypes: boolean;
   readonly balance: BalanceOptions;
   readonly isOwnAddress: (address: Ip) => boolean;
+  /** Where this node answers at healthCheckNodePorts, if it does so at load balancer IPs, too. */
+  readonly healthAddress: (family: Family) => Ip | undefined;
   /** Undefined while it is not known. */
   readonly ownNode: () => OwnNode | undefined;
 };
@@ -121,6 +123,27 @@ export function* frontendsFor(service: ServiceRow | undefined, options: Frontend
       };
       yield [frontendKey(frontend), frontend];
     }
+  yield* healthFrontends(service, options);
+}
+
+/** Its healthCheckNodePort at its load balancer IPs, unless it serves that port itself: whoever asks there asks this node. */
+function* healthFrontends(service: ServiceRow, { healthAddress }: FrontendOptions): Iterable<readonly [FrontendKey, Frontend]> {
+  const health = healthPort(service);
+  if (!health || service.ports.some(({ port, protocol }) => port === health.port && protocol === 'TCP')) return;
+  for (const address of service.external?.ingressIps ?? []) {
+    if (healthAddress(familyOf(address)) === undefined) continue;
+    const set = setKey(service, health, familyOf(address), false);
+    const sourceRanges = service.external?.sourceRanges?.policy;
+    const common = { service: service.name, affinity: 0, choice: 'random', dsr: false, sourceRanges } as const;
+    const frontend: Frontend = { address, port: health.port, protocol: 'TCP', type: 'LoadBalancer', set, outside: set, ...common };
+    yield [frontendKey(frontend), frontend];
+  }
+}
+
+/** As a port of the Service, with a name that no port has. */
+function healthPort({ external }: ServiceRow): PortRow | undefined {
+  if (external?.local !== true || external.healthCheckNodePort === 0) return undefined;
+  return { name: ':health', protocol: 'TCP', port: external.healthCheckNodePort };
 }
 
 function isServedOn({ nodes }: ServiceRow, node: OwnNode | undefined): boolean {
@@ -175,6 +198,13 @@ export function* backendSetsFor(
         const common = { service: name, protocol: port.protocol, affinity, sourceRanges, ...frontends };
         yield [key, { ...common, ...backendsOf(own, port, choice) }];
       }
+    const health = healthPort(service);
+    const key = health && setKey(service, health, family, false);
+    const [address, frontends] = [options.healthAddress(family), key === undefined ? undefined : used.get(key)];
+    if (!health || key === undefined || !address || !frontends) continue;
+    const sourceRanges = (external?.sourceRanges?.prefixes ?? []).filter((prefix) => familyOf(prefix.ip) === family);
+    const backends = [{ address, port: health.port, protocol: 'TCP', state: 'active' }] as const;
+    yield [key, { service: name, protocol: 'TCP', affinity: 0, sourceRanges, ...frontends, backends, draining: [] }];
   }
 }
 

@@ -15,7 +15,8 @@ import type { Numbered } from '../base/assign.ts';
 import { olderFirst } from '../base/age.ts';
 import { derive, from, late } from '../base/derive.ts';
 import type { Derivation } from '../base/derive.ts';
-import type { Ip } from '../base/ip.ts';
+import { familyOf } from '../base/ip.ts';
+import type { Family, Ip } from '../base/ip.ts';
 import type { ProblemBook } from '../base/problem.ts';
 import { sameRow } from '../base/same.ts';
 import { table } from '../base/table.ts';
@@ -88,11 +89,13 @@ export type ServiceOptions = {
   readonly problems: ProblemBook;
   /** healthCheckNodePort is served. */
   readonly answersHealthChecks?: boolean;
+  /** It is so at load balancer IPs, too. */
+  readonly healthOnVips?: boolean;
   /** Those of this node that have node ports. */
   readonly nodeAddresses: Table<string, NodeAddress>;
   readonly sources?: ServiceSources;
   readonly redirected?: Redirects;
-} & Omit<SetOptions, 'isOwnAddress' | 'ownNode'>;
+} & Omit<SetOptions, 'isOwnAddress' | 'ownNode' | 'healthAddress'>;
 
 export function serviceTables({
   before,
@@ -135,13 +138,20 @@ export function serviceTables({
   const owners = { redirects, frontends, nodeAddresses };
   const redirectedBefore = new Set(before.redirectOf.keys());
 
-  const options = { ...given, isOwnAddress: (address: Ip) => nodeAddresses.has(address), ownNode: () => ownNode.get(given.self) };
+  const healthAddress = (family: Family) =>
+    given.answersHealthChecks === true && given.healthOnVips === true
+      ? Array.from(nodeAddresses.entries(), ([, { address }]) => address).find((one) => familyOf(one) === family)
+      : undefined;
+  const isOwnAddress = (address: Ip) => nodeAddresses.has(address);
+  const options = { ...given, isOwnAddress, healthAddress, ownNode: () => ownNode.get(given.self) };
   const placed = () => Array.from(services.by('placed', 'placed'), ({ name }) => name);
   const ofPlaced = () => from<string, string, OwnNode>(ownNode, placed);
   const ofZone = (_name: string, now: OwnNode | undefined, then: OwnNode | undefined) =>
     given.topology === true && now?.zone !== then?.zone ? Array.from(services.entries(), ([name]) => name) : placed();
   const ofOwnAddress = () =>
-    from<string, string, NodeAddress>(nodeAddresses, (address) => Array.from(services.by('external', address), ({ name }) => name));
+    from<string, string, NodeAddress>(nodeAddresses, (address) =>
+      [...services.by('external', address), ...services.by('checked', 'checked')].map(({ name }) => name),
+    );
   const context = { nodeAddresses, services };
   const podKeys = (places: Iterable<string>) =>
     Array.from(places, (place) => Array.from(hostPorts.by('place', place), ({ pod }) => `Pod ${pod}`)).flat();

@@ -3,7 +3,7 @@
 
 import type { FrontendOptions } from '../frontends.ts';
 
-export const usualOptions: Omit<FrontendOptions, 'isOwnAddress' | 'ownNode'> = {
+export const usualOptions: Omit<FrontendOptions, 'isOwnAddress' | 'ownNode' | 'healthAddress'> = {
   mode: 'snat',
   externalClusterIp: false,
   trustExternalIps: false,

@@ -10,6 +10,7 @@ import { svg } from './chart.ts';
 import { CHECKOUT } from './checkout.ts';
 import { cni } from './cni.ts';
 import { eastWest } from './east-west.ts';
+import { failover } from './failover.ts';
 import { flows } from './flows.ts';
 import { l2Idle } from './l2-idle.ts';
 import { maglev } from './maglev.ts';
@@ -34,6 +35,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   services: () => services({ rounds: ROUNDS, milliseconds: 40 }, say),
   agent: () => agent(say),
   cni,
+  failover: () => failover(ROUNDS, say),
   maglev,
   maps,
 };

@@ -69,25 +69,26 @@ export const skip: string | false = await requireMachine().then(
 /** Brings a sandbox up before the tests of a file, and takes it away after them. */
 export function faultyCluster(name: string): () => Faulty {
   const stack = new AsyncDisposableStack();
-  const layout = layoutFor(checkout, name);
   let faulty: Faulty | undefined;
   before(async () => {
-    if (skip !== false) return;
-    await removeRemains(layout);
-    const quiet = { line: () => undefined, step: <T>(_title: string, action: () => Promise<T>) => action() };
-    const scratch = await mkdtemp(join(tmpdir(), 'stentor-faults-'));
-    stack.defer(() => rm(scratch, { recursive: true, force: true }));
-    faulty = of(await up({ layout, cni: 'agent', progress: quiet, stack, signal: new AbortController().signal }), scratch);
+    if (skip === false) faulty = await bringUp(name, stack);
   });
-  after(async () => {
-    if (skip !== false) return;
-    await stack.disposeAsync();
-    await removeRemains(layout);
-  });
+  after(() => stack.disposeAsync());
   return () => {
     if (faulty === undefined) throw new Error('Cannot use the sandbox before it is up');
     return faulty;
   };
+}
+
+/** The same for others than tests: it goes with the stack. */
+export async function bringUp(name: string, stack: AsyncDisposableStack): Promise<Faulty> {
+  const layout = layoutFor(checkout, name);
+  await removeRemains(layout);
+  stack.defer(async () => void (await removeRemains(layout)));
+  const quiet = { line: () => undefined, step: <T>(_title: string, action: () => Promise<T>) => action() };
+  const scratch = await mkdtemp(join(tmpdir(), 'stentor-faults-'));
+  stack.defer(() => rm(scratch, { recursive: true, force: true }));
+  return of(await up({ layout, cni: 'agent', progress: quiet, stack, signal: new AbortController().signal }), scratch);
 }
 
 function of(cluster: Cluster, scratch: string): Faulty {
@@ -156,12 +157,21 @@ export const statusOn = (node: SandboxNode): Promise<StatusReport> => ask(socket
 /** Waits for the agent of a node to be well and its targets to equal its tables; the milliseconds that it took. */
 export async function agentReady(node: SandboxNode, agent?: Agent): Promise<number> {
   const started = performance.now();
-  const well = async () => (await statusOn(node)).agent.ok && (await differencesOn(node)).length === 0;
+  let last: unknown;
+  const well = async () => {
+    const { agent: health } = await statusOn(node);
+    const differences = await differencesOn(node);
+    last = { health, differences };
+    return health.ok && differences.length === 0;
+  };
   let dead: number | undefined;
   void agent?.exited.then((code) => (dead = code));
-  await until(`the agent of ${node.name}`, 20_000, () => {
-    if (dead !== undefined) throw new Error(`Cannot wait for the agent of ${node.name}: it ended with ${dead}\n${agent?.log()}`);
+  const told = () => `${JSON.stringify(last)}\n${agent?.log() ?? ''}`;
+  await until(`the agent of ${node.name}`, 60_000, () => {
+    if (dead !== undefined) throw new Error(`Cannot wait for the agent of ${node.name}: it ended with ${dead}\n${told()}`);
     return well().catch(() => false);
+  }).catch((error: unknown) => {
+    throw new Error(`Cannot wait for the agent of ${node.name} any longer: ${told()}`, { cause: error });
   });
   return performance.now() - started;
 }

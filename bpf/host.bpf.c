@@ -206,6 +206,8 @@ int host_from(struct __sk_buff *ctx)
 		return service_address(&packet.flow.destination) & SERVICE_ADDRESS
 			       ? drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP)
 			       : VERDICT_STACK;
+	if (is_answer_to_knock(&packet) && hear_answer(&packet))
+		return VERDICT_DROP; /* heard, and nobody else's */
 	result = open_flow(ctx, &packet);
 	if (result == VERDICT_REFUSE)
 		return refuse(ctx, &packet);

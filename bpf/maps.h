@@ -210,6 +210,15 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } l2_beats SEC(".maps");
 
+/* Whether ports of service addresses answer when they are knocked at. Entries are the agent's, times are host's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, struct l2_knock_key);
+	__type(value, struct l2_knock);
+	__uint(max_entries, 4096);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} l2_knocks SEC(".maps");
+
 /* Who else says that he has our addresses. Written by host, read by the agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -384,6 +384,19 @@ struct l2_beat {
 };
 _Static_assert(sizeof(struct l2_beat) == 8, "size");
 
+/* A TCP port of a service address that this node knocks at to see whether it serves. The agent makes the entry. */
+struct l2_knock_key {
+	struct address address;
+	__be16 port;
+	__u8 pad[2];
+};
+_Static_assert(sizeof(struct l2_knock_key) == 20, "size");
+
+struct l2_knock {
+	__u64 answered; /* nanoseconds of CLOCK_MONOTONIC, the last time; 0: never */
+};
+_Static_assert(sizeof(struct l2_knock) == 8, "size");
+
 /* Somebody says that an address which this node answers for is his. */
 struct l2_claim_key {
 	struct address address;

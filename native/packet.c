@@ -33,7 +33,7 @@ napi_value packet_open(napi_env env, napi_callback_info info)
 	struct sockaddr_ll address = {.sll_family = AF_PACKET};
 	uint32_t interface_index, protocol;
 	napi_value argv[2];
-	int fd;
+	int fd, yes = 1;
 
 	if (!get_arguments(env, info, 2, argv) || !get_uint32(env, argv[0], "interfaceIndex", &interface_index) ||
 	    !get_uint32(env, argv[1], "protocol", &protocol))
@@ -41,6 +41,9 @@ napi_value packet_open(napi_env env, napi_callback_info info)
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return throw_errno(env, errno, "socket", "packet");
+	/* who only sends asks neither a queue nor our own program, to which a knock at a service address would be a stray */
+	if (!protocol)
+		setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &yes, sizeof(yes));
 	address.sll_ifindex = (int)interface_index;
 	address.sll_protocol = htons((uint16_t)protocol);
 	if ((protocol == ETHERTYPE_IPV6 && keep_advertisements(fd)) ||

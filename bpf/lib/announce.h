@@ -7,6 +7,7 @@
 #ifndef STENTOR_ANNOUNCE_H
 #define STENTOR_ANNOUNCE_H
 
+#include "../config.h"
 #include "packet.h"
 #include "reply.h"
 
@@ -154,6 +155,28 @@ __noinline int announce_neighbour(struct __sk_buff *ctx, struct packet *packet)
 		return drop(ctx, packet, DROP_REASON_ERROR_WRITING_TO_PACKET);
 	count_answer(&key);
 	return send_back(ctx);
+}
+
+/* A service address answers this node, which has knocked: a half-open connection that no socket has begun. To the stack it would be a stray. */
+__noinline int hear_answer(struct packet *packet)
+{
+	struct l2_knock_key key = {};
+	struct l2_knock *knock;
+
+	if (!packet)
+		return 0;
+	key.address = packet->flow.source;
+	key.port = packet->flow.source_port;
+	knock = bpf_map_lookup_elem(&l2_knocks, &key);
+	if (!knock)
+		return 0;
+	knock->answered = bpf_ktime_get_ns();
+	return 1;
+}
+
+static __always_inline bool is_answer_to_knock(const struct packet *packet)
+{
+	return packet->protocol == IPPROTO_TCP && packet->l4 && packet->flow.destination_port == bpf_htons(knock_port);
 }
 
 /* Another node lives. Messages of other kinds are the agent's, by way of the stack. */

@@ -49,6 +49,7 @@ export const eth0: InterfaceRow = {
   master: undefined,
   addresses: families.map((family) => ({ ip: ip(at[family].node), bits: 64 })),
   defaultRoute: true,
+  gateways: [],
   segments: families.map((family) => cidrOf(ip(at[family].node), family === 4 ? 24 : 64)),
 };
 

@@ -23,7 +23,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = '1e0216b4085b';
+export const schemaHash = 'f3dacdbc4d68';
 
 /** enum answer_kind. */
 export const AnswerKind = { reset: 0, unreachable: 1, echo: 2 } as const;
@@ -744,6 +744,42 @@ export const l2KeyCodec: Codec<L2Key> = {
   },
 };
 
+/** struct l2_knock, 8 bytes. */
+export type L2Knock = { readonly answered: number };
+export const l2KnockCodec: Codec<L2Knock> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    l2KnockCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.answered, buffer, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { answered: readU64(buffer, offset) };
+  },
+};
+
+/** struct l2_knock_key, 20 bytes. */
+export type L2KnockKey = { readonly address: Ip; readonly port: number };
+export const l2KnockKeyCodec: Codec<L2KnockKey> = {
+  size: 20,
+  encode(row) {
+    const buffer = Buffer.alloc(20);
+    l2KnockKeyCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeIp(row.address, buffer, offset);
+    buffer.writeUInt16BE(row.port, offset + 16);
+    buffer.fill(0, offset + 18, offset + 20);
+  },
+  decode(buffer, offset = 0) {
+    return { address: ipFromBytes(buffer, offset), port: buffer.readUInt16BE(offset + 16) };
+  },
+};
+
 /** struct l2_lease, 16 bytes. */
 export type L2Lease = { readonly until: number; readonly node: number };
 export const l2LeaseCodec: Codec<L2Lease> = {
@@ -1434,6 +1470,17 @@ export const maps = {
     key: l2ClaimKeyCodec,
     value: l2ClaimCodec,
   },
+  l2Knocks: {
+    name: 'l2_knocks',
+    type: 'hash',
+    keySize: 20,
+    valueSize: 8,
+    maxEntries: 4096,
+    flags: 1,
+    hash: 'c6bec8d64123',
+    key: l2KnockKeyCodec,
+    value: l2KnockCodec,
+  },
   l2Lease: {
     name: 'l2_lease',
     type: 'array',
@@ -1619,6 +1666,8 @@ export type Config = {
   readonly gatewayMac: Mac;
   /** cookie of the node's network namespace; 0: not known */
   readonly hostNetnsCookie: bigint;
+  /** TCP port from which a node knocks at service addresses of others; what comes back to it is noted, and nobody else's */
+  readonly knockPort: number;
   /** where clients are in Maglev tables; the same on all nodes */
   readonly maglevSeed: number;
   /** 1: IPv4 packets of pods leave the cluster with the node's address */
@@ -1657,6 +1706,7 @@ export const configDefaults: Config = {
   eventsPerSecond: u32Codec.decode(Buffer.from('10270000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
+  knockPort: u32Codec.decode(Buffer.from('93100000', 'hex')),
   maglevSeed: u32Codec.decode(Buffer.from('00000000', 'hex')),
   masqueradeIpv4: u32Codec.decode(Buffer.from('01000000', 'hex')),
   masqueradeIpv6: u32Codec.decode(Buffer.from('01000000', 'hex')),
@@ -1748,6 +1798,17 @@ export const configVariables = {
       pod: { section: '.rodata', offset: 88 },
       sock: { section: '.rodata', offset: 88 },
       xdp: { section: '.rodata', offset: 88 },
+    },
+  },
+  knockPort: {
+    name: 'knock_port',
+    description: "TCP port from which a node knocks at service addresses of others; what comes back to it is noted, and nobody else's",
+    codec: u32Codec,
+    places: {
+      host: { section: '.rodata', offset: 84 },
+      pod: { section: '.rodata', offset: 84 },
+      sock: { section: '.rodata', offset: 84 },
+      xdp: { section: '.rodata', offset: 84 },
     },
   },
   maglevSeed: {
@@ -1913,21 +1974,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'e3b1115310cd',
+    btfHash: 'e4dfac735200',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'e3b1115310cd',
+    btfHash: 'e4dfac735200',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'e3b1115310cd',
+    btfHash: 'e4dfac735200',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -1942,5 +2003,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: 'e3b1115310cd', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: 'e4dfac735200', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

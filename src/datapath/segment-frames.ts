@@ -7,7 +7,7 @@ import type { Ip, Mac } from '../base/ip.ts';
 const BROADCAST = Buffer.alloc(6, 0xff);
 const NOBODY = Buffer.alloc(6);
 const ALL_NODES = ip('ff02::1');
-export const EtherType = { arp: 0x0806, ipv6: 0x86dd } as const;
+export const EtherType = { arp: 0x0806, ipv4: 0x0800, ipv6: 0x86dd } as const;
 const ArpOperation = { request: 1, reply: 2 } as const;
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
@@ -97,7 +97,7 @@ function padded(frame: Buffer): Buffer {
 }
 
 /** RFC 1071; an even number of bytes. */
-function checksum(bytes: Buffer): number {
+export function checksum(bytes: Buffer): number {
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) sum += bytes.readUInt16BE(at);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);

@@ -14,12 +14,14 @@ export async function createNetwork(layout: Layout): Promise<void> {
     [LAN, ...machines.map((machine) => machine.name)].map((name) => `netns add ${netnsOf(layout, name)}`),
   );
   await ipBatch(inNetns(layout, LAN), bridgeLines(layout, machines));
-  await mustRun([...inNetns(layout, LAN), 'sh', '-c', noBridgeFilter]);
+  await mustRun([...inNetns(layout, LAN), 'sh', '-c', `${noBridgeFilter}; ${noFramesOfItsOwn}`]);
   await Promise.all(machines.map((machine) => configure(layout, machine)));
 }
 
 /** A switch does not hand its frames to netfilter, as a Linux bridge does where the module br_netfilter is loaded. */
 const noBridgeFilter = 'for file in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e "$file" ] || echo 0 >"$file"; done';
+
+const noFramesOfItsOwn = 'for file in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 >"$file"; done';
 
 /** Removes the namespaces of a sandbox, and with them all of their interfaces. Returns how many there were. */
 export async function removeNetwork(layout: Layout): Promise<number> {

@@ -7,8 +7,10 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { systemClock as clock } from '../base/clock.ts';
 import { sameRow } from '../base/same.ts';
 import type { Writer } from '../base/table.ts';
+import type { InterfaceRow } from '../datapath/network.ts';
 import { Beats } from '../kernel/beats.ts';
 import type { MemberRow } from '../l2/members.ts';
+import { asker } from './asker.ts';
 import type { Ground } from './ground.ts';
 import { beatName, helloFrames, helloPart } from './hello.ts';
 import type { Hello } from './hello.ts';
@@ -18,6 +20,8 @@ import { watchesOf } from './l2-watches.ts';
 import type { WatchesOptions } from './l2-watches.ts';
 import { beatTimes, peersOf } from './peers.ts';
 import type { Peers } from './peers.ts';
+import { reachOf } from './reach.ts';
+import type { Reach } from './reach.ts';
 import { segmentsOf } from './segments.ts';
 import type { Segment, Segments } from './segments.ts';
 
@@ -61,16 +65,14 @@ export function announcing(options: AnnouncingOptions): Announcing {
     if (news === 'lapsed') say(true);
     changed();
   };
-  const listening = listeningOn(options, segments);
-  const watching = watchesOf(options);
+  const senses = sensesOf(options, peers, segments);
   const look = () => {
     if (ground.signal.aborted) return;
     segments.set(placesOf(options), clock.monotonic());
-    listening.look();
-    watching.often();
+    senses.look();
     const hello = words();
     if (hello === undefined) return;
-    beating ??= beatingOf(ground, peers, hello, told);
+    beating ??= beatingOf(ground, peers, hello, { told, silent: senses.silent });
     if (last && sameRow(last, hello)) return;
     last = hello;
     sayAgain();
@@ -79,16 +81,50 @@ export function announcing(options: AnnouncingOptions): Announcing {
     look,
     run() {
       ground.signal.addEventListener('abort', () => leave(options, beating, words()), { once: true });
-      const often = () => beating?.touch();
+      const often = () => {
+        beating?.touch();
+        senses.often();
+      };
       const seldom = () => {
         say();
         if (peers.tidy()) beating?.set();
-        watching.seldom();
-        if (listening.isOver()) writer.complete();
+        senses.seldom();
+        if (senses.hasListened()) writer.complete();
         changed();
       };
-      return turns({ often, seldom }, ground.signal).finally(() => [segments, watching].forEach((one) => one[Symbol.dispose]()));
+      return turns({ often, seldom }, ground.signal).finally(() => [segments, senses].forEach((one) => one[Symbol.dispose]()));
     },
+  };
+}
+
+type Senses = Disposable & {
+  readonly look: () => void;
+  readonly often: () => void;
+  readonly seldom: () => void;
+  readonly silent: (interfaceIndexes: readonly number[]) => Promise<void>;
+  readonly hasListened: () => boolean;
+};
+
+/** What this node finds out by itself: who is reached, and what becomes of addresses. */
+function sensesOf(options: AnnouncingOptions, peers: Peers, segments: Segments): Senses {
+  const { changed } = options;
+  const asking = asker();
+  const reach = reachOf({ asker: asking, interfaces: () => interfacesOf(options), hears: (index) => peers.hears(index), changed });
+  const listening = listeningOn(options, segments, reach);
+  const watching = watchesOf(options, asking);
+  return {
+    look() {
+      listening.look();
+      watching.often();
+    },
+    often: () => reach.often(),
+    seldom() {
+      reach.seldom();
+      watching.seldom();
+    },
+    silent: (indexes) => reach.silent(indexes).then(() => listening.look()),
+    hasListened: () => listening.isOver(),
+    [Symbol.dispose]: () => [asking, watching].forEach((one) => one[Symbol.dispose]()),
   };
 }
 
@@ -126,21 +162,22 @@ function voiceOf(options: AnnouncingOptions, hear: (segment: Segment, frames: It
 }
 
 /** Who begins on a segment is none before those who were there could say so: an agent as a whole, then each interface that comes up. */
-function listeningOn({ tables: { l2, nodes }, changed }: AnnouncingOptions, segments: Segments) {
+function listeningOn({ tables: { l2, nodes }, changed }: AnnouncingOptions, segments: Segments, reach: Reach) {
   const heard = l2.segments.writer('segments');
   heard.complete();
   let began: number | undefined;
   let ended = Infinity;
+  const rowOf = ({ index, since }: Segment) => {
+    const isNew = since > ended && clock.monotonic() - since < LISTEN_MS;
+    return isNew ? { fault: 'it has come up, and listens who else is there', doubt: undefined } : reach.of(index);
+  };
   return {
     look() {
-      const rows = new Map(
-        Array.from(segments.all(), ({ name, since }) => [name, since > ended && clock.monotonic() - since < LISTEN_MS] as const),
-      );
+      const rows = new Map(Array.from(segments.all(), (segment) => [segment.name, rowOf(segment)] as const));
       let news = false;
-      for (const [name, isNew] of rows) {
-        const fault = isNew ? 'it has come up, and listens who else is there' : undefined;
-        news ||= !l2.segments.has(name) || l2.segments.get(name)?.fault !== fault;
-        heard.put(name, { fault });
+      for (const [name, row] of rows) {
+        news ||= !sameRow(l2.segments.get(name), row);
+        heard.put(name, row);
       }
       for (const [name] of l2.segments.entries()) if (!rows.has(name)) heard.delete(name);
       if (news) changed();
@@ -169,7 +206,13 @@ type News = 'back' | 'gone' | 'lapsed';
 
 type Beating = { readonly set: () => void; readonly touch: () => void; readonly hold: () => void };
 
-function beatingOf({ datapath }: Ground, peers: Peers, { uid }: Hello, told: (news: News) => void): Beating {
+type Ears = {
+  readonly told: (news: News) => void;
+  /** Nobody is heard any more through these interfaces: resolves when it is known what that means. */
+  readonly silent: (interfaceIndexes: readonly number[]) => Promise<void>;
+};
+
+function beatingOf({ datapath }: Ground, peers: Peers, { uid }: Hello, { told, silent }: Ears): Beating {
   const maps = { lease: datapath.map('l2_lease'), beats: datapath.map('l2_beats') };
   const beats = new Beats(maps, beatName(uid), { leaseMs: LEASE_MS, patienceMs: PATIENCE_MS });
   let asked: NodeJS.Timeout | undefined;
@@ -178,24 +221,37 @@ function beatingOf({ datapath }: Ground, peers: Peers, { uid }: Hello, told: (ne
     beats.resume();
   };
   const poll = beats.onChange(() => {
+    const silenced = peers.silenced(beats.alive());
+    if (silenced.length === 0) hear();
+    else void silent(silenced).then(() => ended || hear());
+  });
+  let ended = false;
+  const hear = () => {
     const back = peers.alive(beats.alive());
     if (beats.lapsed && asked === undefined) {
       asked = setTimeout(resume, ANSWERED_MS);
       told('lapsed');
     }
     told(back ? 'back' : 'gone');
-  });
+  };
   const set = () => beats.set(beatTimes(peers.ways.length), peers.ways);
   set();
   return {
     set,
     touch: () => beats.touch(),
     hold() {
+      ended = true;
       clearTimeout(asked);
       poll[Symbol.dispose]();
       beats.hold(HOLD_MS);
     },
   };
+}
+
+/** Those on which others are listened for. */
+function interfacesOf({ tables: { nodes } }: AnnouncingOptions): readonly InterfaceRow[] {
+  const rows = Array.from(nodes.uplinks.entries(), ([, { index }]) => nodes.interfaces.get(String(index)));
+  return rows.filter((row) => row !== undefined).filter(({ carrier }) => carrier);
 }
 
 /** The agent ends, the node does not: what it answered for stays, for as long as it takes to start another. */
@@ -217,17 +273,9 @@ function wordsOf({ ground: { self }, tables, before: { words } }: AnnouncingOpti
   const { l2, nodes } = tables;
   const uid = l2.announcers.get(self)?.uid ?? words?.hello.uid;
   if (uid === undefined) return undefined;
-  const { interfaces, claims, sights } = l2.self();
+  const { interfaces, ...said } = l2.self();
   const indexed = interfaces.map((one) => ({ ...one, index: nodes.uplinks.get(one.name)?.index ?? 0 }));
-  return {
-    node: self,
-    uid,
-    instance,
-    interfaces: nodes.uplinks.complete ? indexed : (words?.hello.interfaces ?? []),
-    claims,
-    sights,
-    asks: false,
-  };
+  return { ...said, uid, instance, interfaces: nodes.uplinks.complete ? indexed : (words?.hello.interfaces ?? []), asks: false };
 }
 
 /** The same: where it is said. Who gets a carrier back has to listen again: others have taken over meanwhile. */

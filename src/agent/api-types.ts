@@ -135,7 +135,8 @@ export type VipRow = {
   /** Ports of which one client has most connections, and thereby one backend. */
   readonly lopsided: readonly Lopsided[];
   /** Nodes that ask for it on the LAN as a client does, and whether they find it at its owner; empty: nobody does. */
-  readonly reachable: readonly { readonly from: string; readonly found: boolean }[];
+  /** `missing`: what does not answer though the link address is found. */
+  readonly reachable: readonly { readonly from: string; readonly found: boolean; readonly missing?: string }[];
   /** Nodes that answer, too, as after a split. */
   readonly alsoClaimed: readonly string[];
   /** 0: cannot, 1: better than nobody, 2: can; `why` follows "it". */

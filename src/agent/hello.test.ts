@@ -16,6 +16,7 @@ function hello(claims: number): Hello {
     interfaces: [{ name: 'eth0', index: 2, mac, prefixes: ['192.168.0.0/24'], fault: undefined }],
     claims: Array.from({ length: claims }, (_, i) => ({ ip: ip(`10.${i >> 8}.${i & 255}.${(i * 37) & 255}`), epoch: i * 7919, level: 2 })),
     sights: [{ ip: ip('192.168.0.220'), found: true }],
+    cedes: [{ ip: ip('192.168.0.221'), why: 'is not found there' }],
     asks: false,
   };
 }

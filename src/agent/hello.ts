@@ -7,7 +7,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { macToBytes, parseIp, parseMac } from '../base/ip.ts';
 import type { Mac } from '../base/ip.ts';
 import { ethernet } from '../datapath/segment-frames.ts';
-import type { Claim, Level, MemberInterface, Sight } from '../l2/members.ts';
+import type { Cession, Claim, Level, MemberInterface, Sight } from '../l2/members.ts';
 
 export type Hello = {
   readonly node: string;
@@ -18,6 +18,7 @@ export type Hello = {
   readonly interfaces: readonly (MemberInterface & { readonly index: number })[];
   readonly claims: readonly Claim[];
   readonly sights: readonly Sight[];
+  readonly cedes: readonly Cession[];
   /** Wants to hear the others now. */
   readonly asks: boolean;
 };
@@ -123,13 +124,15 @@ export function helloOf(bytes: Buffer): Hello | undefined {
 export function helloIn(value: unknown): Hello | undefined {
   if (!isObject(value) || typeof value['node'] !== 'string' || typeof value['uid'] !== 'string' || typeof value['instance'] !== 'number')
     return undefined;
-  const [interfaces, claims, sights] = [
+  const [interfaces, claims, sights, cedes] = [
     listOf(value['interfaces'], interfaceOf),
     listOf(value['claims'], claimOf),
     listOf(value['sights'] ?? [], sightOf),
+    listOf(value['cedes'] ?? [], cessionOf),
   ];
-  if (!interfaces || !claims || !sights) return undefined;
-  return { node: value['node'], uid: value['uid'], instance: value['instance'], interfaces, claims, sights, asks: value['asks'] === true };
+  if (!interfaces || !claims || !sights || !cedes) return undefined;
+  const { node, uid, instance } = value;
+  return { node, uid, instance, interfaces, claims, sights, cedes, asks: value['asks'] === true };
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -144,7 +147,7 @@ function listOf<T>(value: unknown, read: (fields: Fields) => T | undefined): rea
   return rows.every((one) => one !== undefined) ? rows : undefined;
 }
 
-function interfaceOf({ name, index, mac, prefixes, fault }: Fields): Hello['interfaces'][number] | undefined {
+function interfaceOf({ name, index, mac, prefixes, fault, doubt }: Fields): Hello['interfaces'][number] | undefined {
   const texts = Array.isArray(prefixes) ? prefixes.filter((one) => typeof one === 'string') : [];
   if (typeof name !== 'string' || typeof index !== 'number') return undefined;
   return {
@@ -153,6 +156,7 @@ function interfaceOf({ name, index, mac, prefixes, fault }: Fields): Hello['inte
     mac: typeof mac === 'string' ? parseMac(mac) : undefined,
     prefixes: texts,
     fault: typeof fault === 'string' ? fault : undefined,
+    ...(typeof doubt === 'string' && { doubt }),
   };
 }
 
@@ -162,9 +166,14 @@ function claimOf({ ip, epoch, level }: Fields): Claim | undefined {
   return { ip: address, epoch: Number(epoch), level };
 }
 
-function sightOf({ ip, found }: Fields): Sight | undefined {
+function sightOf({ ip, found, missing }: Fields): Sight | undefined {
   const address = typeof ip === 'string' ? parseIp(ip) : undefined;
-  return address === undefined ? undefined : { ip: address, found: found === true };
+  return address === undefined ? undefined : { ip: address, found: found === true, ...(typeof missing === 'string' && { missing }) };
+}
+
+function cessionOf({ ip, why }: Fields): Cession | undefined {
+  const address = typeof ip === 'string' ? parseIp(ip) : undefined;
+  return address === undefined || typeof why !== 'string' ? undefined : { ip: address, why };
 }
 
 function isLevel(level: unknown): level is Level {

@@ -5,9 +5,9 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { codeOf } from '../base/errors.ts';
-import { l2AnswerCodec, l2KeyCodec, l2LeaseCodec } from '../datapath/schema.gen.ts';
+import { leaseLasts } from '../datapath/lease.ts';
+import { l2AnswerCodec, l2KeyCodec } from '../datapath/schema.gen.ts';
 import type { Datapath } from '../datapath/programs.ts';
-import { native } from '../kernel/addon.ts';
 import type { Claim } from '../l2/members.ts';
 import { helloIn } from './hello.ts';
 import type { Hello } from './hello.ts';
@@ -25,8 +25,7 @@ export const HOLD_MS = 3000;
 
 export function l2Before(datapath: Datapath, state: string): L2Before {
   const answers = datapath.map('l2_answers');
-  const lease = datapath.map('l2_lease').lookup(Buffer.alloc(4));
-  if (lease === undefined || l2LeaseCodec.decode(lease).until <= Number(native().monotonicNs())) {
+  if (!leaseLasts(datapath.map('l2_lease'))) {
     for (const [key] of Array.from(answers.entries())) answers.delete(key); // before a new lease makes them good again
     return { claims: [], words: undefined };
   }

@@ -6,10 +6,12 @@ import { test } from 'node:test';
 import { startTestServer, TOKEN } from '../../sandbox/api/server-fixture.ts';
 import { definitions } from '../../sandbox/manifests.ts';
 import type { Json } from '../../sandbox/api/json.ts';
+import { ip } from '../base/ip.ts';
 import { table } from '../base/table.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from '../kube/client.ts';
 import type { PolicyCondition } from '../l2/conditions.ts';
+import type { OwnerRow } from '../l2/owners.ts';
 import type { Reachable } from '../l2/reachable.ts';
 import { l2Objects } from './l2-objects.ts';
 
@@ -21,7 +23,22 @@ const OTHER = {
   lastTransitionTime: '2026-01-01T00:00:00Z',
 };
 
-test('conditions say what is so, and leave those of others alone', async (context) => {
+const addressOf = (service: string): OwnerRow => ({
+  ip: ip('192.168.0.220'),
+  services: [service],
+  balanced: true,
+  policies: [],
+  owner: 'node1',
+  interfaces: [],
+  why: '',
+  epoch: 1,
+  held: undefined,
+  probes: undefined,
+  rivals: [],
+  candidates: [],
+});
+
+test('conditions say what is so, leave those of others alone, and go with the last address', async (context) => {
   const { api, port } = await startTestServer(context);
   const { store } = api;
   for (const one of await definitions()) store.create('customresourcedefinitions.apiextensions.k8s.io', one);
@@ -30,7 +47,8 @@ test('conditions say what is so, and leave those of others alone', async (contex
   const client = kubeClient({ access: { servers, insecure: false, namespace: undefined, credentials } });
   const conditions = table<string, readonly PolicyCondition[]>('conditions');
   const reachable = table<string, Reachable>('reachable');
-  const [policies, services] = [conditions.writer('test'), reachable.writer('test')];
+  const owners = table<string, OwnerRow>('owners', { indexes: { service: ({ services: names }) => names } });
+  const [policies, services, addresses] = [conditions.writer('test'), reachable.writer('test'), owners.writer('test')];
   store.create('ciliuml2announcementpolicies.cilium.io', {
     apiVersion: 'cilium.io/v2alpha1',
     kind: 'CiliumL2AnnouncementPolicy',
@@ -46,10 +64,11 @@ test('conditions say what is so, and leave those of others alone', async (contex
   });
   store.patchStatus('services', metadata, { conditions: [OTHER] });
   policies.put('bad', [{ type: 'io.cilium/bad-interface-regex', status: 'True', reason: 'error', message: 'it is no regular expression' }]);
+  addresses.put('192.168.0.220', addressOf('default/web'));
   services.put('default/web', { status: 'Unknown', reason: 'NobodyAsks', message: 'nobody asks' });
   for (const one of [policies, services]) one.complete();
   const stop = new AbortController();
-  const loops = l2Objects(client, { conditions, reachable });
+  const loops = l2Objects(client, { conditions, reachable, owners });
   const done = Promise.all(loops.map((one) => one.run(stop.signal)));
   context.after(async () => {
     stop.abort();
@@ -69,4 +88,12 @@ test('conditions say what is so, and leave those of others alone', async (contex
   for (const one of loops) one.wake();
   await until(() => loops.every((one) => one.status.error === undefined));
   assert.deepEqual(ofService(), ['example.com/Ready True', 'stentor.dev/Reachable True'], 'another node tells it from now on');
+
+  services.put('default/web', { status: 'True', reason: 'Found', message: 'found again' });
+  for (const one of loops) one.wake();
+  await until(() => loops.every(({ status: { pending } }) => pending === 0));
+  addresses.delete('192.168.0.220');
+  services.delete('default/web');
+  for (const one of loops) one.wake();
+  await until(() => ofService().join() === 'example.com/Ready True');
 });

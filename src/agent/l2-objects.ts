@@ -2,23 +2,22 @@
 // What announcements write to the Kubernetes API: conditions of policies and of Services, when they change and never else.
 
 import { asyncReconciler } from '../base/reconcile-async.ts';
-import type { AsyncReconciler, AsyncTarget } from '../base/reconcile-async.ts';
-import type { Table } from '../base/table.ts';
+import type { AsyncReconciler } from '../base/reconcile-async.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { pathOf, pathOfObject, resources } from '../kube/resources.ts';
 import { patchTarget } from '../kube/status.ts';
 import type { CiliumL2AnnouncementPolicy, Condition, Service } from '../kube/types.ts';
 import { conditionsIn } from '../l2/conditions.ts';
 import type { PolicyCondition } from '../l2/conditions.ts';
-import { REACHABLE } from '../l2/reachable.ts';
+import { REACHABLE, toBeFound } from '../l2/reachable.ts';
 import type { Reachable } from '../l2/reachable.ts';
 import type { L2Tables } from '../l2/tables.ts';
 
 export function l2Objects(
   client: KubeClient,
-  { conditions, reachable }: Pick<L2Tables, 'conditions' | 'reachable'>,
+  { conditions, reachable, owners }: Pick<L2Tables, 'conditions' | 'reachable' | 'owners'>,
 ): readonly AsyncReconciler[] {
-  return [policyConditions(client, conditions), serviceConditions(client, reachable)];
+  return [policyConditions(client, conditions), serviceConditions(client, { reachable, owners })];
 }
 
 function policyConditions(client: KubeClient, conditions: L2Tables['conditions']): AsyncReconciler {
@@ -37,11 +36,11 @@ function policyConditions(client: KubeClient, conditions: L2Tables['conditions']
     },
     unset: () => ({}),
   });
-  return toldOnly(conditions, target);
+  return asyncReconciler(conditions, { ...target, remove: () => Promise.resolve() }); // another node says it from now on
 }
 
 /** Of the status only what is ours: other conditions stay, whoever has them. */
-function serviceConditions(client: KubeClient, reachable: L2Tables['reachable']): AsyncReconciler {
+function serviceConditions(client: KubeClient, { reachable, owners }: Pick<L2Tables, 'reachable' | 'owners'>): AsyncReconciler {
   const partsOf = (key: string) => key.split('/') as [namespace: string, name: string]; // as: keys of Services have both
   const target = patchTarget<string, Reachable>({
     name: 'l2_service_conditions',
@@ -64,14 +63,15 @@ function serviceConditions(client: KubeClient, reachable: L2Tables['reachable'])
       const { apiVersion, kind } = resources.services;
       return { apiVersion, kind, metadata: { namespace, name }, status: { conditions: [{ type: REACHABLE, ...row, lastTransitionTime }] } };
     },
-    unset: () => ({}),
+    unset: (key) => {
+      const [namespace, name] = partsOf(key);
+      const { apiVersion, kind } = resources.services;
+      return { apiVersion, kind, metadata: { namespace, name }, status: { conditions: [] } };
+    },
   });
-  return toldOnly(reachable, target);
-}
-
-/** What is not ours to say any more, another node says from now on. */
-function toldOnly<V>(table: Table<string, V>, target: AsyncTarget<string, V>): AsyncReconciler {
-  return asyncReconciler(table, { ...target, remove: () => Promise.resolve() });
+  /** While it has an address another node says it from now on. */
+  const remove: typeof target.remove = (entries) => target.remove(entries.filter(([key]) => toBeFound(owners, key).length === 0));
+  return asyncReconciler(reachable, { ...target, remove });
 }
 
 function readable({ status, reason = '', message = '' }: Condition): Reachable {

@@ -7,10 +7,13 @@ import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import type { Reconciler } from '../base/reconcile.ts';
 import type { OwnerRow } from '../l2/owners.ts';
-import { asker } from './asker.ts';
 import type { Asker } from './asker.ts';
+import { cessionsOf } from './cessions.ts';
+import type { Cessions } from './cessions.ts';
 import { foreignClaims } from './foreign-claims.ts';
 import type { Ground } from './ground.ts';
+import { knocker } from './knocker.ts';
+import type { Knocker } from './knocker.ts';
 import { probing } from './probing.ts';
 import type { AgentTables } from './tables.ts';
 import { truthOf } from './truth.ts';
@@ -34,11 +37,12 @@ export type Watches = Disposable & {
 /** How long a repair is told of. */
 const TELL_MS = 60_000;
 
-export function watchesOf(options: WatchesOptions): Watches {
+export function watchesOf(options: WatchesOptions, asking: Asker): Watches {
   const { ground, tables, changed } = options;
-  const asking = asker();
   const claims = foreignClaimsOf(options);
-  const truth = truthIn(options, asking);
+  const cessions = cessionsOf({ self: ground.self, l2: tables.l2, clock, changed });
+  const knocking = knocker(ground.datapath.map('l2_knocks'));
+  const truth = truthIn(options, { asking, knocking, cessions });
   const often = probing({ l2: tables.l2, nodes: tables.nodes, asker: asking, clock, changed });
   return {
     often,
@@ -46,8 +50,9 @@ export function watchesOf(options: WatchesOptions): Watches {
       lookAtAnswers(options);
       ground.problems.report('l2 claims', claims());
       ground.problems.report('l2 truth', truth());
+      cessions.seldom();
     },
-    [Symbol.dispose]: () => asking[Symbol.dispose](),
+    [Symbol.dispose]: () => knocking[Symbol.dispose](),
   };
 }
 
@@ -69,9 +74,11 @@ function lookAtAnswers({ ground: { problems, self, log }, answers, changed }: Wa
   setTimeout(() => (problems.report('l2 answers', []), changed()), TELL_MS).unref();
 }
 
+type Tools = { readonly asking: Asker; readonly knocking: Knocker; readonly cessions: Cessions };
+
 function truthIn(
-  { ground: { self }, tables: { l2, nodes }, answers, announcements }: WatchesOptions,
-  asking: Asker,
+  { ground: { self }, tables: { l2, nodes, services }, answers, announcements }: WatchesOptions,
+  { asking, knocking, cessions: { cede } }: Tools,
 ): () => readonly Problem[] {
   const heal = ({ ip }: OwnerRow) => {
     for (const [key, row] of l2.announcements.entries()) {
@@ -80,7 +87,7 @@ function truthIn(
       announcements.doubt(key);
     }
   };
-  return truthOf({ self, l2, nodes, asker: asking, heal });
+  return truthOf({ self, l2, nodes, services, asker: asking, knocker: knocking, heal, cede });
 }
 
 function foreignClaimsOf({ ground, tables: { l2 }, announcements }: WatchesOptions): () => readonly Problem[] {

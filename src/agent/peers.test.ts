@@ -7,6 +7,7 @@ import { BpfMap, MapType } from '../kernel/map.ts';
 import { bpfMissing } from '../kernel/testdata/harness.ts';
 import type { MemberRow } from '../l2/members.ts';
 import { beatName, helloFrames, helloPart } from './hello.ts';
+import type { BeatTimes } from '../kernel/beats.ts';
 import type { Hello, HelloPart } from './hello.ts';
 import { beatTimes, peersOf } from './peers.ts';
 
@@ -20,6 +21,7 @@ const hello: Hello = {
   interfaces: [{ name: 'eth0', index: 7, mac: theirs, prefixes: ['192.168.0.0/24'], fault: undefined }],
   claims: [{ ip: ip('192.168.0.220'), epoch: 3, level: 2 }],
   sights: [],
+  cedes: [],
   asks: false,
 };
 
@@ -115,15 +117,29 @@ describe('the other nodes on a segment', { skip: bpfMissing }, () => {
 });
 
 describe('how often nodes beat', () => {
+  const LOST = 0.3;
+  /** An hour, in all the cluster, where each node listens to every other: a beat that arrives, and after it all that fit into the patience are lost. */
+  const falseAlarms = (peers: number, { intervalMs, windowMs }: BeatTimes) => {
+    const waited = Math.floor(windowMs / intervalMs) - 1; // the last may be late
+    return (peers + 1) * peers * (3_600_000 / intervalMs) * (1 - LOST) * LOST ** waited;
+  };
+
   for (const [peers, intervalMs, windowMs] of [
-    [0, 20, 300],
-    [16, 20, 300],
-    [17, 40, 400],
-    [33, 60, 600],
-    [500, 60, 600],
+    [0, 20, 320],
+    [2, 20, 320],
+    [16, 20, 320],
+    [17, 30, 510],
+    [48, 30, 510],
+    [49, 100, 1900],
+    [300, 100, 1900],
   ] as const)
-    it(`with ${peers} peers: every ${intervalMs} ms, and ${windowMs} ms of patience`, () => {
+    it(`with ${peers} peers: every ${intervalMs} ms, and ${windowMs} ms of patience; with 30 % loss at most one false alarm an hour`, () => {
       assert.deepEqual(beatTimes(peers), { intervalMs, windowMs });
-      assert.ok(0.3 ** Math.floor(windowMs / intervalMs) < 1e-5, 'with 30 % loss');
+      const alarms = falseAlarms(peers, { intervalMs, windowMs });
+      assert.ok(alarms <= 1, `${alarms} an hour`);
     });
+
+  it('a patience of ten beats would not do: the count can fail', () => {
+    assert.ok(falseAlarms(17, { intervalMs: 40, windowMs: 400 }) > 1);
+  });
 });

@@ -42,14 +42,21 @@ export type Peers = {
   readonly ways: readonly BeatPeer[];
   /** `alive`: of each of `ways`. True: somebody is back, who wants to know what happened. */
   alive(alive: readonly boolean[]): boolean;
+  /** Whether anybody is heard through our interface `via`. */
+  hears(via: number): boolean;
+  /** Our interfaces through which nobody would be heard any more, were `alive` so. */
+  silenced(alive: readonly boolean[]): readonly number[];
   /** Forgets those that have been silent for long, or are no nodes any more. True: `ways` are others. */
   tidy(): boolean;
 };
 
-/** Heartbeats are sent so often, and so many are waited for, that the loss of every third makes no false alarm. */
+/**
+ * So many beats are waited for that the loss of 30 % of them makes at most one false alarm an hour in the whole cluster, whose nodes
+ * all listen to each other (decision 0133). Up to 16 peers every 20 ms; more cost a node as many frames, and take longer to be missed.
+ */
 export function beatTimes(peers: number): BeatTimes {
-  const intervalMs = 20 * Math.min(3, Math.max(1, Math.ceil(peers / 16)));
-  return { intervalMs, windowMs: Math.max(300, 10 * intervalMs) };
+  if (peers <= 16) return { intervalMs: 20, windowMs: 16 * 20 };
+  return peers <= 48 ? { intervalMs: 30, windowMs: 17 * 30 } : { intervalMs: 100, windowMs: 19 * 100 };
 }
 
 const FORGET_MS = 60_000;
@@ -85,6 +92,12 @@ export function peersOf(options: PeersOptions): Peers {
     },
     alive: (alive) =>
       order.filter(({ name, interfaceIndex }, i) => turned(peers.get(name), interfaceIndex, alive[i] === true, writer)).length > 0,
+    hears: (via) => order.some((way) => way.via === via && isHeard(peers, way)),
+    silenced(alive) {
+      const before = new Set(order.filter((way) => isHeard(peers, way)).map(({ via }) => via));
+      for (const [i, { via }] of order.entries()) if (alive[i] === true) before.delete(via);
+      return [...before];
+    },
     tidy() {
       const silent = [...peers.values()].filter((peer) => isOver(peer, options));
       for (const { hello, ways } of silent) {
@@ -103,12 +116,16 @@ function turned(peer: Peer | undefined, interfaceIndex: number, alive: boolean, 
   if (peer === undefined || alive !== peer.dead.has(interfaceIndex)) return false;
   if (alive) peer.dead.delete(interfaceIndex);
   else peer.dead.add(interfaceIndex);
-  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [], sights: [] }; // whoever comes back says it again
+  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [], sights: [], cedes: [] }; // whoever comes back says it again
   show(writer, peer);
   return alive;
 }
 
 type Named = BeatPeer & { readonly name: string };
+
+function isHeard(peers: ReadonlyMap<string, Peer>, { name, interfaceIndex }: Named): boolean {
+  return peers.get(name)?.dead.has(interfaceIndex) === false;
+}
 
 function waysTo(peers: ReadonlyMap<string, Peer>): readonly Named[] {
   return [...peers].flatMap(([name, { hello, ways }]) => Array.from(ways.values(), (way) => ({ name, node: beatName(hello.uid), ...way })));
@@ -121,13 +138,12 @@ function isOver({ hello, ways, dead, lastHello }: Peer, { uidOf, clock }: PeersO
 
 function show(writer: PeersOptions['writer'], { hello, ways, dead }: Peer): void {
   if (ways.size === dead.size) return writer.delete(hello.node);
-  const interfaces = hello.interfaces.map(({ index, name, mac, prefixes, fault }) => ({
-    name,
-    mac,
-    prefixes,
+  const interfaces = hello.interfaces.map(({ index, fault, ...one }) => ({
+    ...one,
     fault: fault ?? (dead.has(index) ? 'its heartbeats are not heard' : undefined),
   }));
-  writer.put(hello.node, { node: hello.node, interfaces, claims: hello.claims, sights: hello.sights });
+  const { node, claims, sights, cedes } = hello;
+  writer.put(node, { node, interfaces, claims, sights, cedes });
 }
 
 /** The whole message, when a part was what was missing of it. */

@@ -11,6 +11,7 @@ import type { Reconciler } from '../base/reconcile.ts';
 import type { Table } from '../base/table.ts';
 import { announcementTarget } from '../datapath/announcements.ts';
 import { attachmentTarget, sameAttachment } from '../datapath/attachments.ts';
+import { leaseLasts } from '../datapath/lease.ts';
 import { mapKinds, mapTarget } from '../datapath/maps.ts';
 import type { MapEntry, MapKind } from '../datapath/maps.ts';
 import type { Loss } from '../datapath/network.ts';
@@ -62,7 +63,8 @@ export type Everything = {
 
 function l2Reconcilers(l2: L2Tables, datapath: Datapath, signal: AbortSignal): Pick<Reconcilers, 'answers' | 'announcements'> {
   const answers = reconciler(l2.answers, mapTarget(mapKinds.l2Answers, datapath.map('l2_answers')));
-  return { answers, announcements: reconciler(l2.announcements, announcementTarget(signal), { waitsFor: answers.trouble }) };
+  const target = announcementTarget(signal, () => leaseLasts(datapath.map('l2_lease')));
+  return { answers, announcements: reconciler(l2.announcements, target, { waitsFor: answers.trouble }) };
 }
 
 export function reconcilersOf(everything: Everything): Reconcilers {

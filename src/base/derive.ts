@@ -64,6 +64,23 @@ export function from<I extends string, K extends string, R>(
   };
 }
 
+/** One input key for all changes, however many: they are taken together, so that what looks at everything does so once. */
+export function fromAny<K extends string, R>(
+  source: Table<K, R>,
+  concerns: (row: R | undefined, before: R | undefined) => boolean = () => true,
+): Input<'all'> {
+  const each = from<'all', K, R>(source, (_, row, before) => (concerns(row, before) ? ['all'] : []));
+  return {
+    get complete() {
+      return each.complete;
+    },
+    get pending() {
+      return each.pending;
+    },
+    take: (into) => each.take(into),
+  };
+}
+
 /** An input that a whole derivation does not wait for; its table is not complete before it. For rows that others do not depend on. */
 export function late<I>(input: Input<I>): Input<I> {
   return {

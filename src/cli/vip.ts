@@ -134,8 +134,10 @@ export function whyText(row: VipRow, now: number): string {
   }
   lines.push(policies.length === 0 ? 'No CiliumL2AnnouncementPolicy selects it.' : `Policies that announce it: ${policies.join(', ')}.`);
   lines.push(...warnings(row));
-  for (const { from: witness, found } of sights)
-    lines.push(`${witness} asks for it on the LAN, and ${found ? `finds it at ${owner}` : `does not find it at ${owner}`}.`);
+  for (const { from: witness, found, missing } of sights) {
+    const seen = found ? `finds it at ${owner}` : missing === undefined ? `does not find it at ${owner}` : `gets no answer at ${missing}`;
+    lines.push(`${witness} asks for it on the LAN, and ${seen}.`);
+  }
   for (const node of alsoClaimed) lines.push(`${node} says that it answers, too; it will stop when it has heard of ${owner}.`);
   for (const { node, level, why: reason } of candidates)
     if (node !== owner)

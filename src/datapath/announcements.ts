@@ -23,8 +23,11 @@ export type AnnouncementRow = {
 const BURST_MS = [20, 100, 500, 1000, 2000] as const;
 const AGAIN_MS = 60_000;
 
-/** Ends with `signal`. */
-export function announcementTarget(signal: AbortSignal): Target<string, AnnouncementRow> {
+/**
+ * Ends with `signal`. `mayAnswer`: whether the lease lasts. Timers of an agent that was frozen run when it comes round, and
+ * by then others may answer.
+ */
+export function announcementTarget(signal: AbortSignal, mayAnswer: () => boolean): Target<string, AnnouncementRow> {
   const told = new Map<string, AnnouncementRow>();
   const timers = new Map<string, NodeJS.Timeout>();
   const sockets = new Map<number, PacketSocket>();
@@ -34,6 +37,7 @@ export function announcementTarget(signal: AbortSignal): Target<string, Announce
     timers.delete(key);
   };
   const tell = ({ ip, interfaceIndex, mac }: AnnouncementRow) => {
+    if (!mayAnswer()) return;
     for (const frame of gratuitousFrames(ip, mac)) send(sockets, interfaceIndex, frame);
   };
   const later = (key: string, row: AnnouncementRow, turn: number) => {

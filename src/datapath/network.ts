@@ -39,6 +39,8 @@ export type InterfaceRow = {
   /** Of global scope, with the length of the connected prefix. */
   readonly addresses: readonly { readonly ip: Ip; readonly bits: number }[];
   readonly defaultRoute: boolean;
+  /** Next hops of default routes through it, sorted. */
+  readonly gateways: readonly Ip[];
   /** Whose machines it reaches without a gateway, by the main table: its segment, and what somebody routes there. Without link-local ones. */
   readonly segments: readonly Cidr[];
 };
@@ -155,9 +157,7 @@ export type NetworkDump = {
 
 /** Without pods' own interfaces. */
 export function interfaceRows({ links, addresses, routes }: NetworkDump): InterfaceRow[] {
-  const defaults = new Set(
-    routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast).flatMap(({ links }) => links),
-  );
+  const defaults = routes.filter(({ destination, type }) => destination.bits === 0 && type === RouteType.unicast);
   const segments = segmentsByLink(routes);
   const byIndex = new Map(links.map((link) => [link.index, link]));
   const masterOf = (index: number | undefined) => {
@@ -176,7 +176,8 @@ export function interfaceRows({ links, addresses, routes }: NetworkDump): Interf
         loopback: (flags & LOOPBACK_FLAG) !== 0,
         master: masterOf(master),
         addresses: own,
-        defaultRoute: defaults.has(index),
+        defaultRoute: defaults.some((route) => route.links.includes(index)),
+        gateways: defaults.flatMap(({ link, gateway }) => (link === index && gateway !== undefined ? [gateway] : [])).toSorted(),
         segments: segments.get(index) ?? [],
       };
       return { index, name, kind, mac, mtu, up, carrier, ...facts };

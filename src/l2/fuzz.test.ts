@@ -11,7 +11,7 @@ import { table } from '../base/table.ts';
 import { announcerRows } from './announcers.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import type { MemberRow } from './members.ts';
-import { ownersFor } from './owners.ts';
+import { ownersFor } from './testdata/owners-for.ts';
 import type { OwnerRow } from './owners.ts';
 import { policyRows } from './policy.ts';
 import type { PolicyRow } from './policy.ts';
@@ -45,7 +45,7 @@ function said(name: string, { fault, rows }: SimulatedNode): MemberRow {
   const claims = [...rows.values()].flatMap(({ ip: address, held }) =>
     held ? [{ ip: address, epoch: held.epoch, level: held.level }] : [],
   );
-  return { node: name, interfaces: [{ name: 'eth0', mac: undefined, prefixes: ['192.168.0.0/24'], fault }], claims, sights: [] };
+  return { node: name, interfaces: [{ name: 'eth0', mac: undefined, prefixes: ['192.168.0.0/24'], fault }], claims, sights: [], cedes: [] };
 }
 
 function compute(name: string, node: SimulatedNode): void {

@@ -11,6 +11,8 @@ export type MemberInterface = {
   readonly prefixes: readonly string[];
   /** Why nobody is reached through it; undefined: it works. */
   readonly fault: string | undefined;
+  /** Why others come first: it may work, but nobody who should answers there. */
+  readonly doubt?: string;
 };
 
 /** An address that a node answers for. */
@@ -25,6 +27,9 @@ export type Claim = {
 /** 0: cannot; 1: better than nobody; 2: can. */
 export type Level = 0 | 1 | 2;
 
+/** An address that others should have, and why, in words that follow the node's name. */
+export type Cession = { readonly ip: Ip; readonly why: string };
+
 /** Key: name of the node. */
 export type MemberRow = {
   readonly node: string;
@@ -32,10 +37,11 @@ export type MemberRow = {
   readonly claims: readonly Claim[];
   /** Of other nodes' addresses, those for which it asks. */
   readonly sights: readonly Sight[];
+  readonly cedes: readonly Cession[];
 };
 
-/** Whether an address was found at its owner, when somebody else asked for it as a client does. */
-export type Sight = { readonly ip: Ip; readonly found: boolean };
+/** Whether an address was found at its owner, when somebody else asked for it as a client does; `missing`: what had no answer. */
+export type Sight = { readonly ip: Ip; readonly found: boolean; readonly missing?: string };
 
 export function isConnected({ prefixes }: Pick<MemberInterface, 'prefixes'>, ip: Ip): boolean {
   return prefixes.some((text) => {
@@ -45,6 +51,12 @@ export function isConnected({ prefixes }: Pick<MemberInterface, 'prefixes'>, ip:
 }
 
 /** What others see of an address: from whom it is found, and from whom not. */
-export function sightsOf(ip: Ip, members: readonly MemberRow[]): readonly { readonly from: string; readonly found: boolean }[] {
-  return members.flatMap(({ node, sights }) => sights.filter((sight) => sight.ip === ip).map(({ found }) => ({ from: node, found })));
+export function sightsOf(ip: Ip, members: readonly MemberRow[]): readonly Seen[] {
+  return members.flatMap(({ node, sights }) =>
+    sights
+      .filter((sight) => sight.ip === ip)
+      .map(({ found, missing }) => ({ from: node, found, ...(missing !== undefined && { missing }) })),
+  );
 }
+
+export type Seen = Omit<Sight, 'ip'> & { readonly from: string };

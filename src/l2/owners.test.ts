@@ -8,7 +8,7 @@ import type { Selector } from '../services/label-selector.ts';
 import { announcerRows } from './announcers.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import type { Level, MemberInterface, MemberRow } from './members.ts';
-import { ownersFor } from './owners.ts';
+import { ownersFor } from './testdata/owners-for.ts';
 import type { OwnerRow, ProbeRow } from './owners.ts';
 import { policyRows } from './policy.ts';
 import type { PolicyRow } from './policy.ts';
@@ -52,6 +52,7 @@ const member = (
   node,
   interfaces,
   sights: [],
+  cedes: [],
   claims: claims.map(([address, epoch, level = 2]) => ({ ip: ip(address), epoch, level })),
 });
 

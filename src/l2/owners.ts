@@ -8,9 +8,8 @@
 // cannot serve ends at once.
 
 import type { Ip, Mac } from '../base/ip.ts';
-import type { Candidate, Everybody } from './candidates.ts';
-import { candidatesFor } from './candidates.ts';
-import type { Level } from './members.ts';
+import type { Candidate } from './candidates.ts';
+import type { Claim, Level } from './members.ts';
 import type { VipRow } from './vips.ts';
 
 export type OwnerRow = {
@@ -37,9 +36,11 @@ export type OwnerRow = {
 
 export type Held = { readonly epoch: number; readonly level: Level; readonly interfaces: readonly string[] };
 
-export type OwnersInput = Everybody & {
+/** What is known beside who could. */
+export type OwnersInput = {
   readonly self: string;
-  readonly vips: Iterable<VipRow>;
+  /** What a node says that it answers for. */
+  readonly claim: (node: string, ip: Ip) => Claim | undefined;
   readonly before: (ip: Ip) => OwnerRow | undefined;
   /** What was found when it was asked; undefined: nobody has asked. */
   readonly probe: (ip: Ip) => ProbeRow | undefined;
@@ -48,59 +49,89 @@ export type OwnersInput = Everybody & {
 /** `taken`: by the host with this link address, which is no node. */
 export type ProbeRow = { readonly taken: Mac | undefined };
 
-type Case = { readonly vip: VipRow; readonly candidates: readonly Candidate[]; readonly able: readonly Candidate[] };
+type Claimant = Candidate & { readonly claim: Claim | undefined };
+/** `able`: those with the best level that anybody has. */
+type Case = { readonly candidates: readonly Claimant[]; readonly able: readonly Claimant[] };
 
 /** A node gets at most this much of its even share before others are asked. */
 const LOAD_BOUND = 1.25;
 
-export function* ownersFor(input: OwnersInput): Iterable<readonly [string, OwnerRow]> {
-  const cases = Array.from(input.vips, (vip) => caseOf(vip, input)).toSorted((a, b) => (a.vip.ip < b.vip.ip ? -1 : 1));
-  const owners = new Map<Ip, Candidate>();
-  const loads = new Map<string, number>();
-  const give = ({ vip }: Case, to: Candidate) => {
-    owners.set(vip.ip, to);
-    loads.set(to.node, (loads.get(to.node) ?? 0) + 1);
-  };
-  for (const one of cases) {
-    const incumbent = one.able.filter(({ claim }) => claim !== undefined).toSorted(byClaim)[0];
-    if (incumbent) give(one, incumbent);
-  }
-  for (const one of cases) {
-    if (owners.has(one.vip.ip) || one.able.length === 0) continue;
-    const bound = Math.ceil((LOAD_BOUND * cases.length) / one.able.length);
-    const ranked = one.able.toSorted((a, b) => score(b.node, one.vip.ip) - score(a.node, one.vip.ip));
-    const chosen = ranked.find(({ node }) => (loads.get(node) ?? 0) < bound) ?? ranked[0];
-    if (chosen) give(one, chosen);
-  }
-  for (const one of cases) yield [one.vip.ip, rowOf(one, owners.get(one.vip.ip), input)];
+/** The most of `addresses` that one of so many nodes should have. */
+export function loadBound(addresses: number, nodes: number): number {
+  return Math.ceil((LOAD_BOUND * addresses) / nodes);
 }
 
-/** `able`: those with the best level that anybody has. */
-function caseOf(vip: VipRow, input: OwnersInput): Case {
-  const found = candidatesFor(vip, input);
-  const mine = found.find(({ node }) => node === input.self)?.claim;
-  const candidates = found.map((one) => believed(one, input.self, mine?.epoch ?? 0));
-  const best = Math.max(0, ...candidates.map(({ level }) => level));
-  return { vip, candidates, able: best === 0 ? [] : candidates.filter(({ level }) => level === best) };
+/** The node that should answer for each address, of all at once, as they share the load. None where nobody can. */
+export function* choicesFor(
+  found: Iterable<readonly [Ip, readonly Candidate[]]>,
+  input: Pick<OwnersInput, 'self' | 'claim'>,
+): Iterable<readonly [Ip, string]> {
+  const owners = new Map<Ip, string>();
+  const loads = new Map<string, number>();
+  const rest: { readonly ip: Ip; readonly able: readonly string[] }[] = [];
+  let count = 0;
+  const give = (ip: Ip, node: string) => {
+    owners.set(ip, node);
+    loads.set(node, (loads.get(node) ?? 0) + 1);
+  };
+  for (const [ip, candidates] of found) {
+    count++;
+    const incumbent = incumbentOf(ip, candidates, input);
+    if (incumbent !== undefined) give(ip, incumbent);
+    else rest.push({ ip, able: caseOf(ip, candidates, input).able.map(({ node }) => node) });
+  }
+  for (const { ip, able } of rest.toSorted((a, b) => (a.ip < b.ip ? -1 : 1))) {
+    const bound = loadBound(count, able.length);
+    const ranked = able.toSorted((a, b) => score(b, ip) - score(a, ip));
+    const chosen = ranked.find((node) => (loads.get(node) ?? 0) < bound) ?? ranked[0];
+    if (chosen !== undefined) give(ip, chosen);
+  }
+  yield* owners;
+}
+
+function caseOf(ip: Ip, found: readonly Candidate[], { self, claim }: Pick<OwnersInput, 'self' | 'claim'>): Case {
+  const mine = claim(self, ip)?.epoch ?? 0;
+  const candidates = found.map((one) => believed(one, claim(one.node, ip), self, mine));
+  const best = candidates.reduce((most, { level }) => Math.max(most, level), 0);
+  return { candidates, able: best === 0 ? [] : candidates.filter(({ level }) => level === best) };
+}
+
+/** Of those with the best level the one that claims most; of equal claims the first by name, which is their order. Nearly every address has one. */
+function incumbentOf(ip: Ip, found: readonly Candidate[], { self, claim }: Pick<OwnersInput, 'self' | 'claim'>): string | undefined {
+  const mine = claim(self, ip)?.epoch ?? 0;
+  let best = 0;
+  let most = -1;
+  let first: string | undefined;
+  for (const one of found) {
+    const said = claim(one.node, ip);
+    const level = believedLevel(one, said, self, mine);
+    if (level > best) [best, most, first] = [level, -1, undefined];
+    if (level === best && level > 0 && said !== undefined && said.epoch > most) [most, first] = [said.epoch, one.node];
+  }
+  return first;
 }
 
 /**
  * Of what a node can do, it knows its interfaces best and we may know its endpoints better: the worse of the two counts. Only a claim above
  * our own is taken at its word: whoever made it knew ours and had a reason.
  */
-function believed(candidate: Candidate, self: string, epoch: number): Candidate {
-  const { node, claim, level, interfaces } = candidate;
-  if (node === self || claim === undefined) return candidate;
-  if (claim.epoch > epoch && interfaces.length > 0) return { ...candidate, level: claim.level };
-  return claim.level < level ? { ...candidate, level: claim.level, why: 'hands over what it has' } : candidate;
+function believedLevel({ node, level, interfaces }: Candidate, claim: Claim | undefined, self: string, epoch: number): Level {
+  if (node === self || claim === undefined) return level;
+  if (claim.epoch > epoch && interfaces.length > 0) return claim.level;
+  return claim.level < level ? claim.level : level;
 }
 
-function byClaim(a: Candidate, b: Candidate): number {
-  return (b.claim?.epoch ?? 0) - (a.claim?.epoch ?? 0) || (a.node < b.node ? -1 : 1);
+function believed(candidate: Candidate, claim: Claim | undefined, self: string, epoch: number): Claimant {
+  const level = believedLevel(candidate, claim, self, epoch);
+  return level < candidate.level ? { ...candidate, claim, level, why: 'hands over what it has' } : { ...candidate, claim, level };
 }
 
-function rowOf({ vip, candidates }: Case, chosen: Candidate | undefined, { self, before, probe }: OwnersInput): OwnerRow {
+/** `choice`: what choicesFor() says of the address. */
+export function ownerOf(vip: VipRow, all: readonly Candidate[], choice: string | undefined, input: OwnersInput): OwnerRow {
   const { ip, services, balanced, policies } = vip;
+  const { self, before, probe } = input;
+  const { candidates } = caseOf(ip, all, input);
+  const chosen = candidates.find(({ node }) => node === choice);
   const last = before(ip);
   const highest = Math.max(last?.epoch ?? 0, ...candidates.map(({ claim }) => claim?.epoch ?? 0));
   const me = candidates.find(({ node }) => node === self);
@@ -126,19 +157,14 @@ function rowOf({ vip, candidates }: Case, chosen: Candidate | undefined, { self,
 }
 
 /** A claim that stands keeps its number; a new one is above all that were heard of. */
-function heldBy(me: Candidate | undefined, owner: Candidate | undefined, highest: number): Held | undefined {
+function heldBy(me: Claimant | undefined, owner: Claimant | undefined, highest: number): Held | undefined {
   if (me === undefined || owner === undefined || me.level === 0) return undefined;
   const { claim, level, interfaces } = me;
   if (owner.node === me.node) return { epoch: claim?.epoch === highest ? highest : highest + 1, level, interfaces };
   return claim === undefined || owner.claim !== undefined ? undefined : { epoch: claim.epoch, level, interfaces };
 }
 
-function reasonOf(
-  { policies }: VipRow,
-  candidates: readonly Candidate[],
-  owner: Candidate | undefined,
-  last: OwnerRow | undefined,
-): string {
+function reasonOf({ policies }: VipRow, candidates: readonly Claimant[], owner: Claimant | undefined, last: OwnerRow | undefined): string {
   if (owner === undefined) {
     if (policies.length === 0) return 'no CiliumL2AnnouncementPolicy selects it';
     return candidates.length === 0 ? 'no node is known' : candidates.map(({ node, why }) => `${node} ${why ?? 'can'}`).join('; ');

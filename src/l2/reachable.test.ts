@@ -26,6 +26,7 @@ const peer = (node: string, sights: Readonly<Record<string, boolean>>): MemberRo
   interfaces: [],
   claims: [],
   sights: Object.entries(sights).map(([address, found]) => ({ ip: ip(address), found })),
+  cedes: [],
 });
 const told = (rows: readonly OwnerRow[], peers: readonly MemberRow[], isFirst = false) =>
   [...reachableFor('shop/web', rows, { peers, isFirst })].map(([, { status, reason }]) => `${status} ${reason}`).join();

@@ -2,14 +2,20 @@
 // Whether a Service is found on the LAN at all of its addresses, as a condition of it says. Whoever answers for the first address tells it; where
 // nobody does, the first node by name.
 
+import type { Table } from '../base/table.ts';
 import { sightsOf } from './members.ts';
-import type { MemberRow } from './members.ts';
+import type { MemberRow, Seen } from './members.ts';
 import type { OwnerRow } from './owners.ts';
 
 /** As an object of the API has it, without the time. */
 export type Reachable = { readonly status: 'True' | 'False' | 'Unknown'; readonly reason: string; readonly message: string };
 
 export const REACHABLE = 'stentor.dev/Reachable';
+
+/** The addresses of a Service that somebody should find. */
+export function toBeFound(owners: Table<string, OwnerRow>, service: string): readonly OwnerRow[] {
+  return [...owners.by('service', service)].filter(({ policies, balanced }) => policies.length > 0 || balanced);
+}
 
 /** `rows`: of its addresses that are to be announced; `peers`: the other nodes. */
 export function* reachableFor(
@@ -30,9 +36,15 @@ function reachableOf(rows: readonly OwnerRow[], peers: readonly MemberRow[]): Re
     return {
       status: 'False',
       reason: 'NotFound',
-      message: `other nodes ask for ${lost.ip} on the LAN and do not find it at ${lost.owner}`,
+      message: `other nodes ask for ${lost.ip} on the LAN and do not find it at ${lost.owner}${missingText(lost.sights)}`,
     };
   const unasked = seen.find(({ sights }) => sights.length === 0);
   if (unasked) return { status: 'Unknown', reason: 'NobodyAsks', message: `no other node on the segment of ${unasked.ip} asks for it` };
   return { status: 'True', reason: 'Found', message: 'other nodes ask for it on the LAN and find it' };
+}
+
+/** What is missing where the link address is found. */
+export function missingText(sights: readonly Seen[]): string {
+  const missing = [...new Set(sights.flatMap((sight) => sight.missing ?? []))].toSorted();
+  return missing.length === 0 ? '' : `: nothing answers at ${missing.join(', ')}`;
 }

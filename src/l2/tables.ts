@@ -22,13 +22,12 @@ import type { ServiceTables } from '../services/tables.ts';
 import type { AnnouncerRow } from './announcers.ts';
 import { conditionsFor } from './conditions.ts';
 import type { PolicyCondition } from './conditions.ts';
-import type { Claim, MemberInterface, MemberRow, Sight } from './members.ts';
-import { ownersFor } from './owners.ts';
+import type { Cession, Claim, MemberInterface, MemberRow, Sight } from './members.ts';
+import { ownership } from './ownership.ts';
 import type { OwnerRow, ProbeRow } from './owners.ts';
 import type { PolicyRow } from './policy.ts';
-import { reachableFor } from './reachable.ts';
+import { reachableFor, toBeFound } from './reachable.ts';
 import type { Reachable } from './reachable.ts';
-import { problemsOf } from './problems.ts';
 import { vipsFor } from './vips.ts';
 import type { VipRow } from './vips.ts';
 
@@ -43,6 +42,8 @@ export type L2Tables = {
   readonly probes: Table<string, ProbeRow>;
   /** What this node sees of others' addresses. */
   readonly sights: Table<string, Sight>;
+  /** Addresses that this node would rather have others answer for. */
+  readonly cedes: Table<string, Cession>;
   readonly vips: Table<string, VipRow>;
   readonly owners: Table<string, OwnerRow>;
   readonly answers: Table<string, MapEntry<L2Key, L2Answer>>;
@@ -54,8 +55,8 @@ export type L2Tables = {
   readonly self: () => MemberRow;
 };
 
-/** `fault`: why it cannot be used, as far as netlink does not say so. */
-export type SegmentRow = { readonly fault: string | undefined };
+/** `fault`: why it cannot be used, as far as netlink does not say so; `doubt`: why others come first. */
+export type SegmentRow = { readonly fault: string | undefined; readonly doubt: string | undefined };
 
 export type L2Options = {
   readonly self: string;
@@ -75,6 +76,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   const segments = table<string, SegmentRow>('l2_segments', same);
   const probes = table<string, ProbeRow>('l2_probes', same);
   const sights = table<string, Sight>('l2_sights', same);
+  const cedes = table<string, Cession>('l2_cedes', same);
   const vips = table<string, VipRow>('vips', same);
   const owners = table<string, OwnerRow>('l2_owners', { ...same, indexes: { service: ({ services: names }) => names } });
   const answers = table<string, MapEntry<L2Key, L2Answer>>('l2_answer_entries', same);
@@ -84,16 +86,24 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
   /** Of several that would say the same. */
   const isFirst = () => Array.from(peers.entries()).every(([node]) => self < node);
 
+  const known = (claims: readonly Claim[]): MemberRow => {
+    const rows = <R>(from: Table<string, R>) => Array.from(from.entries(), ([, row]) => row);
+    return { node: self, interfaces: interfacesOf(nodes, segments), claims, sights: rows(sights), cedes: rows(cedes) };
+  };
+  const earlier = new Map(before.map((claim) => [claim.ip, claim]));
+  const claimOf = (ip: Ip): Claim | undefined => {
+    if (!owners.complete) return earlier.get(ip);
+    const one = owners.get(ip)?.held;
+    return one && { ip, epoch: one.epoch, level: one.level };
+  };
   const me = (): MemberRow => {
-    const held = Array.from(owners.entries(), ([, { ip, held: one }]) => one && { ip, epoch: one.epoch, level: one.level });
-    const claims = owners.complete ? held.filter((one) => one !== undefined) : before;
-    return { node: self, interfaces: interfacesOf(nodes, segments), claims, sights: Array.from(sights.entries(), ([, row]) => row) };
+    const claims = Array.from(owners.entries(), ([, { ip }]) => claimOf(ip)).filter((one) => one !== undefined);
+    return known(owners.complete ? claims : before);
   };
   const ofIp = () => Array.from(vips.entries(), ([address]) => address);
   const vipKeys = (
     row: { readonly external: { readonly ingressIps: readonly Ip[]; readonly externalIps: readonly Ip[] } | undefined } | undefined,
   ) => [...(row?.external?.ingressIps ?? []), ...(row?.external?.externalIps ?? [])];
-  const all = <R>(source: Table<string, R>) => from<'all', string, R>(source, () => ['all']);
   const held = <R>(source: Table<string, R>) => from<string, string, R>(source, () => Array.from(owners.entries(), ([address]) => address));
   const derivations = [
     derive({
@@ -109,37 +119,15 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       whole: true,
       compute: (address) => vipsFor(address, { ...services, policies }),
     }),
-    derive({
-      name: 'l2_owners',
-      inputs: [
-        all(vips),
-        all(policies),
-        all(announcers),
-        all(peers),
-        all(segments),
-        all(probes),
-        all(nodes.uplinks),
-        all(nodes.interfaces),
-      ],
-      out: owners.writer('l2_owners'),
-      whole: true,
+    ...ownership({
+      self,
+      l2: { policies, announcers, peers, segments, probes, cedes, vips },
+      nodes,
+      owners: owners.writer('l2_owners'),
+      me: () => known([]),
+      own: claimOf,
+      isFirst,
       problems,
-      compute: function* () {
-        const members = [me(), ...Array.from(peers.entries(), ([, row]) => row)];
-        const known = Array.from(vips.entries(), ([, row]) => row);
-        for (const [ip, row] of ownersFor({
-          self,
-          policies,
-          announcers,
-          vips: known,
-          members,
-          before: (address) => owners.get(address),
-          probe: (address) => probes.get(address),
-        })) {
-          yield [ip, row] as const;
-          if (isFirst() || row.probes !== undefined) yield* problemsOf(row);
-        }
-      },
     }),
     derive({
       name: 'l2_conditions',
@@ -157,8 +145,10 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
       out: reachable.writer('l2_reachable'),
       whole: true,
       compute: (service: string) => {
-        const rows = [...owners.by('service', service)].filter(({ policies: named, balanced }) => named.length > 0 || balanced);
-        return reachableFor(service, rows, { peers: Array.from(peers.entries(), ([, row]) => row), isFirst: isFirst() });
+        return reachableFor(service, toBeFound(owners, service), {
+          peers: Array.from(peers.entries(), ([, row]) => row),
+          isFirst: isFirst(),
+        });
       },
     }),
     derive({
@@ -181,6 +171,7 @@ export function l2Tables({ self, services, nodes, before, problems }: L2Options)
     segments,
     probes,
     sights,
+    cedes,
     vips,
     owners,
     answers,
@@ -199,11 +190,16 @@ function interfacesOf({ uplinks, interfaces }: L2Options['nodes'], segments: L2T
     mac,
     prefixes: addresses.map(({ ip, bits }) => `${ip}/${bits}`),
     fault: carrier ? faultOn(segments.get(name)) : 'no carrier',
+    ...doubtOn(segments.get(name)),
   }));
 }
 
 function faultOn(segment: SegmentRow | undefined): string | undefined {
   return segment === undefined ? 'it has just come up' : segment.fault;
+}
+
+function doubtOn(segment: SegmentRow | undefined): Pick<MemberInterface, 'doubt'> {
+  return segment?.doubt === undefined ? {} : { doubt: segment.doubt };
 }
 
 type Place = { readonly name: string; readonly index: number; readonly mac: NonNullable<InterfaceRow['mac']> };

@@ -114,6 +114,7 @@ describe('uplinks', () => {
       { ip: ip('192.168.0.12'), bits: 24 },
     ],
     defaultRoute: true,
+    gateways: [],
     segments: [],
   };
   const cases: readonly { name: string; row: Partial<InterfaceRow>; devices?: readonly string[]; chosen: boolean }[] = [

@@ -20,6 +20,7 @@ const eth: InterfaceRow = {
   master: undefined,
   addresses: [],
   defaultRoute: true,
+  gateways: [],
   segments: [cidr('192.168.0.0/24'), cidr('fd00::/64')],
 };
 

@@ -19,6 +19,7 @@ const plain: InterfaceRow = {
   master: undefined,
   addresses: [],
   defaultRoute: false,
+  gateways: [],
   segments: [],
 };
 const addresses = [{ ip: ip('192.168.0.11'), bits: 24 }];

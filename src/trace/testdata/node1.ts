@@ -138,10 +138,21 @@ function interfaces() {
   ];
   const segments = [cidr(`${at[4].node}/24`), cidr(`${at[6].node}/64`)];
   return [
-    [String(UPLINK), { ...common, segments, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true }],
+    [
+      String(UPLINK),
+      { ...common, segments, index: UPLINK, name: 'eth0', addresses: own(at[4].node, at[6].node), defaultRoute: true, gateways: [] },
+    ],
     [
       String(STRANGER),
-      { ...common, segments: [], index: STRANGER, name: 'stranger0', addresses: own('192.168.77.1', 'fd00:77::1'), defaultRoute: false },
+      {
+        ...common,
+        segments: [],
+        index: STRANGER,
+        name: 'stranger0',
+        addresses: own('192.168.77.1', 'fd00:77::1'),
+        defaultRoute: false,
+        gateways: [],
+      },
     ],
   ] as const;
 }

@@ -9,6 +9,7 @@ import { announcementChecks } from './announcements.ts';
 import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
+import { flowChecks } from './flows-of-all.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { identityChecks } from './identities.ts';
 import { lifeCycleChecks } from './life-cycle.ts';
@@ -57,6 +58,7 @@ const CHECKS: readonly Check[] = [
   ...uplinkChecks,
   ...valueChecks,
   ...operatorChecks,
+  ...flowChecks,
   ...balancerChecks,
   ...insideChecks,
   ...seedAddressChecks,

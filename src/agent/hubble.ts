@@ -16,6 +16,7 @@ import type { AgentEvents } from '../flows/agent-events.ts';
 import { AgentEventType } from '../flows/flow-enums.ts';
 import type { FlowRing } from '../flows/flow-ring.ts';
 import { healthHandlers } from '../grpc/health.ts';
+import { reflectionHandlers } from '../grpc/reflection.ts';
 import { grpcServer } from '../grpc/server.ts';
 import type { GrpcServer } from '../grpc/server.ts';
 import { peerName, serverNameOf } from '../hubble/peer.ts';
@@ -55,11 +56,12 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
   const events = agentEvents(EVENTS);
   started(events, clock);
   const facts = { ring: options.ring, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
-  const handlers = [
+  const services = [
     ...observerHandlers(facts, signal),
     ...peerHandlers(peersOf(options)),
     ...healthHandlers((service) => (service === '' || service === HEALTH_NAME ? true : undefined)),
   ];
+  const handlers = [...services, ...reflectionHandlers(services)];
   const failed = (path: string, error: unknown) => log.error('A call of Hubble failed', { path, error: messageOf(error) });
   const said = new Map<string, Problem>();
   const report = (place: string, what: Problem | undefined) => {

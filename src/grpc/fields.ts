@@ -149,11 +149,14 @@ const messageKind = <T>(codec: Codec<T>): Kind<T> => ({
 export const string = (number: number): Field<string> => single(number, stringKind);
 export const strings = (number: number): Field<readonly string[]> => many(number, stringKind);
 export const bytes = (number: number): Field<Uint8Array> => single(number, bytesKind);
+export const manyBytes = (number: number): Field<readonly Uint8Array[]> => many(number, bytesKind);
 export const bool = (number: number): Field<boolean> => single(number, boolKind);
 export const bools = (number: number): Field<readonly boolean[]> => many(number, boolKind);
 export const uint32 = (number: number): Field<number> => single(number, uint32Kind);
 export const uint32s = (number: number): Field<readonly number[]> => many(number, uint32Kind);
 export const int32 = (number: number): Field<number> => single(number, int32Kind);
+/** An int32 whose zero is another than its absence, as in messages of proto2. */
+export const present = (number: number): Field<number> => single(number, { ...int32Kind, isZero: () => false });
 export const uint64 = (number: number): Field<bigint> => single(number, uint64Kind);
 export const uint64s = (number: number): Field<readonly bigint[]> => many(number, uint64Kind);
 export const int64 = (number: number): Field<bigint> => single(number, int64Kind);

@@ -27,6 +27,8 @@ import { grpcClient } from './client.ts';
 import { raw, streaming, unary } from './handler.ts';
 import { check, healthHandlers, pause, Serving, watch } from './health.ts';
 import { decode, encode, framed, message } from './message.ts';
+import type { Codec } from './message.ts';
+import { reflectionHandlers } from './reflection.ts';
 import type { Method } from './method.ts';
 import { grpcServer } from './server.ts';
 import { decodeWords, encodeWords, RpcError, Status, statusName, timeoutOf } from './status.ts';
@@ -388,4 +390,40 @@ test('what is no gRPC is refused, and the server goes on', async (context) => {
   assert.equal(await answers(post, Buffer.from([0, 255, 255, 255, 255])), `200 ${Status.RESOURCE_EXHAUSTED}`);
   assert.equal(await answers(post, Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0])), `200 ${Status.INVALID_ARGUMENT}`);
   assert.deepEqual(await client.call(echo, { size: 1 }), { size: 1 });
+});
+
+test('reflection tells of services and of every file that they need', async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), 'grpc-'));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const handlers = healthHandlers(() => true);
+  const own = reflectionHandlers([...handlers, unary(echo, (request) => request)]);
+  const [reflect] = own;
+  assert.ok(reflect);
+  type Asked = { fileContainingSymbol?: string; listServices?: string };
+  type Told = { answer?: { kind: string; service?: { name: string }[]; fileDescriptorProto?: Uint8Array[]; errorCode?: number } };
+  const ask = async (request: Asked): Promise<Told['answer']> => {
+    const { method: info } = reflect;
+    const [answer] = [
+      await reflect.answer(encode(info.request as unknown as Codec<Asked>, request), {
+        signal: new AbortController().signal,
+        metadata: {},
+      }),
+    ];
+    assert.ok(Buffer.isBuffer(answer));
+    return decode(info.response as unknown as Codec<Told>, answer.subarray(5)).answer;
+  };
+  const services = await ask({ listServices: '*' });
+  assert.deepEqual(
+    services?.service?.map(({ name }) => name),
+    ['grpc.health.v1.Health', 'grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection', 'test.Things'],
+  );
+  const files = (await ask({ fileContainingSymbol: 'test.Things' }))?.fileDescriptorProto ?? [];
+  const text = files.map((bytes) => Buffer.from(bytes).toString('latin1'));
+  assert.deepEqual(text.map((bytes) => String(/(?:test|google)\/[\w/]+\.proto/.exec(bytes)?.[0])).toSorted(), [
+    'google/protobuf/timestamp.proto',
+    'google/protobuf/wrappers.proto',
+    'test/test.proto',
+  ]);
+  for (const wanted of ['.test.Thing', '.test.Colour', '.google.protobuf.BoolValue']) assert.ok(text[0]?.includes(wanted), wanted);
+  assert.equal((await ask({ fileContainingSymbol: 'no.Such' }))?.errorCode, Status.NOT_FOUND);
 });

@@ -8,6 +8,7 @@ import { hostname } from 'node:os';
 import { messageOf } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
 import { healthHandlers } from '../grpc/health.ts';
+import { reflectionHandlers } from '../grpc/reflection.ts';
 import { grpcServer } from '../grpc/server.ts';
 import { serverNameOf } from '../hubble/peer.ts';
 import { kubeClient } from '../kube/client.ts';
@@ -41,7 +42,8 @@ export async function main(options: RelayOptions): Promise<void> {
   const health = healthHandlers((service) => (HEALTH_NAMES.has(service) ? well() : undefined));
   const failed = (path: string, error: unknown) => log.error('A call failed', { path, error: messageOf(error) });
   const facts = { pool: peers, nodeName: hostname(), version: `hubble-relay v${options.version} (Stentor)` };
-  const server = end.use(grpcServer({ handlers: [...relayHandlers(facts), ...health], failed }));
+  const services = [...relayHandlers(facts), ...health];
+  const server = end.use(grpcServer({ handlers: [...services, ...reflectionHandlers(services)], failed }));
   await server.listen(options.listen);
   const probes = end.use(grpcServer({ handlers: health, failed }));
   await probes.listen(options.health);

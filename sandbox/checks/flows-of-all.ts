@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// The relay has the flows of all nodes, and agents give them to nobody else.
+import type { Json } from '../api/json.ts';
+import { NODES } from '../layout.ts';
+import { podsIn } from '../objects.ts';
+import { until } from '../until.ts';
+import { expect } from './check.ts';
+import type { Check, CheckContext } from './check.ts';
+import { podPlace } from './places.ts';
+import type { Place } from './places.ts';
+
+const PATIENCE_MS = 30_000;
+const PORT = 4244;
+
+const relayPod = ({ cluster }: CheckContext): Place =>
+  podPlace(cluster, podsIn(cluster.store, { namespace: 'kube-system', labelSelector: 'k8s-app=hubble-relay' })[0], 'hubble-relay');
+
+/** What `hubble` prints, asked of the relay where it runs. */
+async function hubble(context: CheckContext, ...args: readonly string[]): Promise<string> {
+  const { stdout, stderr, code } = await relayPod(context).run(['hubble', ...args, '--server', '127.0.0.1:4245'], 20_000);
+  expect(code === 0, `hubble ${args.join(' ')} failed: ${stderr.trim()}`);
+  return stdout;
+}
+
+async function hasAll(context: CheckContext): Promise<string> {
+  const names = NODES.map(({ name }) => `default/${name}`);
+  let flows: readonly Json[] = [];
+  await until(
+    'flows of all nodes at the relay',
+    PATIENCE_MS,
+    async () => {
+      flows = (await hubble(context, 'observe', '--last', '2000', '-o', 'jsonpb'))
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
+      flows = flows.filter(({ flow }) => flow !== undefined);
+      return names.every((name) => flows.some(({ node_name }) => node_name === name));
+    },
+    context.signal,
+  );
+  const times = flows.map(({ time }) => String(time));
+  const late = times.findIndex((time, index) => index > 0 && time < (times[index - 1] ?? ''));
+  expect(late < 0, `Flow ${late} of ${flows.length} is older than the one before it`);
+  const nodes = await hubble(context, 'list', 'nodes');
+  for (const { name } of NODES) expect(new RegExp(`^${name} +Connected `, 'm').test(nodes), `${name} is not connected: ${nodes.trim()}`);
+  return `${flows.length} flows in their order`;
+}
+
+/** A relay is let in by its certificate; without one nobody is, not even with TLS. */
+async function letsNobodyElseIn({ places: { outsider } }: CheckContext): Promise<string> {
+  const [node] = NODES;
+  const ask = (scheme: string) =>
+    outsider.run([
+      'curl',
+      '--silent',
+      '--show-error',
+      '--insecure',
+      '--http2-prior-knowledge',
+      '--max-time',
+      '3',
+      `${scheme}://${node?.ipv4 ?? ''}:${PORT}/observer.Observer/GetFlows`,
+    ]);
+  const [plain, tls] = [await ask('http'), await ask('https')];
+  expect(plain.code !== 0 && tls.code !== 0, `A client without a certificate was answered: ${plain.stdout}${tls.stdout}`);
+  expect(/certificate required|alert/i.test(tls.stderr), `It was not for want of a certificate: ${tls.stderr.trim()}`);
+  return tls.stderr.trim().split('\n')[0] ?? '';
+}
+
+export const flowChecks: readonly Check[] = [
+  { name: 'Flows of all nodes through the relay', needs: 'agent', run: hasAll },
+  { name: 'Flows are for nobody who has no certificate', needs: 'agent', run: letsNobodyElseIn },
+];

@@ -190,7 +190,11 @@ bar    Unavailable   N/A      N/A       N/A                  N/A       N/A      
 
 test('in the container of an agent the relay is asked, and where none answers the agent, which is labelled', async () => {
   const api = join(folder, 'cilium.sock');
-  const relay = { service: 'kube-system/hubble-relay', type: 'ClusterIP', backends: [{}] };
+  const relayAt = (...ports: readonly number[]) => ({
+    service: 'kube-system/hubble-relay',
+    type: 'ClusterIP',
+    backends: ports.map((port) => ({ address: `127.0.0.1:${port}/TCP`, state: 'active' })),
+  });
   let services: readonly object[] = [];
   const rows: Readonly<Record<string, () => unknown>> = { '/services': () => services, '/nodes': () => [{}, {}, {}] };
   const agent = createServer((asked, answered) => void answered.end(JSON.stringify(rows[asked.url ?? '']?.())));
@@ -200,12 +204,12 @@ test('in the container of an agent the relay is asked, and where none answers th
   world.responses = [flowOf(syn)];
   const alone = await run('observe', env);
   assert.deepEqual([alone.code, alone.err], [0, 'These are the flows of 1/3 nodes\n']);
-  services = [{ ...relay, frontend: `127.0.0.1:${port}/TCP` }];
+  services = [relayAt(1, port)];
   const all = await run('observe', env);
   assert.deepEqual([all.code, all.err], [0, '']);
   assert.equal((await run('status', env)).out.split('\n')[0], `Healthcheck (via 127.0.0.1:${port}): Ok`);
   assert.match((await run('watch peers', env)).out, /^PEER_ADDED/, 'an agent is asked for its peers');
-  services = [{ ...relay, frontend: '127.0.0.1:1/TCP' }];
+  services = [relayAt(1)];
   assert.equal((await run('observe', env)).err, 'These are the flows of 1/3 nodes\n', 'the relay does not answer');
   assert.match((await run('top', env)).err, /^These are the flows of 1\/3 nodes\n/);
   await new Promise((resolve) => agent.close(resolve));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From packets through the shipped programs, the ring buffer and the agent's reader to the flows that observers get.
+import { systemClock } from '../base/clock.ts';
+import { logTo } from '../base/log.ts';
 import { namespaceMissing } from '../../bpf/test/own-namespace.ts';
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -16,6 +18,7 @@ import { smallCluster } from '../flows/testdata/agent.ts';
 import { readDrops } from './drops.ts';
 import { readEvents } from './events.ts';
 import { watchFlows } from './flows.ts';
+import { flowHistory } from './history.ts';
 
 const { podA, world, node: host } = at[4];
 const SHARE = 40;
@@ -40,7 +43,15 @@ describe('the flows of an agent', { skip: namespaceMissing }, () => {
     const { tables } = smallCluster();
     const events = readEvents(map('events'), end.signal);
     const drops = readDrops({ events, endpoints: tables.endpoints, signal: end.signal });
-    const about = { tables, nodeName: 'default/node1', capacity: 255, counted: flowMetrics([]), signal: end.signal };
+    const none = {
+      directory: '/nowhere',
+      node: 'default/node1',
+      maxBytes: 0,
+      clock: systemClock,
+      log: logTo(() => undefined),
+      report: () => undefined,
+    };
+    const about = { tables, nodeName: none.node, capacity: 255, counted: flowMetrics([]), history: flowHistory(none), signal: end.signal };
     const flows = watchFlows({ ...about, events, losses: map('event_losses') });
     const connections: Connection[] = [];
     flows.connections((some) => connections.push(...some), end.signal);

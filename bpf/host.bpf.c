@@ -9,6 +9,7 @@
 #include "lib/conntrack.h"
 #include "lib/drop.h"
 #include "lib/forward.h"
+#include "lib/handover.h"
 #include "lib/lasthop.h"
 #include "lib/masquerade.h"
 #include "lib/packet.h"
@@ -208,6 +209,8 @@ int host_from(struct __sk_buff *ctx)
 			       : VERDICT_STACK;
 	if (is_answer_to_knock(&packet) && hear_answer(&packet))
 		return VERDICT_DROP; /* heard, and nobody else's */
+	if (awaits_handover(&packet) && !has_socket(ctx, &packet))
+		return drop(ctx, &packet, DROP_REASON_UNKNOWN_CONNECTION_TRACKING_STATE);
 	result = open_flow(ctx, &packet);
 	if (result == VERDICT_REFUSE)
 		return refuse(ctx, &packet);

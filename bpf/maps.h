@@ -143,6 +143,14 @@ struct {
 	__uint(max_entries, 9);
 } answer_budgets SEC(".maps");
 
+/* Written by the agent, read for packets of flows that conntrack does not know. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, struct handover);
+	__uint(max_entries, 1);
+} handovers SEC(".maps");
+
 /* Both directions of every flow. Written by the programs; the least recently used entry makes room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -9,6 +9,7 @@
 #include "lib/conntrack.h"
 #include "lib/drop.h"
 #include "lib/forward.h"
+#include "lib/handover.h"
 #include "lib/masquerade.h"
 #include "lib/packet.h"
 #include "lib/reply.h"
@@ -217,6 +218,8 @@ int pod_from(struct __sk_buff *ctx)
 	}
 	if (packet.error_l3)
 		return drop(ctx, &packet, DROP_REASON_STALE_OR_UNROUTABLE_IP);
+	if (awaits_handover(&packet))
+		return drop(ctx, &packet, DROP_REASON_UNKNOWN_CONNECTION_TRACKING_STATE);
 	verdict = open_flow(ctx, &packet);
 	if (verdict == VERDICT_REFUSE)
 		return refuse(ctx, &packet);

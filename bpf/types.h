@@ -67,6 +67,12 @@ struct conntrack_entry {
 };
 _Static_assert(sizeof(struct conntrack_entry) == 104, "size"); /* with its key and the kernel's 48 bytes three cache lines */
 
+/* The time in which flows of another version's maps may not have been taken over yet. */
+struct handover {
+	__u64 until; /* nanoseconds of CLOCK_MONOTONIC */
+};
+_Static_assert(sizeof(struct handover) == 8, "size");
+
 /* A pod's interface on this node. Key: each of its addresses. */
 struct endpoint {
 	__u32 interface_index; /* host side of the veth pair */
@@ -423,6 +429,7 @@ enum drop_reason {
 	DROP_REASON_STALE_OR_UNROUTABLE_IP = 151,
 	DROP_REASON_CT_MAP_INSERTION_FAILED = 155,
 	DROP_REASON_SERVICE_BACKEND_NOT_FOUND = 158,
+	DROP_REASON_UNKNOWN_CONNECTION_TRACKING_STATE = 163,
 	DROP_REASON_NO_MAPPING_FOR_NAT_MASQUERADE = 167,
 	DROP_REASON_FIB_LOOKUP_FAILED = 169,
 	DROP_REASON_IS_A_CLUSTERIP = 174,

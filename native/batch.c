@@ -63,11 +63,27 @@ static int one_by_one(const struct map *map, int command, const struct batch *ba
 	return 0;
 }
 
+/* `existing`: how many were there before, and stay as they are. */
+static int missing_ones(const struct map *map, const struct batch *batch, uint32_t *done, uint32_t *existing)
+{
+	for (*done = 0; *done < batch->count; ++*done) {
+		int error = map_one_entry(map, BPF_MAP_UPDATE_ELEM, batch_key(map, batch, *done),
+					  batch_value(map, batch, *done), batch->flags);
+
+		if (error == EEXIST)
+			++*existing;
+		else if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* How many entries were written. With BPF_NOEXIST an entry that exists is none of them, and no error. */
 napi_value map_update_batch(napi_env env, napi_callback_info info)
 {
 	struct failure failure = {.syscall = "bpf(BPF_MAP_UPDATE_BATCH)", .has_done = true};
 	struct bytes keys, values;
-	uint32_t count, flags;
+	uint32_t count, flags, existing = 0;
 	struct batch batch;
 	napi_value argv[5];
 	struct map *map;
@@ -83,10 +99,12 @@ napi_value map_update_batch(napi_env env, napi_callback_info info)
 	    flags & ~BPF_F_LOCK ? ENOTSUPP : whole_batch(map, BPF_MAP_UPDATE_BATCH, &batch, 0, &failure.done);
 	if (failure.error == ENOTSUPP) {
 		failure.syscall = "bpf(BPF_MAP_UPDATE_ELEM)";
-		failure.error = one_by_one(map, BPF_MAP_UPDATE_ELEM, &batch, &failure.done);
+		failure.error = flags == BPF_NOEXIST
+					? missing_ones(map, &batch, &failure.done, &existing)
+					: one_by_one(map, BPF_MAP_UPDATE_ELEM, &batch, &failure.done);
 	}
 	failure.subject = map->handle.name;
-	return failure.error ? throw_failure(env, &failure) : NULL;
+	return failure.error ? throw_failure(env, &failure) : number_value(env, count - existing);
 }
 
 /* The kernel's batch stops at the first missing entry; here a missing entry counts as deleted. */

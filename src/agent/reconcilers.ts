@@ -30,6 +30,7 @@ import type { SkipTables } from '../redirects/tables.ts';
 import type { ServiceTables } from '../services/tables.ts';
 import type { CniOptions } from './cni.ts';
 import { endpointFileTarget } from './endpoint-files.ts';
+import { HANDOVER_MS } from './succession.ts';
 
 export type Reconcilers = {
   readonly walks: readonly (readonly Reconciler[])[];
@@ -70,12 +71,13 @@ function l2Reconcilers(l2: L2Tables, datapath: Datapath, signal: AbortSignal): P
 export function reconcilersOf(everything: Everything): Reconcilers {
   const { datapath, netlink, services, skips, nodes, endpoints, l2, state, links, signal } = everything;
   const map: MapOf = (table, kind, options) => reconciler(table, mapTarget(kind, datapath.map(kind.name)), options);
+  const swap = () => datapath.swap(HANDOVER_MS);
   const files = reconciler(endpoints.endpoints, endpointFileTarget(state), { staysFor: (key) => podLinks.leaving(key) !== undefined });
   const podLinks: Reconciler = reconciler(endpoints.podLinks, podLinkTarget(netlink), {
     same: samePodLink,
     waitsFor: (key) => files.trouble(key),
   });
-  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs), {
+  const podFilters = reconciler(endpoints.podFilters, podFilterTarget(netlink, datapath.programs, swap), {
     waitsFor: (key) => podLinks.trouble(key),
   });
   const podOf = (address: string) =>
@@ -96,7 +98,7 @@ export function reconcilersOf(everything: Everything): Reconcilers {
       [announced.answers, announced.announcements],
     ],
     ...announced,
-    attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs), { same: sameAttachment }),
+    attachments: asyncReconciler(nodes.attachments, attachmentTarget(links, datapath.programs, swap), { same: sameAttachment }),
     lost: (loss) => doubtLost(loss, { endpoints, nodes, routes, podLinks, podFilters }),
     leaving: (key) => podLinks.leaving(key),
     needs: [

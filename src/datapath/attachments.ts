@@ -29,8 +29,12 @@ export function sameAttachment(a: Attachment, b: Attachment): boolean {
   return x === y;
 }
 
-/** `directory` is on a bpf filesystem; `programs` are those that rows may name. */
-export function attachmentTarget(directory: string, programs: readonly BpfProgram[]): AsyncTarget<string, Attachment> {
+/** `directory` is on a bpf filesystem; `programs` are those that rows may name; `before` is called before one of them runs. */
+export function attachmentTarget(
+  directory: string,
+  programs: readonly BpfProgram[],
+  before: () => void = () => {},
+): AsyncTarget<string, Attachment> {
   const programOf = (id: number) => {
     const program = programs.find((candidate) => candidate.id === id);
     if (!program) throw new RangeError(`Cannot attach program ${id}: it is not loaded by this agent`);
@@ -69,6 +73,7 @@ export function attachmentTarget(directory: string, programs: readonly BpfProgra
     },
     async put(entries) {
       const failures = new Map<string, unknown>();
+      before();
       for (const [key, attachment] of entries) await put(key, attachment).catch((error: unknown) => failures.set(key, error));
       if (failures.size > 0) throw new EntryErrors(failures);
     },

@@ -10,7 +10,7 @@ import type { BpfMap } from '../kernel/map.ts';
 import { bpfMissing, compiled, temporaryBpffs } from '../kernel/testdata/harness.ts';
 import { inherit, pinNameOf } from './inheritance.ts';
 import { loadDatapath } from './programs.ts';
-import { conntrackEntryCodec, flowCodec, lbBackendCodec } from './schema.gen.ts';
+import { conntrackEntryCodec, flowCodec, handoverCodec, lbBackendCodec } from './schema.gen.ts';
 import { untold } from './testdata/rows.ts';
 
 const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
@@ -90,6 +90,30 @@ describe('the data plane of another version', { skip: bpfMissing }, () => {
     );
     fresh.forgetPredecessors();
     assert.deepEqual([fresh.predecessors, readdirSync(join(pins.path, 'conntrack')).length], [[], 1]);
+  });
+
+  it('is taken over again when programs are swapped, as it is by then: once, for what runs now knows more from then on', async () => {
+    using pins = temporaryBpffs();
+    using old = await load(pins.path);
+    old.map('conntrack').update(flow(1), entry(1));
+    renameSync(join(pins.path, pinNameOf('conntrack')), join(pins.path, 'conntrack/another'));
+    using fresh = await load(pins.path);
+    old.map('conntrack').update(flow(1), entry(2)); // it has ended, and another began from the same port
+    const until = () => handoverCodec.decode(fresh.map('handovers').lookup(Buffer.alloc(4)) ?? assert.fail()).until;
+    assert.deepEqual([fresh.swapping, until()], [false, 0]);
+    fresh.swap(1000);
+    assert.equal(packetsOf(fresh.map('conntrack'), 1), 2);
+    assert.equal(fresh.swapping, true);
+    assert.ok(until() > Number(process.hrtime.bigint()), 'packets of no known flow wait');
+    fresh.map('conntrack').update(flow(1), entry(3));
+    fresh.swap(1000);
+    using next = await load(pins.path); // of the same version, after this one died
+    next.swap(1000);
+    assert.equal(packetsOf(next.map('conntrack'), 1), 3, 'programs of this version have run since');
+    next.forgetPredecessors();
+    assert.equal(until(), 0);
+    next.swap(1000);
+    assert.equal(until(), 0, 'nothing is taken over');
   });
 
   it('may end at any point: the next one begins again, and loses nothing', async () => {

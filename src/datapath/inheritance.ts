@@ -4,7 +4,9 @@
 //   maps/conntrack/5a10…        this version's map, named after its definition
 //   maps/conntrack/90be…        a predecessor: another definition, or the same one when it was smaller
 //
-//   load ─▶ copy what predecessors have ─▶ swap programs ─▶ copy what they got meanwhile ─▶ remove them
+//   load ─▶ copy what predecessors have ─▶ copy flows anew ─▶ swap programs, and copy what they get meanwhile ─▶ remove them
+//
+// While programs are swapped a packet of no known flow waits for its flow to be copied: bpf/lib/handover.h.
 //
 // Every step may be the last one of this process: whoever comes next finds the predecessors and copies again what is missing. A map
 // whose definition is the same in both versions is the same map, and both see it while programs are swapped.
@@ -74,28 +76,40 @@ const BATCH = 2048;
 
 /** Entries of the map at `path` that `to` does not have, converted. How many there were. Throws KernelError when `to` is full. */
 export async function inherit(path: string, to: BpfMap): Promise<number> {
+  let added = 0;
+  for (const count of copied(path, to, (keys, values, filled) => to.addBatch(keys, values, filled))) {
+    added += count;
+    await turn();
+  }
+  return added;
+}
+
+/** All entries of the map at `path`, converted, at once and in place of what `to` has of the same keys. Throws KernelError when `to` is full. */
+export function overwrite(path: string, to: BpfMap): void {
+  const write: Write = (keys, values, filled) => (to.updateBatch(keys, values, filled), filled);
+  for (const _ of copied(path, to, write));
+}
+
+type Write = (keys: Buffer, values: Buffer, filled: number) => number;
+
+/** Yields what `write` says of each batch. */
+function* copied(path: string, to: BpfMap, write: Write): Generator<number> {
   using from = BpfMap.openPinned(path);
-  if (!inheritable.has(from.type) || from.type !== to.type) return 0;
-  const plan = planBetween(from, to);
-  if (!plan) return 0;
+  const plan = inheritable.has(from.type) && from.type === to.type ? planBetween(from, to) : undefined;
+  if (!plan) return;
   const keys = Buffer.alloc(BATCH * to.keySize);
   const values = Buffer.alloc(BATCH * to.valueBytes);
-  let [filled, added] = [0, 0];
-  const flush = () => {
-    added += to.addBatch(keys, values, filled);
-    keys.fill(0);
-    values.fill(0);
-    filled = 0;
-  };
+  let filled = 0;
   for (const [key, value] of from.entries()) {
     convert(plan.key, key, keys.subarray(filled * to.keySize, (filled + 1) * to.keySize));
     convert(plan.value, value, values.subarray(filled * to.valueBytes, (filled + 1) * to.valueBytes));
     if (++filled < BATCH) continue;
-    flush();
-    await turn();
+    yield write(keys, values, filled);
+    keys.fill(0);
+    values.fill(0);
+    filled = 0;
   }
-  if (filled > 0) flush();
-  return added;
+  if (filled > 0) yield write(keys, values, filled);
 }
 
 type Plan = { readonly key: readonly Piece[]; readonly value: readonly Piece[] };

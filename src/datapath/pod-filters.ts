@@ -21,8 +21,12 @@ export type PodFilter = {
 
 const PLACE = { priority: 1, handle: 1 } as const;
 
-/** `programs`: the loaded programs that rows may name. */
-export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfProgram[]): Target<string, PodFilter> {
+/** `programs`: the loaded programs that rows may name; `before` is called before one of them runs. */
+export function podFilterTarget(
+  socket: NetlinkSocket,
+  programs: readonly BpfProgram[],
+  before: () => void = () => {},
+): Target<string, PodFilter> {
   const attach = (place: FilterPlace, id: number) => {
     const program = programs.find((candidate) => candidate.id === id);
     if (!program) throw new RangeError(`Cannot attach program ${id} to link ${place.link}: it is not loaded by this agent`);
@@ -37,6 +41,7 @@ export function podFilterTarget(socket: NetlinkSocket, programs: readonly BpfPro
       }
     },
     put(entries) {
+      before();
       forEachEntry(entries, (_, { link, from, to }) => {
         ensureClsact(socket, link);
         attach({ link, hook: FilterHook.egress, ...PLACE }, to);

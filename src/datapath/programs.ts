@@ -11,8 +11,8 @@ import { BpfMap } from '../kernel/map.ts';
 import { readObject } from '../kernel/object.ts';
 import type { ObjectSpec } from '../kernel/object.ts';
 import type { BpfProgram } from '../kernel/program.ts';
-import { forgetPredecessors, inherit, pinNameOf, predecessorsOf, retire } from './inheritance.ts';
-import { encodeConfig, maps, objects } from './schema.gen.ts';
+import { forgetPredecessors, inherit, overwrite, pinNameOf, predecessorsOf, retire } from './inheritance.ts';
+import { encodeConfig, handoverCodec, maps, objects } from './schema.gen.ts';
 import type { Config } from './schema.gen.ts';
 import { nextSize } from './sizes.ts';
 import type { Found } from './sizes.ts';
@@ -29,9 +29,13 @@ export type DatapathOptions = {
   readonly memoryBytes?: number;
 };
 
+/** What programs write, and nobody else. */
+const FLOWS = ['conntrack', 'sock_reverse', 'lb_affinities', 'last_hops'];
+
 export class Datapath {
   readonly #objects: readonly LoadedObject[];
   readonly #pinDirectory: string;
+  #swapping = false;
   constructor(loaded: readonly LoadedObject[], pinDirectory: string) {
     this.#objects = loaded;
     this.#pinDirectory = pinDirectory;
@@ -49,8 +53,35 @@ export class Datapath {
     return entries;
   }
 
+  /** Whether programs of this version run beside predecessors' maps. */
+  get swapping(): boolean {
+    return this.#swapping;
+  }
+
+  /**
+   * To be called before a program of this version runs: what predecessors know of flows by then is copied, also over what was copied
+   * of them before, and for `waitMs` packets of no known flow wait. Who began that and died left newer flows than they have.
+   */
+  swap(waitMs: number): void {
+    if (this.#swapping) return;
+    const flows = FLOWS.flatMap((name) => predecessorsOf(this.#pinDirectory, name).map((path) => [path, this.map(name)] as const));
+    if (flows.length === 0) return;
+    this.#swapping = true;
+    const [first] = [...this.map('handovers').entries()];
+    if (first && handoverCodec.decode(first[1]).until === 0) for (const [path, map] of flows) overwrite(path, map);
+    this.awaitFlows(waitMs);
+  }
+
+  /** From now on; 0: no longer. */
+  awaitFlows(ms: number): void {
+    const until = ms === 0 ? 0 : Number(process.hrtime.bigint()) + ms * 1e6;
+    this.map('handovers').update(Buffer.alloc(4), handoverCodec.encode({ until }));
+  }
+
   /** To be called when no program of another version runs any more. */
   forgetPredecessors(): void {
+    if (this.#swapping) this.awaitFlows(0);
+    this.#swapping = false;
     forgetPredecessors(this.#pinDirectory);
   }
 

@@ -23,7 +23,7 @@ import {
 } from '../kernel/codec.ts';
 
 /** Changes with the definition of any map: part of the pin path. */
-export const schemaHash = 'f3dacdbc4d68';
+export const schemaHash = '5f32905c826b';
 
 /** enum answer_kind. */
 export const AnswerKind = { reset: 0, unreachable: 1, echo: 2 } as const;
@@ -84,6 +84,7 @@ export const DropReason = {
   staleOrUnroutableIp: 151,
   ctMapInsertionFailed: 155,
   serviceBackendNotFound: 158,
+  unknownConnectionTrackingState: 163,
   noMappingForNatMasquerade: 167,
   fibLookupFailed: 169,
   isAClusterip: 174,
@@ -105,6 +106,7 @@ export const dropReasonNames: { readonly [value: number]: string } = {
   151: 'STALE_OR_UNROUTABLE_IP',
   155: 'CT_MAP_INSERTION_FAILED',
   158: 'SERVICE_BACKEND_NOT_FOUND',
+  163: 'UNKNOWN_CONNECTION_TRACKING_STATE',
   167: 'NO_MAPPING_FOR_NAT_MASQUERADE',
   169: 'FIB_LOOKUP_FAILED',
   174: 'IS_A_CLUSTERIP',
@@ -571,6 +573,23 @@ export const fragmentPortsCodec: Codec<FragmentPorts> = {
   },
   decode(buffer, offset = 0) {
     return { sourcePort: buffer.readUInt16BE(offset), destinationPort: buffer.readUInt16BE(offset + 2) };
+  },
+};
+
+/** struct handover, 8 bytes. */
+export type Handover = { readonly until: number };
+export const handoverCodec: Codec<Handover> = {
+  size: 8,
+  encode(row) {
+    const buffer = Buffer.alloc(8);
+    handoverCodec.encodeInto(row, buffer, 0);
+    return buffer;
+  },
+  encodeInto(row, buffer, offset) {
+    writeU64(row.until, buffer, offset);
+  },
+  decode(buffer, offset = 0) {
+    return { until: readU64(buffer, offset) };
   },
 };
 
@@ -1415,6 +1434,17 @@ export const maps = {
     key: fragmentKeyCodec,
     value: fragmentPortsCodec,
   },
+  handovers: {
+    name: 'handovers',
+    type: 'array',
+    keySize: 4,
+    valueSize: 8,
+    maxEntries: 1,
+    flags: 0,
+    hash: 'b12059f59c99',
+    key: u32Codec,
+    value: handoverCodec,
+  },
   ipcache: {
     name: 'ipcache',
     type: 'lpm_trie',
@@ -1974,21 +2004,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: 'e4dfac735200',
+    btfHash: '75fbbd244a28',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: 'e4dfac735200',
+    btfHash: '75fbbd244a28',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: 'e4dfac735200',
+    btfHash: '75fbbd244a28',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -2003,5 +2033,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: 'e4dfac735200', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '75fbbd244a28', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

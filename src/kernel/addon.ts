@@ -161,7 +161,8 @@ export type Addon = {
   /** Lookup and delete as one step. */
   mapTake(map: MapHandle, key: Uint8Array, into: Uint8Array): boolean;
   /** Entries packed one after the other. A failure carries `done`. Map types without a batch operation are written one by one. */
-  mapUpdateBatch(map: MapHandle, keys: Uint8Array, values: Uint8Array, count: number, flags: number): void;
+  /** How many were written; with mustNotExist an entry that exists is none of them, and no error. */
+  mapUpdateBatch(map: MapHandle, keys: Uint8Array, values: Uint8Array, count: number, flags: number): number;
   /** Returns how many entries existed. A failure carries `done`, which counts missing ones as done. */
   mapDeleteBatch(map: MapHandle, keys: Uint8Array, count: number): number;
   /**

@@ -6,7 +6,7 @@
 import type { MapCreation, MapHandle, MapInfo } from './addon.ts';
 import { native } from './addon.ts';
 import { readBtf } from './btf.ts';
-import { isKernelError, KernelError } from './errors.ts';
+import { isKernelError } from './errors.ts';
 import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
 
@@ -126,20 +126,7 @@ export class BpfMap {
 
   /** Writes those of `count` entries that are not there yet, and returns how many were. */
   addBatch(keys: Uint8Array, values: Uint8Array, count: number): number {
-    const { keySize, valueBytes } = this;
-    let [at, added] = [0, 0];
-    while (at < count) {
-      const rest = count - at;
-      try {
-        native().mapUpdateBatch(this.handle, keys.subarray(at * keySize), values.subarray(at * valueBytes), rest, UpdateFlag.mustNotExist);
-        return added + rest;
-      } catch (error) {
-        if (!(error instanceof KernelError) || error.code !== 'EEXIST' || error.done === undefined) throw error;
-        at += error.done + 1;
-        added += error.done;
-      }
-    }
-    return added;
+    return native().mapUpdateBatch(this.handle, keys, values, count, UpdateFlag.mustNotExist);
   }
 
   /** Deletes `count` entries, in order, and returns how many existed. Throws KernelError, whose `done` counts missing ones too. */

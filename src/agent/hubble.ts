@@ -25,6 +25,7 @@ import type { IdentitySecret } from '../kube/identity-secret.ts';
 import type { NodeRow } from '../nodes/node.ts';
 import type { Config } from './config.ts';
 import { observerHandlers } from './observer.ts';
+import type { ObserverOptions } from './observer.ts';
 import { peerHandlers } from './peer-service.ts';
 import type { Peers } from './peer-service.ts';
 import { freeSocketPath } from './unix-socket.ts';
@@ -34,6 +35,8 @@ export type HubbleOptions = {
   readonly config: Pick<Config, 'hubble' | 'clusterName'>;
   readonly self: string;
   readonly ring: FlowRing;
+  /** What the ring has not any more; undefined: nothing. */
+  readonly past?: ObserverOptions['past'];
   readonly nodes: Table<string, NodeRow>;
   /** Undefined: the port is not encrypted. */
   readonly identity: IdentitySecret | undefined;
@@ -55,7 +58,8 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
   const { config, self, clock, log, identity } = options;
   const events = agentEvents(EVENTS);
   started(events, clock);
-  const facts = { ring: options.ring, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
+  const { ring, past } = options;
+  const facts = { ring, past, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
   const services = [
     ...observerHandlers(facts, signal),
     ...peerHandlers(peersOf(options)),

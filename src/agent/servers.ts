@@ -137,13 +137,13 @@ export async function serve(
 /** Serves the flows of this node. Relays are let in by certificates that the operator makes. */
 function observe(
   { ground: { client, config, self, log, signal }, tables, targets }: Pick<Parts, 'ground' | 'tables' | 'targets'>,
-  { ring }: Flows,
+  { ring, history: past }: Flows,
   report: (rows: readonly Problem[]) => void,
 ): void {
   const namespace = process.env['CILIUM_K8S_NAMESPACE'] || 'kube-system';
   const identity = config.hubble.tls ? identitySecret({ client, namespace, name: HUBBLE_SECRET }) : undefined;
   const { nodes } = tables.nodes;
-  serveHubble({ config, self, ring, nodes, identity, clock: systemClock, log, report, afterwards: targets.afterwards }, signal);
+  serveHubble({ config, self, ring, past, nodes, identity, clock: systemClock, log, report, afterwards: targets.afterwards }, signal);
 }
 
 function vipsIn(

@@ -15,6 +15,7 @@ import { ConntrackFlag } from '../datapath/schema.gen.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { isPodLink } from '../datapath/pod-links.ts';
 import { entryAt, flowAt, isExpired, oppositeKey } from '../flows/conntrack.ts';
+import type { Forgotten } from '../flows/decoder.ts';
 import { destinationText, portCount } from '../flows/port-use.ts';
 import type { PortCount } from '../flows/port-use.ts';
 import { visitCount } from '../flows/visits.ts';
@@ -65,6 +66,8 @@ export type SweepOptions = {
   /** Of which visits are counted. */
   readonly vips: () => Iterable<Ip>;
   readonly clock: Clock;
+  /** Hears of each flow that is forgotten because its time is over: once, with both of its entries. */
+  readonly forgotten?: ((pair: Forgotten) => void) | undefined;
 };
 
 /** After its time is over an entry is left alone for so long: somebody may be about to use its key again. */
@@ -122,7 +125,7 @@ function nothing(vips: Iterable<Ip>): Counts {
 }
 
 /** The next entries; false at the end. */
-function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints }: SweepOptions, counts: Counts): boolean {
+function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints, forgotten }: SweepOptions, counts: Counts): boolean {
   const now = monotonicSeconds() - GRACE_SECONDS;
   for (let i = 0; i < ENTRIES_PER_LOOK; i++) {
     const next = walk.next();
@@ -130,6 +133,7 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints }
     const [key, value] = next.value;
     if (isExpired(key, value, now) && isRemoved(map, key, now)) {
       counts.removed++;
+      if (forgotten) tell(map, key, value, forgotten);
       continue;
     }
     if (leadsNowhere(value, endpoints)) {
@@ -144,6 +148,12 @@ function sweepPart(walk: Iterator<readonly [Buffer, Buffer]>, { map, endpoints }
     counts.opened.set(source, (counts.opened.get(source) ?? 0) + 1);
   }
   return true;
+}
+
+/** The first of a flow's entries to go finds the other one; then that finds none. */
+function tell(map: BpfMap, key: Buffer, value: Buffer, forgotten: (pair: Forgotten) => void): void {
+  const opposite = map.lookup(oppositeKey(key, value));
+  if (opposite) forgotten({ key, value, opposite });
 }
 
 /** To the interface of a pod that is gone. A flow to a pod is no older than its endpoint. */

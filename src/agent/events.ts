@@ -19,6 +19,9 @@ const BUSY_MS = 5;
 /** As much as is decoded in a few milliseconds. */
 const BATCH_BYTES = 128 * 1024;
 
+/** Nanoseconds since the epoch when CLOCK_MONOTONIC was zero, as the clock of the node has it now. */
+export const bootTime = (): bigint => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
+
 /** The kernel never wakes us (a wake-up costs more than the packet), so we look: often while there is something to see. */
 export function readEvents(map: BpfMap, signal: AbortSignal): Events {
   const ring = new RingBuffer(map);
@@ -28,9 +31,9 @@ export function readEvents(map: BpfMap, signal: AbortSignal): Events {
   const look = () => {
     const { bytes } = ring.drain(buffer);
     if (bytes > 0) {
-      const bootTime = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
       const records = { bytes: buffer, starts: recordStarts(buffer.subarray(0, bytes)) };
-      for (const listener of listeners) listener(records, bootTime);
+      const booted = bootTime();
+      for (const listener of listeners) listener(records, booted);
     }
     const more = bytes > BATCH_BYTES / 2;
     timer = setTimeout(look, more ? 0 : bytes > 0 ? BUSY_MS : IDLE_MS);

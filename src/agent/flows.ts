@@ -8,6 +8,7 @@
 import { eventKindNames, eventLossesCodec } from '../datapath/schema.gen.ts';
 import type { Connection } from '../flows/connection.ts';
 import { flowDecoder } from '../flows/decoder.ts';
+import type { Forgotten } from '../flows/decoder.ts';
 import { directoryOf } from '../flows/directory.ts';
 import type { DirectoryTables } from '../flows/directory.ts';
 import { flowRing } from '../flows/flow-ring.ts';
@@ -15,6 +16,7 @@ import type { FlowRing } from '../flows/flow-ring.ts';
 import { LostEventSource } from '../flows/flow-enums.ts';
 import type { FlowMetrics } from '../flows/metrics/flow-metrics.ts';
 import type { BpfMap } from '../kernel/map.ts';
+import { bootTime } from './events.ts';
 import type { Events } from './events.ts';
 import type { FlowHistory } from './history.ts';
 
@@ -42,6 +44,8 @@ export type Flows = {
   readonly history: FlowHistory;
   /** Calls `listener` with what is told of connections, a batch at a time. */
   connections(listener: (connections: readonly Connection[]) => void, signal: AbortSignal): void;
+  /** To be called with a flow that conntrack forgets. */
+  forgotten(pair: Forgotten): void;
   /** Events that were never read, by kind and CPU; without those that have none. */
   losses(): readonly Loss[];
   /** Payload that was not what it seemed to be, by protocol. */
@@ -78,6 +82,10 @@ export function watchFlows({ events, losses: map, tables, nodeName, capacity, co
     connections(listener, until) {
       listeners.add(listener);
       until.addEventListener('abort', () => listeners.delete(listener), { once: true });
+    },
+    forgotten(pair) {
+      const connection = listeners.size > 0 ? decoder.forgotten(pair, bootTime()) : undefined;
+      if (connection) for (const listener of listeners) listener([connection]);
     },
     losses: () => lossesIn(map),
     malformed: decoder.malformed,

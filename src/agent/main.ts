@@ -71,8 +71,8 @@ export async function main(args: readonly string[]): Promise<Ending> {
     targets.afterwards(staleSockets({ ...ground, services, endpoints: endpoints.endpoints, map }));
   }
   const announced = announces(ground, tables, targets);
-  const watches = watched(ground, tables, targets);
   const { flows, drops } = eventsOf(ground, tables, machine.schedule);
+  const watches = watched(ground, tables, targets, flows);
   const exporter = exporterOf(ground, flows, machine.schedule);
   if (exporter) end.use(exporter);
   const ready = await serve({ ground, tables, targets, sources, watched: watches, drops, flows, exporter }, end);

@@ -5,6 +5,7 @@
 import { totalmem } from 'node:os';
 import { systemClock } from '../base/clock.ts';
 import { refreshInTurn } from '../base/refresh.ts';
+import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
 import { conntrackSweep } from './conntrack-sweep.ts';
 import type { Sweep } from './conntrack-sweep.ts';
@@ -24,9 +25,12 @@ export function watched(
   { datapath, problems, options }: Ground,
   { endpoints, l2 }: AgentTables,
   { walks, machine }: AgentTargets,
+  flows: Pick<Flows, 'forgotten'> | undefined,
 ): Watched {
   const vips = () => Array.from(l2.owners.entries(), ([, { ip }]) => ip);
-  const sweep = conntrackSweep({ map: datapath.map('conntrack'), endpoints: endpoints.endpoints, vips, clock: systemClock });
+  const forgotten = flows?.forgotten;
+  const map = datapath.map('conntrack');
+  const sweep = conntrackSweep({ map, endpoints: endpoints.endpoints, vips, clock: systemClock, forgotten });
   const reconcilers = new Map(walks.flat().map((one) => [one.name, one]));
   const entriesOf = (name: string) => (name === 'conntrack' ? sweep.last?.entries : reconcilers.get(name)?.status.entries);
   const report: Parameters<typeof diskWatch>[0]['report'] = (rows) => {

@@ -2,9 +2,9 @@
 // How much went over a connection: told every five seconds while it goes on, and when it ends. Hubble has no such thing; its clients
 // see the flows beside it.
 
-import { EventKind } from '../datapath/schema.gen.ts';
-import type { Event } from '../datapath/schema.gen.ts';
-import { flowBegun, isReply, portsOf } from './event-flow.ts';
+import { ConntrackFlag, EventKind } from '../datapath/schema.gen.ts';
+import type { ConntrackEntry, Event, Flow as Tuple } from '../datapath/schema.gen.ts';
+import { flowBegun, ipOf, isReply, portsOf } from './event-flow.ts';
 import type { FlowContext, FlowEnds } from './event-flow.ts';
 import { protocolNames } from './drop-event.ts';
 import type { Nanoseconds } from './flow.ts';
@@ -42,7 +42,7 @@ export function connectionOf(event: Event, context: FlowContext): Connection {
     protocol: protocolNames[event.flow.protocol] ?? String(event.flow.protocol),
     ended: event.kind === EventKind.connection,
     opened,
-    durationNs: opened === undefined ? undefined : time - opened,
+    durationNs: opened === undefined ? undefined : time > opened ? time - opened : 0n, // when it was last seen is known in seconds
     answeredNs: event.answered === 0 ? undefined : BigInt(event.answered) * 1000n,
   };
   if (!isReply(event)) return { ...common, ...ports, source, destination, ip, sourceNames, destinationNames, sent: own, received: other };
@@ -52,10 +52,45 @@ export function connectionOf(event: Event, context: FlowContext): Connection {
     destination: source,
     sourceNames: destinationNames,
     destinationNames: sourceNames,
-    ip: ip && { ...ip, source: ip.destination, destination: ip.source },
+    ip: ipOf(event.destination, event.flow.source, event.flow.destination === event.destination ? undefined : event.flow.destination),
     sourcePort: ports.destinationPort,
     destinationPort: ports.sourcePort,
     sent: other,
     received: own,
+  };
+}
+
+/** What conntrack has of a flow that it forgets, as if the kernel had told its end. Undefined where that was told, or nothing ever was. */
+export function forgottenEvent(key: Tuple, entry: ConntrackEntry, opposite: ConntrackEntry): Event | undefined {
+  if (entry.opened === 0 || entry.flags & ConntrackFlag.told) return undefined;
+  const { source, destination, sourcePort, destinationPort, sourceIdentity, destinationIdentity } = entry;
+  return {
+    time: entry.lastSeen * 1e9,
+    kind: EventKind.connection,
+    reason: 0,
+    hook: 0,
+    point: 0,
+    interfaceIndex: entry.interfaceIndex,
+    length: 0,
+    line: 0,
+    icmpType: 0,
+    icmpCode: 0,
+    flow: key,
+    source,
+    destination,
+    sourcePort,
+    destinationPort,
+    sourceIdentity,
+    destinationIdentity,
+    meant: entry.service || entry.meant,
+    conntrack: entry.flags,
+    tcpFlags: 0,
+    whole: 1,
+    answered: entry.answered,
+    opened: entry.opened,
+    packets: entry.packets,
+    bytes: entry.bytes,
+    replyPackets: opposite.packets,
+    replyBytes: opposite.bytes,
   };
 }

@@ -4,8 +4,8 @@
 //   trace, drop ─────▶ one flow          connection, or a trace that knows both directions ─▶ connection
 //   socket ──────────▶ two flows           payload ─▶ a flow of DNS or HTTP
 
-import { EventKind, eventCodec, payloadEventCodec, socketEventCodec } from '../datapath/schema.gen.ts';
-import { connectionOf } from './connection.ts';
+import { conntrackEntryCodec, EventKind, eventCodec, flowCodec, payloadEventCodec, socketEventCodec } from '../datapath/schema.gen.ts';
+import { connectionOf, forgottenEvent } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { flowOf } from './event-flow.ts';
 import type { FlowContext } from './event-flow.ts';
@@ -24,9 +24,14 @@ export type Decoded = {
 /** Records of the ring buffer, and where each begins; its length is in the four bytes before. */
 export type Records = { readonly bytes: Buffer; readonly starts: readonly number[] };
 
+/** Bytes of conntrack: a flow's key and entry, and the entry of its other direction. */
+export type Forgotten = { readonly key: Buffer; readonly value: Buffer; readonly opposite: Buffer };
+
 export type Decoder = {
   /** `bootTime`: nanoseconds since the epoch when CLOCK_MONOTONIC was zero. */
   decode(records: Records, bootTime: Nanoseconds): Decoded;
+  /** The end of a flow that conntrack forgets, if it was not told when it came. */
+  forgotten(pair: Forgotten, bootTime: Nanoseconds): Connection | undefined;
   /** Records that are none that this version knows. */
   readonly unknown: number;
   /** Payload that was not what it seemed to be. */
@@ -53,52 +58,63 @@ export function kindAt(bytes: Buffer, at: number): number {
 const KEPT_AT = eventCodec.size + 4;
 const PAYLOAD_AT = eventCodec.size + 8;
 
+type Into = { readonly flows: Flow[]; readonly connections: Connection[] };
+
 export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>): Decoder {
   const names = learnedNames();
   const carried = payloads(names);
   let unknown = 0;
-  const take = (bytes: Buffer, at: number, into: { flows: Flow[]; connections: Connection[] }, context: FlowContext) => {
-    switch (kindAt(bytes, at)) {
-      case EventKind.drop:
-        into.flows.push(flowOf(eventCodec.decode(bytes, at), context));
-        return;
-      case EventKind.trace: {
-        const event = eventCodec.decode(bytes, at);
-        into.flows.push(flowOf(event, context));
-        if (event.whole) into.connections.push(connectionOf(event, context));
-        return;
-      }
-      case EventKind.connection: {
-        const event = eventCodec.decode(bytes, at);
-        if (event.whole) into.connections.push(connectionOf(event, context));
-        return;
-      }
-      case EventKind.socket:
-        into.flows.push(...socketFlows(socketEventCodec.decode(bytes, at), context));
-        return;
-      case EventKind.payload: {
-        const payload = bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + bytes.readUInt32LE(at + KEPT_AT));
-        const flow = carried.flowOf(eventCodec.decode(bytes, at), payload, context);
-        if (flow) into.flows.push(flow);
-        return;
-      }
-      default:
-        unknown++;
-    }
-  };
   return {
     decode({ bytes, starts }, bootTime) {
       about.directory.refresh();
-      const [context, into] = [
+      const [context, into]: [FlowContext, Into] = [
         { ...about, names, bootTime },
         { flows: [], connections: [] },
       ];
-      for (const at of starts) take(bytes, at, into, context);
+      for (const at of starts) if (!take(bytes, at, { into, context, carried })) unknown++;
       return into;
+    },
+    forgotten({ key, value, opposite }, bootTime) {
+      const [entry, other] = [conntrackEntryCodec.decode(value), conntrackEntryCodec.decode(opposite)];
+      const event = forgottenEvent(flowCodec.decode(key), entry, other);
+      return event && connectionOf(event, { ...about, names, bootTime });
     },
     malformed: carried.malformed,
     get unknown() {
       return unknown;
     },
   };
+}
+
+type Taking = { readonly into: Into; readonly context: FlowContext; readonly carried: Payloads };
+
+/** False for a record that is none that this version knows. */
+function take(bytes: Buffer, at: number, { into: { flows, connections }, context, carried }: Taking): boolean {
+  switch (kindAt(bytes, at)) {
+    case EventKind.drop:
+      flows.push(flowOf(eventCodec.decode(bytes, at), context));
+      return true;
+    case EventKind.trace: {
+      const event = eventCodec.decode(bytes, at);
+      flows.push(flowOf(event, context));
+      if (event.whole) connections.push(connectionOf(event, context));
+      return true;
+    }
+    case EventKind.connection: {
+      const event = eventCodec.decode(bytes, at);
+      if (event.whole) connections.push(connectionOf(event, context));
+      return true;
+    }
+    case EventKind.socket:
+      flows.push(...socketFlows(socketEventCodec.decode(bytes, at), context));
+      return true;
+    case EventKind.payload: {
+      const payload = bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + bytes.readUInt32LE(at + KEPT_AT));
+      const flow = carried.flowOf(eventCodec.decode(bytes, at), payload, context);
+      if (flow) flows.push(flow);
+      return true;
+    }
+    default:
+      return false;
+  }
 }

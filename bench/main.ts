@@ -19,6 +19,7 @@ import { northSouth } from './north-south.ts';
 import { quiet } from './quiet.ts';
 import { services } from './services.ts';
 import { outOfProcess } from './out-of-process.ts';
+import { page } from './page.ts';
 import { markdown } from './table.ts';
 import type { Findings } from './table.ts';
 
@@ -38,6 +39,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   failover: () => failover(ROUNDS, say),
   maglev,
   maps,
+  page: () => page(say),
 };
 
 async function main(names: readonly string[]): Promise<number> {

@@ -42,7 +42,7 @@ missing_packages() {
 		containernetworking-plugins  /usr/lib/cni/bridge
 		iptables                     iptables-restore
 	END
-	[ "$purpose" != test ] || missing_of <<-END
+	[ "$purpose" != test ] && [ "$purpose" != bench ] || missing_of <<-END
 		chromium           chromium
 		fonts-dejavu-core  /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 	END

@@ -20,7 +20,12 @@ export class AskError extends Error {
   }
 }
 
-export type Answer<T> = { readonly value?: T | undefined; readonly error?: string | undefined; readonly isLoading: boolean };
+export type Answer<T> = {
+  readonly value?: T | undefined;
+  readonly error?: string | undefined;
+  /** With which the server refused. */ readonly status?: number | undefined;
+  readonly isLoading: boolean;
+};
 
 /** What the server says at `path`, asked again every `everyMs`. Undefined: nothing is asked. */
 export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer<T> {
@@ -34,7 +39,12 @@ export function useAnswer<T>(path: string | undefined, everyMs?: number): Answer
         (value) => setAnswer({ value, isLoading: false }),
         (error: unknown) => {
           if (!stop.signal.aborted)
-            setAnswer((last) => ({ ...last, error: error instanceof Error ? error.message : String(error), isLoading: false }));
+            setAnswer((last) => ({
+              ...last,
+              error: error instanceof Error ? error.message : String(error),
+              status: error instanceof AskError ? error.status : undefined,
+              isLoading: false,
+            }));
         },
       );
     };

@@ -24,11 +24,14 @@ const KEPT_ROWS = 2000;
 const HIDDEN_MS = 60_000;
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 30_000;
+/** A live view says something twice a second; one that does not is cut off, though nobody said so. */
+const SILENCE_MS = 20_000;
 
 let source: EventSource | undefined;
 let shown: string | undefined;
 let pause = FIRST_PAUSE_MS;
 let retry: ReturnType<typeof setTimeout> | undefined;
+let heard = 0;
 let hidden: ReturnType<typeof setTimeout> | undefined;
 
 export function look(view: View): void {
@@ -45,10 +48,12 @@ function open(): void {
   close();
   if (shown === undefined) return;
   const stream = new EventSource(shown);
+  heard = Date.now();
   source = stream;
   const on = <N extends keyof LiveEvents>(name: N, take: (data: LiveEvents[N]) => void) =>
     stream.addEventListener(name, (event) => {
       const { data } = event as MessageEvent<string>; // as: what an EventSource gives
+      heard = Date.now();
       if (stream === source) take(JSON.parse(data) as LiveEvents[N]); // as: our server's
     });
   on('graph', (event) => {
@@ -89,6 +94,11 @@ function again(): void {
   );
   pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
 }
+
+setInterval(() => {
+  const { state } = connection.get();
+  if (state === 'live' && source !== undefined && !document.hidden && Date.now() - heard > SILENCE_MS) again();
+}, SILENCE_MS / 4);
 
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hidden);

@@ -18,6 +18,7 @@ import { Header } from './header.tsx';
 import { HealthPage } from './health.tsx';
 import { startKeys } from './keys.ts';
 import { look } from './live.ts';
+import { Login } from './login.tsx';
 import { place } from './location.ts';
 import { MapView } from './map/map-view.tsx';
 import { Panel } from './panel/panel.tsx';
@@ -27,13 +28,15 @@ import { VipPage } from './vips.tsx';
 
 function App() {
   const { page, view } = useStore(place);
-  const { value: session } = useAnswer<Session>('api/session', 60_000);
+  const { value: session, status, error } = useAnswer<Session>('api/session', 60_000);
+  const isRefused = status === 401 || status === 403;
   const hasFlows = page === 'map' || page === 'flows';
   useEffect(() => {
-    if (!hasFlows) return;
+    if (!hasFlows || isRefused) return;
     look(view);
     openRows(view);
-  }, [view, hasFlows]);
+  }, [view, hasFlows, isRefused]);
+  if (isRefused) return <Login why={error ?? ''} />;
   return (
     <>
       <Header session={session} />

@@ -6,7 +6,8 @@ import type { GrpcClient } from '../grpc/client.ts';
 import { enumName, LostEventSource } from '../flows/flow-enums.ts';
 import { NodeState, observer } from '../hubble/observer.ts';
 import type { GetFlowsResponse, HubbleNode } from '../hubble/observer.ts';
-import type { Certificate, NodeHealth } from '../page/api.ts';
+import type { NodeHealth } from '../page/api.ts';
+import { certificateBook } from './certificates.ts';
 import type { Losses } from './health.ts';
 import type { FlowAnswer, FlowSource } from './source.ts';
 
@@ -14,8 +15,8 @@ export type GrpcSource = FlowSource & { readonly losses: () => Losses };
 
 const DEADLINE_MS = 10_000;
 
-/** `address`: for people. `certificates`: of the connection. */
-export function grpcSource(client: GrpcClient, address: string, certificates: () => readonly Certificate[] = () => []): GrpcSource {
+/** `address`: for people. */
+export function grpcSource(client: GrpcClient, address: string): GrpcSource {
   const losses = new Map<string, Losses[number]>();
   const options = (signal: AbortSignal) => ({ signal, deadlineMs: DEADLINE_MS });
 
@@ -32,7 +33,7 @@ export function grpcSource(client: GrpcClient, address: string, certificates: ()
 
   return {
     address,
-    certificates,
+    certificates: certificateBook(),
     losses: () => [...losses.values()],
     async *flows(request, signal) {
       for await (const batch of client.stream(observer.getFlows, request, { signal }))

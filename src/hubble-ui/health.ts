@@ -23,6 +23,6 @@ export async function healthOf({ source, version, views, losses }: HealthParts, 
     relay: { address: source.address, ...relay },
     nodes: nodes.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     losses: losses(),
-    certificates: source.certificates(),
+    certificates: await source.certificates(nodes),
   };
 }

@@ -7,7 +7,8 @@ import { grpcClient } from '../grpc/client.ts';
 import type { GrpcClientOptions } from '../grpc/client.ts';
 import { vipsOf } from './agent-vips.ts';
 import { assetsIn } from './assets.ts';
-import { openGuard } from './guard.ts';
+import { guardFor } from './guards.ts';
+import type { AuthOptions } from './guards.ts';
 import { grpcSource } from './grpc-source.ts';
 import { servePage } from './server.ts';
 
@@ -18,6 +19,7 @@ export type HubbleUiOptions = {
   readonly relay: Pick<GrpcClientOptions, 'address' | 'tls'> & { readonly name: string };
   /** The socket of this node's agent, which knows of load balancer addresses; undefined: the page does not show them. */
   readonly agentSocket: string | undefined;
+  readonly auth: AuthOptions;
   readonly version: string;
   readonly cluster: string;
 };
@@ -27,7 +29,7 @@ const PAGE = resolve(import.meta.dirname, '../../build/ui');
 const KEEPALIVE_MS = 10_000;
 
 /** Runs until SIGTERM or SIGINT. Throws when it cannot listen. */
-export async function main({ host, port, relay, agentSocket, version, cluster }: HubbleUiOptions): Promise<void> {
+export async function main({ host, port, relay, agentSocket, auth, version, cluster }: HubbleUiOptions): Promise<void> {
   const stopped = new Promise<string>((done) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, done);
   });
@@ -37,8 +39,9 @@ export async function main({ host, port, relay, agentSocket, version, cluster }:
   const source = grpcSource(client, relay.name);
   const assets = await assetsIn(PAGE);
   const vips = vipsOf(agentSocket);
-  const server = await servePage({ host, port, version, cluster, assets, source, vips, losses: source.losses, guard: openGuard, log });
+  const guard = await guardFor(auth, end);
+  const server = await servePage({ host, port, version, cluster, assets, source, vips, losses: source.losses, guard, log });
   end.use(server);
-  log.info('Page served', { host, port: server.port, relay: relay.name, pid: process.pid });
+  log.info('Page served', { host, port: server.port, relay: relay.name, auth: auth.kind, pid: process.pid });
   await stopped;
 }

@@ -32,6 +32,6 @@ export type FlowSource = {
   namespaces(signal: AbortSignal): Promise<readonly string[]>;
   status(signal: AbortSignal): Promise<RelayStatus>;
   nodes(signal: AbortSignal): Promise<readonly NodeHealth[]>;
-  /** Certificates that this connection rests on. */
-  certificates(): readonly Certificate[];
+  /** That nodes show to those who ask them for flows. */
+  certificates(nodes: readonly NodeHealth[]): Promise<readonly Certificate[]>;
 };

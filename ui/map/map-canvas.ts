@@ -22,7 +22,7 @@ export type MapCanvas = {
   reveal(id: string): void;
   /** Where in the window a click would pick an arrow that is there; undefined: nowhere. */
   arrowInSight(): { readonly from: string; readonly to: string; readonly x: number; readonly y: number } | undefined;
-  /** Milliseconds from frame to frame since the last call. */
+  /** Milliseconds that each frame since the last call took here. */
   frames(): readonly number[];
   end(): void;
 };
@@ -64,7 +64,7 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
   let painted: Camera = camera;
   let job: { readonly steps: Generator<undefined, void>; readonly camera: Camera } | undefined;
   let [isStale, isFocusStale, isFitted] = [true, true, true];
-  let [movedAt, lastFrame, handle] = [0, 0, 0];
+  let [movedAt, handle] = [0, 0];
   let [selected, hovered]: [Picked | undefined, Picked | undefined] = [undefined, undefined];
   let size = { width: 0, height: 0, ratio: 1 };
   const frames: number[] = [];
@@ -157,12 +157,11 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
 
   function frame(now: number): void {
     handle = 0;
-    if (lastFrame > 0) frames.push(now - lastFrame);
-    if (frames.length > MOST_FRAMES) frames.shift();
-    lastFrame = now;
+    const begin = performance.now();
     draw(now);
+    frames.push(performance.now() - begin);
+    if (frames.length > MOST_FRAMES) frames.shift();
     if (job || isStale || now - movedAt < SETTLED_MS * 2) wake();
-    else lastFrame = 0;
   }
 
   const pickAt = (point: Point): Picked | undefined => {

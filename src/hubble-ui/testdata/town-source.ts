@@ -43,7 +43,7 @@ export function townSource(options: TownOptions): FlowSource {
             }) as const,
         ),
       ),
-    certificates: () => [{ of: 'relay', subject: '*.hubble-relay.cilium.io', notAfter: Date.now() + 29 * 86_400_000 }],
+    certificates: () => Promise.resolve([{ of: 'relay', subject: '*.hubble-relay.cilium.io', notAfter: Date.now() + 29 * 86_400_000 }]),
   };
 }
 

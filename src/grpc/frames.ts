@@ -37,10 +37,17 @@ export class FrameReader {
 }
 
 /** `message` with what stands in front of it. */
-export function frame(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(HEADER + message.length);
-  framed[0] = 0;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, HEADER);
+export const frame = (message: Uint8Array): Buffer => frames([message]);
+
+/** Messages one after another, each with what stands in front of it. */
+export function frames(messages: readonly Uint8Array[]): Buffer {
+  const framed = Buffer.allocUnsafe(messages.reduce((sum, { length }) => sum + HEADER + length, 0));
+  let at = 0;
+  for (const message of messages) {
+    framed[at] = 0;
+    framed.writeUInt32BE(message.length, at + 1);
+    framed.set(message, at + HEADER);
+    at += HEADER + message.length;
+  }
   return framed;
 }

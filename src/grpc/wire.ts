@@ -168,15 +168,23 @@ export class Reader {
   }
   big(): bigint {
     const start = this.at;
-    const short = this.varint();
-    if (this.at - start <= 4) return BigInt(short);
-    this.at = start;
+    let [value, factor] = [0, 1];
+    for (let bytes = 0; bytes < 7; bytes++, factor *= 128) {
+      const byte = this.#byte();
+      value += (byte & 127) * factor;
+      if (byte < 128) return BigInt(value);
+    }
+    this.at = start; // more than 49 bits
+    return this.#bigger();
+  }
+  #bigger(): bigint {
     let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
+    for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.#byte();
       value |= BigInt(byte & 127) << shift;
       if (byte < 128) return BigInt.asUintN(64, value);
     }
+    throw new WireError('has a number of more than ten bytes');
   }
   double(): number {
     if (this.at + 8 > this.end) throw new WireError('ends in the middle of a field');

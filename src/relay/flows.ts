@@ -5,7 +5,7 @@
 import { messageOf } from '../base/errors.ts';
 import type { Nanoseconds } from '../flows/flow.ts';
 import { encode } from '../grpc/message.ts';
-import { frame } from '../grpc/frames.ts';
+import { frames } from '../grpc/frames.ts';
 import type { Call } from '../grpc/handler.ts';
 import { RpcError, Status } from '../grpc/status.ts';
 import { responseCodec } from '../hubble/field-mask.ts';
@@ -41,7 +41,7 @@ export function flowsOfAll(pool: Pool, nodeName: string, request: GetFlowsReques
     try {
       const batches = merged.out(over);
       const limited = follow || request.number === undefined ? batches : limit(batches, request, request.number);
-      for await (const batch of limited) yield Buffer.concat(batch.map((message) => frame(message)));
+      for await (const batch of limited) if (batch.length > 0) yield frames(batch);
       if (signal.aborted) throw new RpcError(Status.CANCELLED, 'the client has gone');
     } finally {
       end.abort();
@@ -118,7 +118,8 @@ async function askOne(peer: Peer, request: GetFlowsRequest, { merged, signal, se
   const lane = merged.lane();
   try {
     for await (const messages of peer.client.raw(observer.getFlows, request, { signal: AbortSignal.any([signal, peer.gone]) })) {
-      const timed = messages.map((message): Timed => ({ time: responseTime(message), message }));
+      const arrived = performance.now();
+      const timed = messages.map((message): Timed => ({ time: responseTime(message), message, arrived }));
       const newest = timed.at(-1);
       if (newest) seen(newest.time);
       await lane.push(timed);

@@ -10,7 +10,7 @@ import type { Timed } from './merge.ts';
 import { responseTime } from './response-time.ts';
 
 const at = (...times: readonly number[]): readonly Timed[] =>
-  times.map((time) => ({ time: BigInt(time), message: Buffer.from(String(time)) }));
+  times.map((time) => ({ time: BigInt(time), message: Buffer.from(String(time)), arrived: performance.now() }));
 const never = new AbortController().signal;
 
 async function all(out: AsyncIterable<readonly Buffer[]>, enough = Number.POSITIVE_INFINITY): Promise<string> {

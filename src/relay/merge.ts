@@ -11,7 +11,8 @@
 
 import type { Nanoseconds } from '../flows/flow.ts';
 
-export type Timed = { readonly time: Nanoseconds; readonly message: Buffer };
+/** `arrived`: by performance.now(). */
+export type Timed = { readonly time: Nanoseconds; readonly message: Buffer; readonly arrived: number };
 
 export type Lane = {
   /** Comes back when there is room for more. */
@@ -36,7 +37,7 @@ const ROOM = 2048;
 const TOGETHER = 512;
 
 type Queue = {
-  items: { readonly time: Nanoseconds; readonly message: Buffer; readonly arrived: number }[];
+  items: Timed[];
   at: number;
   ended: boolean;
   readonly began: number;
@@ -56,8 +57,7 @@ export function merge(patienceMs: number): Merge {
     if (queue.at > 0) queue.items.splice(0, queue.at);
     queue.at = 0;
     queue.spoke = true;
-    const arrived = performance.now();
-    for (const { time, message } of messages) queue.items.push({ time, message, arrived });
+    for (const message of messages) queue.items.push(message);
     changed();
     while (!over && size(queue) > ROOM) await new Promise<void>((resolve) => (queue.drained = resolve));
   };

@@ -38,9 +38,9 @@ const debugShape: Shape<Response & { readonly debugEvent?: DebugEvent | undefine
   words: ({ debugEvent }) => debugWords(debugEvent),
 };
 
-export const eventKinds: Readonly<Record<string, (settings: Settings, io: Io) => Promise<number>>> = {
-  'agent-events': (settings, io) => show(agentShape, settings, io),
-  'debug-events': (settings, io) => show(debugShape, settings, io),
+export const eventKinds = {
+  'agent-events': (settings: Settings, io: Io) => show(agentShape, settings, io),
+  'debug-events': (settings: Settings, io: Io) => show(debugShape, settings, io),
 };
 
 const DEFAULT_LAST = 20;

@@ -8,10 +8,8 @@ import type { GetFlowsRequest, GetFlowsResponse } from '../../hubble/observer.ts
 import { RpcError } from '../../grpc/status.ts';
 import type { Io } from '../command.ts';
 import { UsageError } from '../command.ts';
-import { eventKinds } from './events.ts';
 import { filtersOf, rawFilterText } from './filters.ts';
 import { help, observeFlags, requestOf } from './observe-flags.ts';
-import { flowsInFile } from './input-file.ts';
 import { interruptible } from './interrupt.ts';
 import { nodes, nodeStatusText, partialText } from './node-status.ts';
 import { printerFor } from './printer.ts';
@@ -31,9 +29,8 @@ export const options = observeFlags.flatMap(({ name }) => (/^(from|to)-/.test(na
 export async function run(args: readonly string[], io: Io): Promise<number> {
   const settings = settingsOf(args, observeFlags, 1);
   const [what = 'flows'] = settings.words;
-  const events = Object.hasOwn(eventKinds, what) ? eventKinds[what] : undefined;
-  if (events) return events(settings, io);
-  if (what !== 'flows') throw new UsageError(`Cannot observe '${what}', wanted flows, ${Object.keys(eventKinds).join(' or ')}`);
+  if (what === 'agent-events' || what === 'debug-events') return (await import('./events.ts')).eventKinds[what](settings, io);
+  if (what !== 'flows') throw new UsageError(`Cannot observe '${what}', wanted flows, agent-events or debug-events`);
   if (settings.on('print-raw-filters')) {
     io.out(rawFilterText(filtersOf(settings.typed)));
     return 0;
@@ -43,7 +40,10 @@ export async function run(args: readonly string[], io: Io): Promise<number> {
   const file = settings.text('input-file');
   const warn = (text: string) => (settings.on('silent-errors') ? undefined : io.err(text));
   if (file === undefined) await observeServer(settings, request, { printer, warn, agentSocket: io.socket });
-  else await show(exactly(flowsInFile(file, request, warn), request), { printer, settings, warn });
+  else {
+    const { flowsInFile } = await import('./input-file.ts'); // filters are heavy, and a server has them
+    await show(exactly(flowsInFile(file, request, warn), request), { printer, settings, warn });
+  }
   printer.end();
   return 0;
 }

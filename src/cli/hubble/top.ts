@@ -10,7 +10,6 @@ import { UsageError } from '../command.ts';
 import { harmless } from './colors.ts';
 import { groupings, groups } from './groups.ts';
 import type { Groups } from './groups.ts';
-import { flowsInFile } from './input-file.ts';
 import { interruptible } from './interrupt.ts';
 import { nodes, partialText } from './node-status.ts';
 import { observeFlags, requestOf } from './observe-flags.ts';
@@ -77,7 +76,7 @@ async function count(settings: Settings, counted: Groups, { err: warn, socket }:
       }
   };
   const file = settings.text('input-file');
-  if (file !== undefined) return all(flowsInFile(file, request, warn));
+  if (file !== undefined) return all((await import('./input-file.ts')).flowsInFile(file, request, warn));
   await using server = await serverOf(settings, { agentSocket: socket });
   await interruptible(async (signal) => {
     try {

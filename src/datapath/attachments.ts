@@ -29,6 +29,14 @@ export function sameAttachment(a: Attachment, b: Attachment): boolean {
   return x === y;
 }
 
+async function attach(attachment: Attachment, programOf: (id: number) => BpfProgram): Promise<BpfLink> {
+  if (attachment.kind === 'found') throw new TypeError('Cannot attach what was only found');
+  const program = programOf(attachment.program);
+  if (attachment.kind === 'tcx') return attachTcx(program, attachment.index, { direction: attachment.direction });
+  if (attachment.kind === 'xdp') return attachXdp(program, attachment.index, attachment.mode);
+  return attachCgroup(program, attachment.path, attachment.type);
+}
+
 /** `directory` is on a bpf filesystem; `programs` are those that rows may name; `before` is called before one of them runs. */
 export function attachmentTarget(
   directory: string,
@@ -40,13 +48,6 @@ export function attachmentTarget(
     if (!program) throw new RangeError(`Cannot attach program ${id}: it is not loaded by this agent`);
     return program;
   };
-  const attach = async (attachment: Attachment): Promise<BpfLink> => {
-    if (attachment.kind === 'found') throw new TypeError('Cannot attach what was only found');
-    const program = programOf(attachment.program);
-    if (attachment.kind === 'tcx') return attachTcx(program, attachment.index, { direction: attachment.direction });
-    if (attachment.kind === 'xdp') return attachXdp(program, attachment.index, attachment.mode);
-    return attachCgroup(program, attachment.path, attachment.type);
-  };
   const put = async (key: string, attachment: Attachment) => {
     const path = join(directory, key);
     using pinned = open(path);
@@ -56,7 +57,7 @@ export function attachmentTarget(
       return;
     }
     rmSync(path, { force: true });
-    using link = await attach(attachment).catch((error: unknown) => {
+    using link = await attach(attachment, programOf).catch((error: unknown) => {
       if (attachment.kind === 'xdp' && attachment.optional && isKernelError(error, 'EOPNOTSUPP')) return undefined;
       throw error;
     });

@@ -109,7 +109,13 @@ type Senses = Disposable & {
 function sensesOf(options: AnnouncingOptions, peers: Peers, segments: Segments): Senses {
   const { changed } = options;
   const asking = asker();
-  const reach = reachOf({ asker: asking, interfaces: () => interfacesOf(options), hears: (index) => peers.hears(index), changed });
+  const reach = reachOf({
+    asker: asking,
+    interfaces: () => interfacesOf(options),
+    hears: (index) => peers.hears(index),
+    quietFor: (index) => peers.quietFor(index),
+    changed,
+  });
   const listening = listeningOn(options, segments, reach);
   const watching = watchesOf(options, asking);
   return {

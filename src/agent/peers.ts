@@ -44,6 +44,8 @@ export type Peers = {
   alive(alive: readonly boolean[]): boolean;
   /** Whether anybody is heard through our interface `via`. */
   hears(via: number): boolean;
+  /** Milliseconds since the latest heartbeat through our interface `via`; Infinity: there is nobody to send one. */
+  quietFor(via: number): number;
   /** Our interfaces through which nobody would be heard any more, were `alive` so. */
   silenced(alive: readonly boolean[]): readonly number[];
   /** Forgets those that have been silent for long, or are no nodes any more. True: `ways` are others. */
@@ -68,6 +70,7 @@ export function peersOf(options: PeersOptions): Peers {
   const assembled = assembly();
   let order: readonly Named[] = [];
   const arrange = () => (order = waysTo(peers));
+  const through = (via: number) => order.filter((way) => way.via === via);
   return {
     get ways() {
       return order;
@@ -92,7 +95,8 @@ export function peersOf(options: PeersOptions): Peers {
     },
     alive: (alive) =>
       order.filter(({ name, interfaceIndex }, i) => turned(peers.get(name), interfaceIndex, alive[i] === true, writer)).length > 0,
-    hears: (via) => order.some((way) => way.via === via && isHeard(peers, way)),
+    hears: (via) => through(via).some((way) => isHeard(peers, way)),
+    quietFor: (via) => quietFor(beats, through(via)),
     silenced(alive) {
       const before = new Set(order.filter((way) => isHeard(peers, way)).map(({ via }) => via));
       for (const [i, { via }] of order.entries()) if (alive[i] === true) before.delete(via);
@@ -161,6 +165,15 @@ function assembly(): (part: HelloPart) => Hello | undefined {
     for (const oldest of pending.keys()) if (pending.size > PENDING_MOST) pending.delete(oldest);
     return undefined;
   };
+}
+
+/** Milliseconds. */
+function quietFor(beats: BpfMap, ways: readonly Named[]): number {
+  const seen = ways.map(({ node, interfaceIndex }) => {
+    const found = beats.lookup(l2BeatKeyCodec.encode({ node, interfaceIndex }));
+    return found === undefined ? -Infinity : l2BeatCodec.decode(found).seen;
+  });
+  return (Number(native().monotonicNs()) - Math.max(-Infinity, ...seen)) / 1e6;
 }
 
 /** Whose hello was heard counts as heard now. */

@@ -25,7 +25,7 @@ const row: InterfaceRow = {
 
 /** A segment on which things happen as `world` says. */
 function onSegment({ gateways = row.gateways } = {}) {
-  const world = { gateway: true, peers: true, frames: 0, asked: 0 };
+  const world = { gateway: true, peers: true, frames: 0, asked: 0, quiet: 10 };
   const asker: Asker = {
     ask: ({ ip: asked, source }) => {
       assert.deepEqual([asked, source], ['192.168.0.1', '192.168.0.11']);
@@ -35,7 +35,14 @@ function onSegment({ gateways = row.gateways } = {}) {
     [Symbol.dispose]: () => undefined,
   };
   const received = () => new Map([['eth0', world.frames]]);
-  const reach = reachOf({ asker, interfaces: () => [{ ...row, gateways }], hears: () => world.peers, changed: () => undefined, received });
+  const reach = reachOf({
+    asker,
+    interfaces: () => [{ ...row, gateways }],
+    hears: () => world.peers,
+    quietFor: () => world.quiet,
+    changed: () => undefined,
+    received,
+  });
   const alone = async () => {
     await reach.silent([2]); // whoever was heard is believed to be there until it is known what his silence means
     world.peers = false;
@@ -99,6 +106,18 @@ describe('an interface through which no other node is heard any more', () => {
     await turn();
     assert.deepEqual(reach.of(2), { fault: undefined, doubt: 'neither the gateway nor another node answers there' });
   });
+});
+
+it('the gateway is asked before the others are missed for good, and nothing follows from it while they are not', async () => {
+  const { world, reach, alone, turn } = onSegment();
+  await turn();
+  Object.assign(world, { gateway: false, quiet: 120 });
+  await turn();
+  const { asked } = world;
+  await turn();
+  assert.deepEqual([reach.of(2), world.asked], [WELL, asked], 'once');
+  assert.notEqual((await alone()).fault, undefined);
+  assert.equal(world.asked, asked, 'what it said is known already');
 });
 
 it('the gateway is asked seldom while other nodes are heard', async () => {

@@ -17,6 +17,8 @@ export type ReachOptions = {
   readonly interfaces: () => Iterable<InterfaceRow>;
   /** Whether a node is heard through this interface. */
   readonly hears: (interfaceIndex: number) => boolean;
+  /** Milliseconds since the latest heartbeat of any node through it. */
+  readonly quietFor: (interfaceIndex: number) => number;
   readonly changed: () => void;
   /** Frames that have come in, by name of the interface. */
   readonly received?: () => ReadonlyMap<string, number>;
@@ -41,40 +43,37 @@ const SELDOM = 10;
 const WELL: Reached = { fault: undefined, doubt: undefined };
 const UNANSWERED = 'neither the gateway nor another node answers there';
 
-type Known = { reached: Reached; answers: boolean; peers: boolean; frames: number };
+/** Some heartbeats are missing, of all nodes: whoever asks the gateway now knows its answer when they are missed for good. */
+const EARLY_MS = 100;
 
-export function reachOf({ asker, interfaces, hears, changed, received = framesReceived }: ReachOptions): Reach {
+type Known = { reached: Reached; answers: boolean; peers: boolean; frames: number; early: Promise<Reached> | undefined };
+
+export function reachOf({ asker, interfaces, hears, quietFor, changed, received = framesReceived }: ReachOptions): Reach {
   const known = new Map<number, Known>();
   let turn = 0;
   const knownOf = ({ index, name }: InterfaceRow): Known => {
-    const one = known.get(index) ?? { reached: WELL, answers: false, peers: false, frames: received().get(name) ?? 0 };
+    const one = known.get(index) ?? { reached: WELL, answers: false, peers: false, frames: received().get(name) ?? 0, early: undefined };
     known.set(index, one);
     return one;
   };
-  const look = async (row: InterfaceRow, isSilent = false) => {
-    const one = knownOf(row);
-    const before = received().get(row.name) ?? 0;
-    const answered = await answersOf(row, asker);
-    const after = received().get(row.name) ?? 0;
-    one.answers ||= answered;
-    one.peers ||= isSilent;
-    one.frames = after;
-    const isWell = answered || !one.answers || (!isSilent && hears(row.index));
-    one.reached = isWell
-      ? WELL
-      : after > before || !one.peers
-        ? { fault: undefined, doubt: UNANSWERED }
-        : { fault: `nothing is heard on it: ${UNANSWERED}`, doubt: undefined };
+  const judged = (row: InterfaceRow, isSilent: boolean) =>
+    reachedNow(row, knownOf(row), { asker, received, isHeard: () => !isSilent && hears(row.index), isSilent });
+  const look = async (row: InterfaceRow, asked = judged(row, false)) => {
+    const reached = await asked;
+    knownOf(row).reached = reached;
     changed();
   };
+  const isEarly = ({ index }: InterfaceRow) => hears(index) && quietFor(index) > EARLY_MS;
   return {
     of: (index) => known.get(index)?.reached ?? WELL,
     async silent(indexes) {
-      await Promise.all([...interfaces()].filter(({ index }) => indexes.includes(index)).map((row) => look(row, true)));
+      const rows = [...interfaces()].filter(({ index }) => indexes.includes(index));
+      await Promise.all(rows.map((row) => look(row, knownOf(row).early ?? judged(row, true))));
     },
     often() {
       for (const row of interfaces()) {
         const one = knownOf(row);
+        one.early = isEarly(row) ? (one.early ?? judged(row, true)) : undefined;
         if (one.reached === WELL) continue;
         if (hears(row.index)) one.reached = WELL;
         else if (one.reached.fault !== undefined && (received().get(row.name) ?? 0) > one.frames) void look(row);
@@ -92,6 +91,26 @@ export function reachOf({ asker, interfaces, hears, changed, received = framesRe
       for (const index of known.keys()) if (!rows.has(index)) known.delete(index);
     },
   };
+}
+
+type World = Pick<ReachOptions, 'asker'> & {
+  readonly received: () => ReadonlyMap<string, number>;
+  readonly isHeard: () => boolean;
+  /** Nobody is, though others still count as heard. */
+  readonly isSilent: boolean;
+};
+
+async function reachedNow(row: InterfaceRow, one: Known, { asker, received, isHeard, isSilent }: World): Promise<Reached> {
+  const before = received().get(row.name) ?? 0;
+  const answered = await answersOf(row, asker);
+  const after = received().get(row.name) ?? 0;
+  one.answers ||= answered;
+  one.peers ||= isSilent;
+  one.frames = after;
+  if (answered || !one.answers || isHeard()) return WELL;
+  return after > before || !one.peers
+    ? { fault: undefined, doubt: UNANSWERED }
+    : { fault: `nothing is heard on it: ${UNANSWERED}`, doubt: undefined };
 }
 
 async function answersOf({ index, mac, gateways, addresses }: InterfaceRow, asker: Asker): Promise<boolean> {

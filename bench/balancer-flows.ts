@@ -27,7 +27,7 @@ const XDP = { pass: 2, tx: 3 } as const;
 /** Nanoseconds over the floor. */
 const AIMS = { established: 300, opens: 500, xdp: 200 } as const;
 /** New flows of a batch: as many client ports. */
-export const FRESH = 500;
+export const FRESH = 200;
 const PORTS = { client: 40_000, tcp: 80, udp: 53, tcpTarget: 8_080 } as const;
 
 type Family = 4 | 6;

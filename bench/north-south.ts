@@ -38,9 +38,12 @@ const NFTABLES = '192.168.7.21';
 const IPTABLES = '192.168.7.22';
 
 export async function northSouth(effort: Effort, say: (line: string) => void): Promise<readonly Findings[]> {
-  const programs = await outOfProcess<readonly Findings[]>('balancer-cost.ts', `${effort.rounds}`);
-  say('Programs: done');
-  return [...(await compared(effort, say)), ...(await accelerated(effort, say)), ...programs];
+  return [
+    ...(await compared(effort, say)),
+    ...(await watched(effort, say)),
+    ...(await accelerated(effort, say)),
+    ...(await outOfProcess<readonly Findings[]>('balancer-cost.ts', `${effort.rounds}`)),
+  ];
 }
 
 /** Every mode against kube-proxy's rules. */
@@ -80,6 +83,25 @@ const PAIRS = [
   ['DSR opt, IPv6', 'SNAT, IPv6'] as const,
 ];
 
+/** The agents of the seed, which tell of flows, against agents that do not. */
+async function watched(effort: Effort, say: (line: string) => void): Promise<readonly Findings[]> {
+  await using on = await startBench('stentor');
+  await using off = await startBench('stentor', 'off');
+  for (const { name } of off.cluster.nodes) await restartWith(off, name, ['hubble:\n  enabled: true', 'hubble:\n  enabled: false']);
+  const pathsIn = async (bench: Bench, suffix: string): Promise<readonly VipPath[]> => {
+    await createVips(bench, [SNAT, DSR]);
+    await routeBy(bench, '10.244.3.0/24', 'node3');
+    const from = bench.loaderOutside();
+    const ends = Object.entries({ direct: bench.podIp('far'), SNAT: SNAT.address, 'DSR opt': DSR.address });
+    return ends.map(([name, to]) => ({ name: `${name}${suffix}`, from, to }));
+  };
+  const paths = [...(await pathsIn(on, '')), ...(await pathsIn(off, ', Hubble off'))];
+  const results = await measured(paths, effort, say, ['rr', 'crr']);
+  const pairs = ['direct', 'SNAT', 'DSR opt'].map((name) => [name, `${name}, Hubble off`] as const);
+  const title = 'North-south with Hubble and without';
+  return [pathFindings('crr', { title, paths, results }), aheadFindings(results, pairs)];
+}
+
 /** With XDP in its generic mode against the same without it. */
 async function accelerated(effort: Effort, say: (line: string) => void): Promise<readonly Findings[]> {
   await using bench = await startBench('stentor', 'xdp');
@@ -112,9 +134,14 @@ async function accelerated(effort: Effort, say: (line: string) => void): Promise
   ];
 }
 
-async function measured(paths: readonly VipPath[], { rounds, milliseconds }: Effort, say: (line: string) => void): Promise<VipResults> {
+async function measured(
+  paths: readonly VipPath[],
+  { rounds, milliseconds }: Effort,
+  say: (line: string) => void,
+  kinds: readonly VipKind[] = KINDS,
+): Promise<VipResults> {
   const results = new Map<VipKind, ReadonlyMap<string, readonly Sample[]>>();
-  for (const kind of KINDS) {
+  for (const kind of kinds) {
     const variants = paths.map(({ name, from, to }) => ({ name, run: () => from.run(kind, to, milliseconds) }));
     results.set(kind, await interleave(variants, rounds));
     say(`${LoadKind[kind]} of ${paths.length} paths: done`);

@@ -50,7 +50,8 @@ function familiesOfAddresses(addresses: readonly (string | undefined)[]): Family
 const familyName = (ip: Ip): Family => (familyOf(ip) === 4 ? 'IPv4' : 'IPv6');
 
 function addressesFor(object: Json, old: Json | undefined, families: readonly Family[], others: readonly Service[]): string[] {
-  const taken = new Set<string>(others.flatMap(({ spec }) => spec.clusterIPs ?? []));
+  const taken = new Set<string>();
+  for (const { spec } of others) for (const address of spec.clusterIPs ?? []) taken.add(address);
   const asked: readonly string[] = object.spec.clusterIPs ?? (object.spec.clusterIP ? [object.spec.clusterIP] : []);
   const kept: readonly string[] = old?.spec.clusterIPs?.filter((address: string) => address !== 'None') ?? [];
   return families.map((family, index) => {
@@ -84,7 +85,9 @@ function withNodePorts(object: Json, others: readonly Service[]): Json[] {
   const wants = type === 'NodePort' || (type === 'LoadBalancer' && object.spec.allocateLoadBalancerNodePorts !== false);
   if (!wants)
     return ports.map(({ nodePort, ...port }) => (type === 'LoadBalancer' && nodePort !== undefined ? { ...port, nodePort } : port));
-  const taken = new Set(others.flatMap(({ spec }) => spec.ports ?? []).map((port) => `${port.protocol ?? 'TCP'} ${port.nodePort}`));
+  const taken = new Set<string>();
+  for (const { spec } of others)
+    for (const port of spec.ports ?? []) if (port.nodePort) taken.add(`${port.protocol ?? 'TCP'} ${port.nodePort}`);
   return ports.map((port) => {
     const protocol = port.protocol ?? 'TCP';
     if (port.nodePort && taken.has(`${protocol} ${port.nodePort}`))

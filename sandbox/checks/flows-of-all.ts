@@ -9,7 +9,7 @@ import type { Check, CheckContext } from './check.ts';
 import { podPlace } from './places.ts';
 import type { Place } from './places.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const PORT = 4244;
 
 const relayPod = ({ cluster }: CheckContext): Place =>
@@ -23,7 +23,7 @@ async function hubble(context: CheckContext, ...args: readonly string[]): Promis
 }
 
 async function hasAll(context: CheckContext): Promise<string> {
-  const names = NODES.map(({ name }) => `default/${name}`);
+  const names = NODES.map(({ name }) => name);
   let flows: readonly Json[] = [];
   await until(
     'flows of all nodes at the relay',
@@ -34,15 +34,17 @@ async function hasAll(context: CheckContext): Promise<string> {
         .filter(Boolean)
         .map((line) => JSON.parse(line));
       flows = flows.filter(({ flow }) => flow !== undefined);
-      return names.every((name) => flows.some(({ node_name }) => node_name === name));
+      return names.every((name) => flows.some(({ node_name }) => String(node_name).endsWith(`/${name}`)));
     },
     context.signal,
   );
-  const times = flows.map(({ time }) => String(time));
+  // as many digits for each, so that they compare as text
+  const times = flows.map(({ time }) => String(time).replace(/(?:\.(\d+))?Z$/, (_, digits = '') => `.${String(digits).padEnd(9, '0')}`));
   const late = times.findIndex((time, index) => index > 0 && time < (times[index - 1] ?? ''));
   expect(late < 0, `Flow ${late} of ${flows.length} is older than the one before it`);
   const nodes = await hubble(context, 'list', 'nodes');
-  for (const { name } of NODES) expect(new RegExp(`^${name} +Connected `, 'm').test(nodes), `${name} is not connected: ${nodes.trim()}`);
+  for (const { name } of NODES)
+    expect(new RegExp(`^(?:\\S+/)?${name} +Connected `, 'm').test(nodes), `${name} is not connected: ${nodes.trim()}`);
   return `${flows.length} flows in their order`;
 }
 

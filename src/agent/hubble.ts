@@ -21,6 +21,7 @@ import { grpcServer } from '../grpc/server.ts';
 import type { GrpcServer } from '../grpc/server.ts';
 import { peerName, serverNameOf } from '../hubble/peer.ts';
 import type { PeerRow } from '../hubble/peer.ts';
+import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { IdentitySecret } from '../kube/identity-secret.ts';
 import type { NodeRow } from '../nodes/node.ts';
 import type { Config } from './config.ts';
@@ -38,6 +39,8 @@ export type HubbleOptions = {
   /** What the ring has not any more; undefined: nothing. */
   readonly past?: ObserverOptions['past'];
   readonly nodes: Table<string, NodeRow>;
+  /** Pods of this node. */
+  readonly endpoints: Table<string, EndpointRow>;
   /** Undefined: the port is not encrypted. */
   readonly identity: IdentitySecret | undefined;
   readonly clock: Clock;
@@ -57,7 +60,7 @@ const NO_CERTIFICATE_MS = 60_000;
 export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
   const { config, self, clock, log, identity } = options;
   const events = agentEvents(EVENTS);
-  started(events, clock);
+  tellDeeds(events, options);
   const { ring, past } = options;
   const facts = { ring, past, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
   const services = [
@@ -106,9 +109,23 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
 
 const nanoseconds = (clock: Clock): bigint => BigInt(Math.round(clock.now())) * 1_000_000n;
 
-function started(events: AgentEvents, clock: Clock): void {
+/** That it started, and from then on pods that come and go. */
+function tellDeeds(events: AgentEvents, { clock, endpoints, afterwards }: HubbleOptions): void {
   const time = nanoseconds(clock);
   events.add(time, { type: AgentEventType.AGENT_STARTED, notification: { kind: 'agentStart', time } });
+  const changes = endpoints.changes();
+  changes.take();
+  afterwards(() => {
+    if (changes.pending === 0) return;
+    for (const [key, before] of changes.take()) {
+      const after = endpoints.get(key);
+      const about = after ?? before;
+      if (!about || (before && after)) continue;
+      const type = after ? AgentEventType.ENDPOINT_CREATED : AgentEventType.ENDPOINT_DELETED;
+      const { id, namespace, pod: podName } = about;
+      events.add(nanoseconds(clock), { type, notification: { kind: 'endpointUpdate', id: BigInt(id), podName, namespace } });
+    }
+  });
 }
 
 type Listening = {

@@ -143,7 +143,9 @@ function observe(
   const namespace = process.env['CILIUM_K8S_NAMESPACE'] || 'kube-system';
   const identity = config.hubble.tls ? identitySecret({ client, namespace, name: HUBBLE_SECRET }) : undefined;
   const { nodes } = tables.nodes;
-  serveHubble({ config, self, ring, past, nodes, identity, clock: systemClock, log, report, afterwards: targets.afterwards }, signal);
+  const { endpoints } = tables.endpoints;
+  const { afterwards } = targets;
+  serveHubble({ config, self, ring, past, nodes, endpoints, identity, clock: systemClock, log, report, afterwards }, signal);
 }
 
 function vipsIn(

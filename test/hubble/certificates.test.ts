@@ -17,6 +17,7 @@ import { logTo } from '../../src/base/log.ts';
 import type { Problem } from '../../src/base/problem.ts';
 import { table } from '../../src/base/table.ts';
 import { until } from '../../src/base/until.ts';
+import type { EndpointRow } from '../../src/endpoints/endpoint.ts';
 import { flowRing } from '../../src/flows/flow-ring.ts';
 import { grpcServer } from '../../src/grpc/server.ts';
 import { kubeClient } from '../../src/kube/client.ts';
@@ -25,7 +26,7 @@ import type { NodeRow } from '../../src/nodes/node.ts';
 import { keepCertificates } from '../../src/operator/hubble-certificates.ts';
 import { relayHandlers } from '../../src/relay/handlers.ts';
 import { pool } from '../../src/relay/pool.ts';
-import { bytesAt, HubbleClient, textAt } from './client.ts';
+import { bytesAt, HubbleClient, numberAt, textAt } from './client.ts';
 
 const host = '127.0.0.1';
 
@@ -56,6 +57,9 @@ test('a relay gets flows with the certificates that the operator makes, and nobo
   ring.append([{ time: 1n, uuid: '', verdict: 1, type: 1, nodeName: 'default/node.1', summary: 'seen' }]);
   const nodes = table<string, NodeRow>('nodes');
   nodes.writer('test').put('node.1', { name: 'node.1', addresses: [ip(host)], podCidrs: [] });
+  const endpoints = table<string, EndpointRow>('endpoints');
+  const pods = endpoints.writer('test');
+  const looks: (() => void)[] = [];
   const socketPath = join(folder, 'hubble.sock');
   let problems: readonly Problem[] = [];
   const hubble = { enabled: true, tls: true, socketPath, listenAddress: `${host}:${port}`, capacity: 7 };
@@ -65,15 +69,32 @@ test('a relay gets flows with the certificates that the operator makes, and nobo
       self: 'node.1',
       ring,
       nodes,
+      endpoints,
       identity: identitySecret({ client, namespace, name: 'hubble-server-certs' }),
       clock,
       log,
       report: (rows) => (problems = rows),
-      afterwards: () => {},
+      afterwards: (look) => looks.push(look),
     },
     stop.signal,
   );
   await until(() => existsSync(socketPath));
+  const local = new HubbleClient({ path: socketPath });
+  context.after(() => local.close());
+  const pod = { namespace: 'shop', pod: 'cart', id: 7 } as EndpointRow;
+  for (const change of [() => pods.put('a', pod), () => pods.put('a', { ...pod, mtu: 1400 }), () => pods.delete('a')]) {
+    change();
+    for (const look of looks) look();
+  }
+  const deeds = (await local.ask('observer.Observer/GetAgentEvents', [])).messages;
+  assert.deepEqual(
+    deeds.map((deed) => [numberAt(deed, 1, 1), textAt(deed, 1, 104, 4)]),
+    [
+      [2, undefined],
+      [7, 'cart'],
+      [8, 'cart'],
+    ],
+  );
   const own = identitySecret({ client, namespace, name: 'hubble-relay-client-certs' });
   const running: Promise<unknown>[] = [own.run(() => {}, stop.signal)];
   const peers = pool({ peerService: { path: socketPath }, peerServerName: '', tls: () => own.identity, log: () => {} });

@@ -35,7 +35,7 @@ const volatile __u32 option_probe_port
 	DESCRIPTION("UDP port at which nodes ask one another whether IP options arrive; what has arrived with one goes to the next port") = 4241;
 const volatile __u32 watch_flows DESCRIPTION("1: events tell of packets that pass; 0: only of those that are dropped") = 1;
 const volatile __u32 watch_payload DESCRIPTION("1: events have what DNS and HTTP messages begin with") = 1;
-const volatile __u32 events_per_second DESCRIPTION("events of each kind that user space is told of, as many again at once") = 10000;
+const volatile __u32 events_per_second DESCRIPTION("events of each kind that user space is told of, as many again at once") = 4000;
 const volatile __u32 knock_port
 	DESCRIPTION("TCP port from which a node knocks at service addresses of others; what comes back to it is noted, and nobody else's") = 4243;
 const volatile __u64 host_netns_cookie DESCRIPTION("cookie of the node's network namespace; 0: not known") = 0;

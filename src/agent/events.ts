@@ -14,15 +14,15 @@ export type Events = {
   listen(listener: EventListener, signal: AbortSignal): void;
 };
 
-const IDLE_MS = 25;
-const BUSY_MS = 5;
+/** The ring buffer has room for what comes in twice that time at the most, but for bursts of several kinds at once. */
+const PACE_MS = 20;
 /** As much as is decoded in a few milliseconds. */
 const BATCH_BYTES = 128 * 1024;
 
 /** Nanoseconds since the epoch when CLOCK_MONOTONIC was zero, as the clock of the node has it now. */
 export const bootTime = (): bigint => BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint();
 
-/** The kernel never wakes us (a wake-up costs more than the packet), so we look: often while there is something to see. */
+/** The kernel never wakes us (a wake-up costs more than the packet), so we look: every so often, and at once where there was much. */
 export function readEvents(map: BpfMap, signal: AbortSignal): Events {
   const ring = new RingBuffer(map);
   const buffer = Buffer.allocUnsafeSlow(BATCH_BYTES);
@@ -35,8 +35,7 @@ export function readEvents(map: BpfMap, signal: AbortSignal): Events {
       const booted = bootTime();
       for (const listener of listeners) listener(records, booted);
     }
-    const more = bytes > BATCH_BYTES / 2;
-    timer = setTimeout(look, more ? 0 : bytes > 0 ? BUSY_MS : IDLE_MS);
+    timer = setTimeout(look, bytes > BATCH_BYTES / 2 ? 0 : PACE_MS);
   };
   signal.addEventListener('abort', () => {
     clearTimeout(timer);

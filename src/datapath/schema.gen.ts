@@ -1733,7 +1733,7 @@ export const configDefaults: Config = {
   answersPerSecond: u32Codec.decode(Buffer.from('e8030000', 'hex')),
   dsrGeneve: u32Codec.decode(Buffer.from('00000000', 'hex')),
   errorsPerSecond: u32Codec.decode(Buffer.from('64000000', 'hex')),
-  eventsPerSecond: u32Codec.decode(Buffer.from('10270000', 'hex')),
+  eventsPerSecond: u32Codec.decode(Buffer.from('a00f0000', 'hex')),
   gatewayMac: macCodec.decode(Buffer.from('0253746e7472', 'hex')),
   hostNetnsCookie: id64Codec.decode(Buffer.from('0000000000000000', 'hex')),
   knockPort: u32Codec.decode(Buffer.from('93100000', 'hex')),

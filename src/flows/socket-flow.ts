@@ -35,7 +35,7 @@ export function socketFlows(event: SocketEvent, context: FlowContext): readonly 
     uuid: context.uuid(),
     ip: ipOf(from, to.address),
     l4: layer4(to),
-    destination: directory.endpointAt(to.address, 0),
+    destination: to === event.frontend ? WORLD : directory.endpointAt(to.address, 0),
   });
   const from = source ?? UNSPECIFIED[family];
   const { SOCK_XLATE_POINT_PRE_DIRECTION_FWD: pre, SOCK_XLATE_POINT_POST_DIRECTION_FWD: post } = SocketTranslationPoint;
@@ -59,6 +59,9 @@ export function socketFlows(event: SocketEvent, context: FlowContext): readonly 
     },
   ];
 }
+
+/** A service's address is nobody's, and has been called so by Hubble. */
+const WORLD = { identity: 2, labels: ['reserved:world'] } as const;
 
 /** A process of the node. */
 const HOST = { identity: 1, labels: ['reserved:host'] } as const;

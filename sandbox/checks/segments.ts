@@ -8,7 +8,7 @@ import { mustRun } from '../run.ts';
 import { until } from '../until.ts';
 import { ofFamily } from './check.ts';
 import type { CheckContext, Ipv } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn } from './commands.ts';
 import { httpGet, ping, udpWho, url } from './traffic.ts';
 import { PORT } from './wire.ts';
 
@@ -42,8 +42,11 @@ async function withSecondSegment(context: CheckContext, act: (second: Readonly<R
        ip route add default via ${ROUTER.IPv4} metric 5000; ip -6 route add default via ${ROUTER.IPv6} metric 5000`,
     );
     const chosen = '  eth1: chosen because it has a default route';
-    const taken = async () => (await said(agentOn(context, NODE), ['cilium', 'status', '--verbose'])).split('\n').includes(chosen);
-    await until(`the agent of ${NODE} to take eth1`, 5_000, taken, context.signal);
+    const taken = async () => {
+      const { code, stdout } = await agentOn(context, NODE).run(['cilium', 'status', '--verbose'], 15_000); // while programs are being attached: 1
+      return code === 0 && stdout.split('\n').includes(chosen);
+    };
+    await until(`the agent of ${NODE} to take eth1`, 10_000, taken, context.signal);
     await act(SECOND);
   } finally {
     await at(LAN, `for name in ${NODE} ${CLIENT.name}; do ip link del 2$name; done; ip link del br1`);

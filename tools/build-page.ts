@@ -12,7 +12,7 @@ const fresh = join(root, `build/ui-${process.pid}`); // whoever reads build/ui m
 await mkdir(fresh, { recursive: true });
 const { metafile } = await build({
   absWorkingDir: root,
-  entryPoints: ['ui/main.tsx', 'ui/map/layout-worker.ts'],
+  entryPoints: ['ui/main.tsx', 'ui/map/layout-worker.ts', 'ui/map/paint-worker.ts'],
   outdir: fresh,
   entryNames: '[name]-[hash]',
   bundle: true,
@@ -34,7 +34,8 @@ const named = (pattern: RegExp): string => {
 const html = (await readFile(join(root, 'ui/index.html'), 'utf8'))
   .replace('main.css', named(/^main-.*\.css$/))
   .replace('main.js', named(/^main-.*\.js$/))
-  .replace('layout-worker.js', named(/^layout-worker-.*\.js$/));
+  .replace('"layout-worker.js', `"${named(/^layout-worker-.*\.js$/)}`)
+  .replace('"paint-worker.js', `"${named(/^paint-worker-.*\.js$/)}`);
 await writeFile(join(fresh, 'index.html'), html);
 await copyFile(join(root, 'ui/icon.svg'), join(fresh, 'icon.svg'));
 await rm(out, { recursive: true, force: true });

@@ -25,7 +25,7 @@ const flags = [
   '--remote-debugging-port=0',
   '--force-color-profile=srgb',
 ];
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 
 type Params = Readonly<Record<string, unknown>>;
 type Message = {

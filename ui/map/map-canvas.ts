@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The map on the screen: two canvases larger than the window, of which one is shown and the other drawn. Moving and zooming moves the
-// one that is shown, which costs nothing; the other is drawn meanwhile, a few milliseconds of each frame, and takes its place.
+// The map on the screen: a picture larger than the window, which a worker draws. Moving and zooming moves the picture, which costs
+// nothing; a new one is drawn meanwhile, and takes its place.
 
 import { gestures } from './gestures.ts';
 import { drawFocus } from './focus.ts';
 import type { Focus } from './focus.ts';
-import { paint } from './paint.ts';
+import { drawingOf } from './paint.ts';
 import type { Camera, Colors } from './paint.ts';
+import type { PaintOrder, Picture } from './paint-worker.ts';
+import { workerNamed } from './workers.ts';
 import { arrowAt, boxAt, pointOn } from './scene.ts';
 import type { Point, Scene } from './scene.ts';
 
@@ -36,7 +38,6 @@ type Options = {
 
 /** How much of the window's size lies beyond each of its edges. */
 const MARGIN = 0.25;
-const BUDGET_MS = 5;
 const SETTLED_MS = 90;
 const [LEAST_ZOOM, MOST_ZOOM] = [0.02, 3];
 const MOST_FIT_ZOOM = 1.25;
@@ -56,14 +57,15 @@ const contextOf = (canvas: HTMLCanvasElement): CanvasRenderingContext2D => {
 };
 
 export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): MapCanvas {
-  let [front, back] = [canvasIn(host, 'sheet'), canvasIn(host, 'sheet')];
+  const front = canvasIn(host, 'sheet');
+  const screen = front.getContext('bitmaprenderer');
+  const worker = workerNamed('paint-worker');
   const overlay = canvasIn(host, 'overlay');
   let scene: Scene = { boxes: [], frames: [], arrows: [], width: 0, height: 0 };
   let colors = initial;
   let camera: Camera = { x: 0, y: 0, zoom: 1 };
   let painted: Camera = camera;
-  let job: { readonly steps: Generator<undefined, void>; readonly camera: Camera } | undefined;
-  let [isStale, isFocusStale, isFitted] = [true, true, true];
+  let [isStale, isFocusStale, isFitted, isPainting, isNew] = [true, true, true, false, true];
   let [movedAt, handle] = [0, 0];
   let [selected, hovered]: [Picked | undefined, Picked | undefined] = [undefined, undefined];
   let size = { width: 0, height: 0, ratio: 1 };
@@ -101,15 +103,9 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
   function resize(): void {
     size = { width: host.clientWidth, height: host.clientHeight, ratio: Math.min(devicePixelRatio, 2) };
     const { width, height, ratio } = sheetSize();
-    for (const [canvas, w, h] of [
-      [front, width, height],
-      [back, width, height],
-      [overlay, size.width, size.height],
-    ] as const) {
-      [canvas.width, canvas.height] = [Math.round(w * ratio), Math.round(h * ratio)];
-      [canvas.style.width, canvas.style.height] = [`${w}px`, `${h}px`];
-    }
-    job = undefined;
+    [front.style.width, front.style.height] = [`${width}px`, `${height}px`];
+    [overlay.width, overlay.height] = [Math.round(size.width * ratio), Math.round(size.height * ratio)];
+    [overlay.style.width, overlay.style.height] = [`${size.width}px`, `${size.height}px`];
     if (isFitted) fit();
     move(camera);
   }
@@ -131,17 +127,10 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
   }
 
   function draw(now: number): void {
-    if (!job && isStale && (now - movedAt > SETTLED_MS || isBeyond())) {
-      job = { steps: paint(scene, camera, { context: contextOf(back), ...sheetSize() }, colors), camera };
-      isStale = false;
-    }
-    const end = performance.now() + BUDGET_MS;
-    while (job && performance.now() < end) {
-      if (job.steps.next().done !== true) continue;
-      [painted, job] = [job.camera, undefined];
-      [front, back] = [back, front];
-      front.style.visibility = 'visible';
-      back.style.visibility = 'hidden';
+    if (!isPainting && isStale && (now - movedAt > SETTLED_MS || isBeyond())) {
+      const order: PaintOrder = { camera, colors, drawing: isNew ? drawingOf(scene) : undefined, ...sheetSize() };
+      worker.postMessage(order);
+      [isPainting, isStale, isNew] = [true, false, false];
     }
     place();
     if (isFocusStale) {
@@ -161,7 +150,7 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
     draw(now);
     frames.push(performance.now() - begin);
     if (frames.length > MOST_FRAMES) frames.shift();
-    if (job || isStale || now - movedAt < SETTLED_MS * 2) wake();
+    if ((isStale && !isPainting) || now - movedAt < SETTLED_MS * 2) wake();
   }
 
   const pickAt = (point: Point): Picked | undefined => {
@@ -189,6 +178,12 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
       wake();
     },
   });
+  worker.addEventListener('message', ({ data }: MessageEvent<Picture>) => {
+    isPainting = false;
+    painted = data.camera;
+    screen?.transferFromImageBitmap(data.bitmap);
+    wake();
+  });
   const observer = new ResizeObserver(resize);
   observer.observe(host);
   resize();
@@ -196,7 +191,7 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
   return {
     show(next, options) {
       scene = next;
-      [isStale, isFocusStale] = [true, true];
+      [isStale, isFocusStale, isNew] = [true, true, true];
       if (options.fit || isFitted) fit();
       wake();
     },
@@ -236,6 +231,7 @@ export function mapCanvas({ host, colors: initial, onPick, onHover }: Options): 
     end() {
       cancelAnimationFrame(handle);
       observer.disconnect();
+      worker.terminate();
       endGestures();
       host.replaceChildren();
     },

@@ -6,6 +6,7 @@ import { groupOf } from './scene.ts';
 import type { Model } from './scene.ts';
 import type { BoxIn, Layout, LayoutInput } from './layout.ts';
 import { FONT } from './paint.ts';
+import { workerNamed } from './workers.ts';
 
 export type Placing = {
   /** To be told of each new model; `key`: of the view. */
@@ -18,8 +19,7 @@ const [LEAST_WIDTH, MOST_WIDTH] = [84, 210];
 
 /** `onLayout` is told whether it is the first of a view. */
 export function placing(onLayout: (layout: Layout, isFirst: boolean) => void): Placing {
-  const url = document.getElementById('main')?.dataset['worker'] ?? '';
-  const worker = new Worker(url, { type: 'module' });
+  const worker = workerNamed('layout-worker');
   const boxes = new Map<string, BoxIn>();
   const pairs = new Map<string, readonly [string, string]>();
   let [key, asked, shown, since] = ['', 0, 0, 0];

@@ -11,6 +11,7 @@ import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { flowChecks } from './flows-of-all.ts';
 import { hostPortChecks } from './host-ports.ts';
+import { hubbleChecks } from './hubble.ts';
 import { identityChecks } from './identities.ts';
 import { lifeCycleChecks } from './life-cycle.ts';
 import { insideChecks } from './inside.ts';
@@ -55,6 +56,7 @@ const CHECKS: readonly Check[] = [
   ...identityChecks,
   ...redirectChecks,
   ...commandChecks,
+  ...hubbleChecks,
   ...uplinkChecks,
   ...valueChecks,
   ...operatorChecks,

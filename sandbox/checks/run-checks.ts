@@ -10,6 +10,7 @@ import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { flowChecks } from './flows-of-all.ts';
+import { flowChecks } from './flows.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { hubbleChecks } from './hubble.ts';
 import { identityChecks } from './identities.ts';
@@ -41,6 +42,7 @@ export type CheckResult = { readonly failed: number; readonly summary: string };
 
 const CHECKS: readonly Check[] = [
   ...podChecks,
+  ...flowChecks,
   ...vantageChecks,
   ...serviceChecks,
   ...serviceKindChecks,

@@ -13,6 +13,7 @@ import { eastWest } from './east-west.ts';
 import { failover } from './failover.ts';
 import { flows } from './flows.ts';
 import { l2Idle } from './l2-idle.ts';
+import { history } from './history.ts';
 import { maglev } from './maglev.ts';
 import { maps } from './maps.ts';
 import { northSouth } from './north-south.ts';
@@ -37,6 +38,7 @@ const SUITES: Readonly<Record<string, () => Promise<readonly Findings[]>>> = {
   agent: () => agent(say),
   cni,
   failover: () => failover(ROUNDS, say),
+  history: () => history(say),
   maglev,
   maps,
   page: () => page(say),

@@ -140,13 +140,9 @@ describe('damaged bytes', () => {
     [
       'a row of a kind that nobody knows',
       'dictionary',
-      Buffer.from('{"rows":{"since":{"$n":"1"},"shapes":[{"kind":"x"}],"places":[]},"ends":{"ends":[],"endpoints":[]}}'),
+      Buffer.from('{"since":{"$n":"1"},"shapes":[{"kind":"x"}],"places":[]}\n{"ends":[],"endpoints":[]}'),
     ],
-    [
-      'indices that lead nowhere',
-      'dictionary',
-      Buffer.from('{"rows":{"since":{"$n":"1"},"shapes":[],"places":[]},"ends":{"ends":[],"endpoints":[]}}'),
-    ],
+    ['indices that lead nowhere', 'dictionary', Buffer.from('{"since":{"$n":"1"},"shapes":[],"places":[]}\n{"ends":[],"endpoints":[]}')],
     ['too many bytes', 'time', Buffer.concat([sections.time, Buffer.from([0])])],
     ['payloads that are none', 'payloads', Buffer.from('[1]')],
   ] as const)

@@ -36,7 +36,7 @@ export function* sectionsOf({ columns, since, ...rows }: Rows): Generator<readon
   const shape = used([columns.shape], rows.shapes);
   const place = used([columns.place], rows.places);
   const ends = used([columns.source, columns.destination], rows.ends);
-  const payload = used([columns.payload], rows.payloads);
+  const payload = used([columns.payload], rows.payloads, 1); // none stays the first one
   yield ['dictionary', dictionaryBytes({ since, shapes: shape.kept, places: place.kept, ends: ends.kept })];
   const [source, destination] = ends.columns;
   const changed = { ...columns, shape: shape.columns[0], place: place.columns[0], source, destination, payload: payload.columns[0] };
@@ -61,45 +61,62 @@ export type Indexed = Dictionary & {
   readonly columns: Pick<Columns, 'shape' | 'place' | 'source' | 'destination' | 'sourcePort' | 'destinationPort'>;
 };
 
-/** Throws FormatError. */
+/** Throws FormatError. Whether its indices lead somewhere is not looked at before all of it is read. */
 export function indexedFrom({ dictionary, index }: Pick<Sections, 'dictionary' | 'index'>, count: number): Indexed {
-  const common = dictionaryFrom(dictionary);
   const columns = columnsFrom('index', index, count) as Indexed['columns']; // as: the columns of that section
-  within(columns.shape, common.shapes, 'shapes');
-  within(columns.place, common.places, 'places');
-  within(columns.source, common.ends, 'ends');
-  within(columns.destination, common.ends, 'ends');
-  return { ...common, count, columns };
+  return Object.assign(dictionaryFrom(dictionary), { count, columns });
 }
 
 /** The rest of it. Throws FormatError. */
 export function rowsFrom(indexed: Indexed, sections: Pick<Sections, 'time' | 'payloads' | 'rest'>, node: string): Rows {
-  const { count } = indexed;
-  const columns = {
-    ...indexed.columns,
-    ...columnsFrom('time', sections.time, count),
-    ...columnsFrom('rest', sections.rest, count),
-  } as Columns; // as: the columns of the three sections are all that there are
-  const payloads = payloadsFrom(sections.payloads);
-  within(columns.payload, payloads, 'payloads');
-  return { ...indexed, node, columns, payloads };
+  const { count, since, shapes, places, ends } = indexed;
+  const [time, rest] = [columnsFrom('time', sections.time, count), columnsFrom('rest', sections.rest, count)];
+  const columns = { ...indexed.columns, ...time, ...rest } as Columns; // as: the columns of the three sections are all that there are
+  within(columns.shape, shapes, 'shapes');
+  within(columns.place, places, 'places');
+  within(columns.source, ends, 'ends');
+  within(columns.destination, ends, 'ends');
+  let payloads: Rows['payloads'] | undefined;
+  const payloadsOnce = () => {
+    const found = payloadsFrom(sections.payloads);
+    within(columns.payload, found, 'payloads');
+    return found;
+  };
+  return {
+    count,
+    since,
+    shapes,
+    places,
+    ends,
+    node,
+    columns,
+    get payloads() {
+      return (payloads ??= payloadsOnce());
+    },
+  };
 }
 
 function within(column: Numbers, all: readonly unknown[], what: string): void {
-  for (const index of column) if (index >= all.length) throw new FormatError(`A row has number ${index} of ${all.length} ${what}`);
+  for (let row = 0; row < column.length; row++)
+    if ((column[row] ?? 0) >= all.length) throw new FormatError(`A row has number ${column[row]} of ${all.length} ${what}`);
 }
 
-/** The columns with indices into what of `all` they use, and that. */
+/** The columns with indices into what of `all` they use, and that; the first `fixed` keep their place. */
 function used<T, C extends readonly Numbers[]>(
   columns: readonly [...C],
   all: readonly T[],
+  fixed = 0,
 ): { readonly columns: C; readonly kept: readonly T[] } {
-  const places = new Int32Array(all.length).fill(-1);
-  const kept: T[] = [];
-  const place = (index: number): number => {
-    const known = places[index] ?? -1;
-    return known >= 0 ? known : (places[index] = kept.push(all[index] as T) - 1); // as: an index of ours
-  };
-  const changed = columns.map((column) => Uint32Array.from(column, place));
+  const places = Int32Array.from(all, (_, index) => (index < fixed ? index : -1));
+  const kept = all.slice(0, fixed);
+  const changed = columns.map((column) => {
+    const moved = new Uint32Array(column.length);
+    for (let row = 0; row < moved.length; row++) {
+      const index = column[row] ?? 0;
+      if (places[index] === -1) places[index] = kept.push(all[index] as T) - 1; // as: an index of ours
+      moved[row] = places[index] ?? 0;
+    }
+    return moved;
+  });
   return { columns: changed as unknown as C, kept }; // as: as many as there were
 }

@@ -9,25 +9,43 @@ import { textOf, valueOf } from './text.ts';
 
 export type Dictionary = Pick<Rows, 'since' | 'shapes' | 'places' | 'ends'>;
 
+/** Two lines: ends are most of it, and are read only by whoever asks for one. */
 export const dictionaryBytes = ({ since, shapes, places, ends }: Dictionary): Buffer =>
-  Buffer.from(`{"rows":${textOf({ since, shapes, places })},"ends":${JSON.stringify(sharedEndpoints(ends))}}`);
+  Buffer.from(`${textOf({ since, shapes, places })}\n${JSON.stringify(sharedEndpoints(ends))}`);
 
-/** Throws FormatError. */
+/** Throws FormatError, and so may `ends` when it is asked for. */
 export function dictionaryFrom(bytes: Buffer): Dictionary {
-  const { rows, ends: shared } = objectFrom(valueOf(bytes.toString()), 'The dictionary');
-  const { since, shapes, places } = objectFrom(rows, 'What rows have in common');
-  const { ends, endpoints } = objectFrom(shared, 'What ends have in common');
+  const line = bytes.indexOf('\n');
+  if (line < 0) throw new FormatError('The dictionary has no second line');
+  const { since, shapes, places } = objectFrom(valueOf(bytes.toString('utf8', 0, line)), 'What rows have in common');
   if (typeof since !== 'bigint') throw new FormatError('The dictionary does not say since when');
-  const known = listFrom(endpoints, 'endpoints').map((one) => objectFrom(one, 'An endpoint') as FlowEndpoint); // as: as it was written
+  let ends: Dictionary['ends'] | undefined;
   return {
     since,
     shapes: listFrom(shapes, 'shapes').map(shapeFrom),
     places: listFrom(places, 'places').map((one) => objectFrom(one, 'A place') as Place), // as: as it was written
-    ends: listFrom(ends, 'ends').map((end) => endFrom(end, known)),
+    get ends() {
+      return (ends ??= endsFrom(bytes.toString('utf8', line + 1)));
+    },
   };
 }
 
-export const payloadBytes = (payloads: Rows['payloads']): Buffer => Buffer.from(textOf(payloads.map((one) => one ?? 0)));
+function endsFrom(text: string): Dictionary['ends'] {
+  const { ends, endpoints } = objectFrom(valueOf(text), 'What ends have in common');
+  const known = listFrom(endpoints, 'endpoints').map((one) => objectFrom(one, 'An endpoint') as FlowEndpoint); // as: as it was written
+  return listFrom(ends, 'ends').map((end) => endFrom(end, known));
+}
+
+/** Most are made of what JSON has, and need not be asked for each of their values. */
+export function payloadBytes(payloads: Rows['payloads']): Buffer {
+  const rows = payloads.map((one) => one ?? 0);
+  return Buffer.from(payloads.every(isPlain) ? JSON.stringify(rows) : textOf(rows));
+}
+
+function isPlain(payload: Payload | undefined): boolean {
+  const { l7, summary: _, ...rest } = payload ?? {};
+  return l7?.latencyNs === undefined && Object.keys(rest).length === 0;
+}
 
 /** Throws FormatError. */
 export function payloadsFrom(bytes: Buffer): Rows['payloads'] {

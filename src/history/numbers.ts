@@ -27,7 +27,7 @@ export function numberBytes(values: Numbers, how: How): Buffer {
 }
 
 /** `rows` of them. Throws FormatError. */
-export function numbersFrom(reader: ByteReader, rows: number): Float64Array<ArrayBuffer> {
+export function numbersFrom(reader: ByteReader, rows: number): Numbers {
   const how = HOWS[reader.byte()];
   if (how === undefined) throw new FormatError('A column is neither of values nor of steps');
   const first = how === 'steps' ? reader.varint() : 0;
@@ -37,8 +37,15 @@ export function numbersFrom(reader: ByteReader, rows: number): Float64Array<Arra
   const count = how === 'steps' ? Math.max(0, rows - 1) : rows;
   const bytes = reader.take(count * width);
   const values = how === 'steps' ? summed(bytes, { first, base, width, rows }) : unplaned(bytes, { base, width, count });
-  for (const value of values) if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw new FormatError(`A column has ${value}`);
+  if (values instanceof Float64Array) assertSafe(values);
   return values;
+}
+
+function assertSafe(values: Float64Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
+    if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw new FormatError(`A column has ${value}`);
+  }
 }
 
 function steps(values: Numbers): Float64Array {
@@ -50,7 +57,8 @@ function steps(values: Numbers): Float64Array {
 function rangeOf(values: Numbers): { readonly base: number; readonly largest: number } {
   let base = values[0] ?? 0;
   let largest = base;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] ?? 0;
     if (value < base) base = value;
     if (value > largest) largest = value;
   }
@@ -86,10 +94,21 @@ function planes(values: Numbers, base: number, width: number): Buffer {
   return bytes;
 }
 
-function unplaned(
-  bytes: Buffer,
-  { base, width, count }: { readonly base: number; readonly width: number; readonly count: number },
-): Float64Array<ArrayBuffer> {
+type Planes = { readonly base: number; readonly width: number; readonly count: number };
+
+function unplaned(bytes: Buffer, { base, width, count }: Planes): Numbers {
+  const small = base >= 0 && base + 256 ** width <= HIGH;
+  return small ? smallFrom(bytes, { base, width, count }) : largeFrom(bytes, { base, width, count });
+}
+
+function smallFrom(bytes: Buffer, { base, width, count }: Planes): Uint32Array {
+  const values = new Uint32Array(count).fill(base);
+  for (let plane = 0; plane < width; plane++)
+    for (let i = 0, at = plane * count; i < count; i++, at++) values[i] = (values[i] ?? 0) + ((bytes[at] ?? 0) << (8 * plane));
+  return values;
+}
+
+function largeFrom(bytes: Buffer, { base, width, count }: Planes): Float64Array {
   const values = new Float64Array(count).fill(base);
   for (let plane = 0, unit = 1; plane < width; plane++, unit *= 256)
     for (let i = 0, at = plane * count; i < count; i++, at++) values[i] = (values[i] ?? 0) + (bytes[at] ?? 0) * unit;
@@ -98,7 +117,7 @@ function unplaned(
 
 type Summed = { readonly first: number; readonly base: number; readonly width: number; readonly rows: number };
 
-function summed(bytes: Buffer, { first, base, width, rows }: Summed): Float64Array<ArrayBuffer> {
+function summed(bytes: Buffer, { first, base, width, rows }: Summed): Float64Array {
   const values = new Float64Array(rows);
   const found = unplaned(bytes, { base, width, count: Math.max(0, rows - 1) });
   let value = first;

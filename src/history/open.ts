@@ -16,6 +16,8 @@ import { tailsIn } from './tails.ts';
 
 /** Its time is when an agent was last there. */
 const ALIVE = 'alive';
+/** Of the room that of blocks, so that a tail has some before the next block makes it. */
+const BLOCKS_PART = 31 / 32;
 const TOUCH_MS = 10_000;
 const ROWS_PER_TURN = 1024;
 
@@ -26,7 +28,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   for (const name of await readdir(directory)) if (name.endsWith('.new')) await rm(join(directory, name), { force: true }); // half mended
   const blocks: Block[] = [];
   const tailBytes = () => blocks.reduce((sum, { tail }) => sum + tail.bytes, 0);
-  const segments = await openSegments({ directory, maxBytes: () => options.maxBytes - tailBytes() });
+  const segments = await openSegments({ directory, maxBytes: () => options.maxBytes * BLOCKS_PART - tailBytes() });
   const alive = await stat(join(directory, ALIVE)).catch(() => undefined);
   await recover(options, segments, blocks);
   const store = storeOf(options, { segments, blocks, touch: toucher(join(directory, ALIVE), options) });

@@ -129,24 +129,30 @@ async function* scanned(source: Source, start: Cursor, query: Query): AsyncGener
   }
 }
 
-async function* scan({ count, test, complete }: Source, { block, row }: Cursor, query: Query): AsyncGenerator<Batch> {
-  for (const part of parts(count, row, query.order)) {
+async function* scan({ count, rows, complete }: Source, { block, row }: Cursor, query: Query): AsyncGenerator<Batch> {
+  for (const part of parts(rows, query.order === 'oldest first' ? [row, count] : [0, Math.min(count, row)], query.order)) {
     if (query.signal?.aborted) return;
-    const candidates = part.filter(test);
-    const found = candidates.length > 0 ? wantedOf(await complete(), candidates, query) : [];
+    const found = wantedOf(await complete(), part, query);
     if (found.length > 0) yield { entries: found.map(([, entry]) => entry), cursors: found.map(([at]) => ({ block, row: at })) };
     await setImmediate();
   }
+  await setImmediate();
 }
 
-/** Rows from `row` on, or those before it from the last one on. */
-function* parts(count: number, row: number, order: Query['order']): Generator<readonly number[]> {
-  if (order === 'oldest first')
-    for (let first = row; first < count; first += ROWS_PER_TURN)
-      yield Array.from({ length: Math.min(ROWS_PER_TURN, count - first) }, (_, i) => first + i);
-  else
-    for (let end = Math.min(count, row); end > 0; end -= ROWS_PER_TURN)
-      yield Array.from({ length: Math.min(ROWS_PER_TURN, end) }, (_, i) => end - 1 - i);
+/** Rows that may be wanted, as many at a time as there are in a part of the block. */
+function* parts(rows: Uint8Array, [first, end]: readonly [number, number], order: Query['order']): Generator<readonly number[]> {
+  const count = Math.max(0, Math.ceil((end - first) / ROWS_PER_TURN));
+  for (let i = 0; i < count; i++) {
+    const start = first + (order === 'oldest first' ? i : count - 1 - i) * ROWS_PER_TURN;
+    const part = rowsIn(rows.subarray(start, Math.min(end, start + ROWS_PER_TURN)), start);
+    if (part.length > 0) yield order === 'oldest first' ? part : part.toReversed();
+  }
+}
+
+function rowsIn(rows: Uint8Array, start: number): readonly number[] {
+  const found: number[] = [];
+  for (let at = rows.indexOf(1); at >= 0; at = rows.indexOf(1, at + 1)) found.push(start + at);
+  return found;
 }
 
 function wantedOf(

@@ -70,9 +70,9 @@ const NO_END: End = {};
 const NOWHERE: Place = { nodeName: '' };
 
 function flowAt(rows: Rows, row: number, shape: Shape): Flow {
-  const { columns, places, ends, payloads } = rows;
+  const { columns, places, ends } = rows;
   const at = (name: ColumnName) => columns[name][row] ?? 0;
-  const payload = payloads[at('payload')];
+  const payload = at('payload') === 0 ? undefined : rows.payloads[at('payload')]; // which are much to read
   return flowOf({
     shape,
     place: places[at('place')] ?? NOWHERE,

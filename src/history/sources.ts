@@ -12,17 +12,21 @@ import { headerFrom, placeOfSection, unpacked } from './packed.ts';
 import type { Header } from './packed.ts';
 import type { Rows } from './rows.ts';
 import type { Place } from './segments.ts';
-import { mayBeIn, rowTest } from './wanted.ts';
-import type { RowTest, Wanted } from './wanted.ts';
+import { mayBeIn, wantedRows } from './wanted.ts';
+import type { Wanted } from './wanted.ts';
 
 type Query = { readonly wanted: Wanted; readonly since?: bigint | undefined; readonly until?: bigint | undefined };
 
 /** As much of a block as says which rows may be wanted, and a way to the rest. */
-export type Source = { readonly count: number; readonly test: RowTest; readonly complete: () => Promise<Rows> };
+export type Source = {
+  readonly count: number;
+  /** Of each row whether it may be wanted. */ readonly rows: Uint8Array;
+  readonly complete: () => Promise<Rows>;
+};
 
 export const inMemory = (rows: Rows, wanted: Wanted): Source => ({
   count: rows.count,
-  test: rowTest(wanted, rows),
+  rows: wantedRows(wanted, rows),
   complete: async () => rows,
 });
 
@@ -48,7 +52,7 @@ async function sourceAt(place: Place, { wanted }: Query, files: FileCache): Prom
   if (!header.summary.others && !mayBeIn(wanted, header.summary.bloom)) return 'none';
   const indexed = indexedFrom(await sectionsAt(file, place, header, ['dictionary', 'index']), place.count);
   const complete = async () => rowsFrom(indexed, await sectionsAt(file, place, header, ['time', 'payloads', 'rest']), header.summary.node);
-  return { count: place.count, test: rowTest(wanted, indexed), complete: once(complete) };
+  return { count: place.count, rows: wantedRows(wanted, indexed), complete: once(complete) };
 }
 
 /** Sections that stand one behind the other. Throws FormatError. */

@@ -36,53 +36,68 @@ export function mayBeIn({ alternatives }: Wanted, bloom: Buffer): boolean {
   return alternatives.some((all) => all.every(({ words }) => words === undefined || words.some((word) => mayHave(bloom, word))));
 }
 
-/** Whether a row may be wanted. What is no flow always is. */
-export type RowTest = (row: number) => boolean;
-
-export function rowTest({ alternatives }: Wanted, indexed: Indexed): RowTest {
-  if (alternatives.length === 0) return () => true;
-  const { shape } = indexed.columns;
-  const isFlow = indexed.shapes.map(({ kind }) => kind === 'flow');
-  const tests = alternatives.map((all) => all.flatMap((condition) => conditionTest(condition, indexed) ?? []));
-  return (row) => !isFlow[shape[row] ?? 0] || tests.some((all) => all.every((test) => test(row)));
+/** Of each row 1 if it may be wanted, as what is no flow always is. A column is walked once for each condition: so it costs a nanosecond. */
+export function wantedRows({ alternatives }: Wanted, indexed: Indexed): Uint8Array {
+  const wanted = new Uint8Array(indexed.count).fill(alternatives.length === 0 ? 1 : 0);
+  for (const all of alternatives) {
+    const rows = new Uint8Array(indexed.count).fill(1);
+    for (const condition of all.toSorted((a, b) => order.indexOf(a.about) - order.indexOf(b.about)))
+      if (rows.includes(1)) narrow(rows, condition, indexed);
+    for (let row = 0; row < rows.length; row++) wanted[row] = (wanted[row] ?? 0) | (rows[row] ?? 0);
+  }
+  const others = Uint8Array.from(indexed.shapes, ({ kind }) => (kind === 'flow' ? 0 : 1));
+  if (alternatives.length > 0 && others.includes(1))
+    for (let row = 0; row < wanted.length; row++) wanted[row] = (wanted[row] ?? 0) | (others[indexed.columns.shape[row] ?? 0] ?? 0);
+  return wanted;
 }
 
-function conditionTest(condition: Condition, { columns, shapes, places, ends }: Indexed): RowTest | undefined {
+/** What costs little is asked first. */
+const order: readonly Condition['about'][] = ['shape', 'place', 'sourcePort', 'destinationPort', 'source', 'destination', 'nothing'];
+
+/** Takes away the rows that do not meet the condition. */
+function narrow(rows: Uint8Array, condition: Condition, indexed: Indexed): void {
+  const { columns, shapes, places } = indexed; // and not ends, which are much to read
   switch (condition.about) {
     case 'shape':
-      return listed(
+      return keepListed(
+        rows,
         columns.shape,
         shapes.map((one) => condition.holds(ofShape(one))),
       );
     case 'place':
-      return listed(
+      return keepListed(
+        rows,
         columns.place,
         places.map((one) => condition.holds(ofPlace(one))),
       );
     case 'source':
-      return listed(
+      return keepListed(
+        rows,
         columns.source,
-        ends.map((one) => condition.holds(ofSource(one))),
+        indexed.ends.map((one) => condition.holds(ofSource(one))),
       );
     case 'destination':
-      return listed(
+      return keepListed(
+        rows,
         columns.destination,
-        ends.map((one) => condition.holds(ofDestination(one))),
+        indexed.ends.map((one) => condition.holds(ofDestination(one))),
       );
     case 'sourcePort':
     case 'destinationPort': {
       const column = columns[condition.about];
-      return (row) => condition.ports.has((column[row] ?? 0) - 1);
+      const ports = Array.from(condition.ports, (port) => port + 1);
+      for (let row = 0; row < rows.length; row++) if (!ports.includes(column[row] ?? 0)) rows[row] = 0;
+      return;
     }
     case 'nothing':
-      return undefined;
+      return;
   }
 }
 
-const listed =
-  (column: Numbers, holds: readonly boolean[]): RowTest =>
-  (row) =>
-    holds[column[row] ?? 0] === true;
+function keepListed(rows: Uint8Array, column: Numbers, holds: readonly boolean[]): void {
+  const kept = Uint8Array.from(holds, (one) => (one ? 1 : 0));
+  for (let row = 0; row < rows.length; row++) rows[row] = (rows[row] ?? 0) & (kept[column[row] ?? 0] ?? 0);
+}
 
 const NOTHING: Flow = { time: 0n, uuid: '', verdict: 0, type: 0, nodeName: '', summary: '' };
 

@@ -10,7 +10,7 @@ import { balancerChecks } from './balancers.ts';
 import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { flowChecks } from './flows-of-all.ts';
-import { flowChecks } from './flows.ts';
+import { requestChecks } from './flow-lines.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { hubbleChecks } from './hubble.ts';
 import { identityChecks } from './identities.ts';
@@ -42,7 +42,7 @@ export type CheckResult = { readonly failed: number; readonly summary: string };
 
 const CHECKS: readonly Check[] = [
   ...podChecks,
-  ...flowChecks,
+  ...requestChecks,
   ...vantageChecks,
   ...serviceChecks,
   ...serviceKindChecks,

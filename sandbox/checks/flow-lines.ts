@@ -9,7 +9,7 @@ import { httpGet } from './traffic.ts';
 
 const SEEN_MS = 5_000;
 
-export const flowChecks: readonly Check[] = [
+export const requestChecks: readonly Check[] = [
   {
     name: 'Within 5 seconds of a request in a pod its flows are there: names, service, each end of the connection, status',
     needs: 'agent',

@@ -18,6 +18,7 @@ import { until } from './until.ts';
 import { up } from './up.ts';
 import type { Cni } from './up.ts';
 import { usage } from './usage.ts';
+import { webPage } from './web-page.ts';
 
 const ExitCode = { Passed: 0, Failed: 1, Impossible: 2 } as const;
 type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
@@ -67,7 +68,9 @@ async function session(layout: Layout, once: boolean): Promise<ExitCode> {
     summary = result.summary;
     code = result.failed === 0 ? ExitCode.Passed : ExitCode.Failed;
     if (!once) {
-      progress.line(`${summary}\n\n${usage(layout, cluster.kubeconfig)}`);
+      const page = await webPage(cluster);
+      if (page) stack.use(page);
+      progress.line(`${summary}\n\n${usage(layout, cluster.kubeconfig, page?.url)}`);
       await whenInterrupted;
       code = ExitCode.Passed;
     }

@@ -41,12 +41,13 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
     await nodesReady(cluster, signal);
     await podsReady(cluster, signal);
   });
-  await progress.step('Operators, DNS, demo shop and check pods', async () => {
+  await progress.step('Operators, relay, web page, DNS, demo shop and check pods', async () => {
     const files =
       cni === 'agent'
         ? [
             'operator.yaml',
             'relay.yaml',
+            'hubble-ui.yaml',
             'dns.yaml',
             'shop.yaml',
             'checks.yaml',

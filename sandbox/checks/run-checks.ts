@@ -33,6 +33,7 @@ import { stateChecks } from './state.ts';
 import { uplinkChecks } from './uplinks.ts';
 import { valueChecks } from './values.ts';
 import { vantageChecks } from './vantage.ts';
+import { webPageChecks } from './web-page.ts';
 import { wireModeChecks } from './wire-modes.ts';
 import { wireChecks } from './wire.ts';
 
@@ -67,6 +68,7 @@ const CHECKS: readonly Check[] = [
   ...insideChecks,
   ...seedAddressChecks,
   ...announcementChecks,
+  ...webPageChecks,
   ...lifeCycleChecks,
   ...restartChecks,
 ];

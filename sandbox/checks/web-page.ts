@@ -7,7 +7,7 @@ import { webPage } from '../web-page.ts';
 import { expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 const PAGE = 'http://hubble-ui.kube-system';
 
 const replicas = ({ cluster }: CheckContext): readonly Pod[] =>
@@ -56,7 +56,7 @@ type Node = { readonly index: number; readonly id: string };
 
 /** 'shop/frontend>shop/catalog:8080' of every link that a page is told of in some seconds. */
 async function linksIn(context: CheckContext, query: string): Promise<ReadonlySet<string>> {
-  const stream = await answer(context, `${PAGE}/api/live?${query}`, 3);
+  const stream = await answer(context, `${PAGE}/api/live?${query}`, 8); // what went before is read first
   const nodes = new Map<number, string>();
   const links = new Set<string>();
   for (const [, data = ''] of stream.matchAll(/^event: delta\ndata: (.*)$/gm)) {
@@ -76,7 +76,7 @@ async function showsTheShop(context: CheckContext): Promise<string> {
   ];
   let found: ReadonlySet<string> = new Set();
   const isThere = async () => {
-    found = await linksIn(context, 'ns=shop&window=5m');
+    found = await linksIn(context, 'ns=shop&window=1m');
     return wanted.every((link) => found.has(link));
   };
   await until(`the map to show ${wanted.join(', ')}`, PATIENCE_MS, isThere, context.signal).catch((error: unknown) => {

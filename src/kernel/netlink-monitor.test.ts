@@ -35,6 +35,8 @@ describe('the network monitor', { skip: netnsMissing }, () => {
     using host = testNamespace();
     const heard: string[] = [];
     const ending = new AbortController();
+    using end = new DisposableStack();
+    end.defer(() => ending.abort()); // also when the test fails: what listens keeps the process
     monitorNetwork({
       kinds: ['link', 'address', 'route', 'neighbour'],
       netns: host.path,

@@ -37,7 +37,8 @@ missing_of() {
 	done
 }
 
-missing_packages() {
+# What only some of it needs, and is skipped by name without.
+missing_extras() {
 	[ "$purpose" != bench ] || missing_of <<-END
 		containernetworking-plugins  /usr/lib/cni/bridge
 		iptables                     iptables-restore
@@ -46,6 +47,9 @@ missing_packages() {
 		chromium           chromium
 		fonts-dejavu-core  /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 	END
+}
+
+missing_packages() {
 	missing_of <<-END
 		binutils         ld
 		bpftool          bpftool
@@ -74,7 +78,7 @@ missing_packages() {
 }
 
 install_packages() {
-	missing=$(missing_packages)
+	missing=$1
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 		warn "Missing Debian packages: $missing- install them as root with: apt-get install $missing"
@@ -191,7 +195,8 @@ warm_compile_cache() {
 
 mkdir -p build
 check_kernel
-install_packages
+install_packages "$(missing_packages)"
+install_packages "$(missing_extras)" || true # said by then
 provide_kubectl
 install_npm_packages
 compile

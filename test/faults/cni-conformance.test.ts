@@ -163,7 +163,7 @@ async function traces(): Promise<readonly string[]> {
   return [...out.trim().split('\n'), ...(await endpointsOn(node())).map(({ pod, ipv4 }) => `${pod} ${ipv4}`)].toSorted();
 }
 
-const STEPS = Number(process.env['STENTOR_CNI_STEPS'] ?? 150);
+const STEPS = Number(process.env['STENTOR_CNI_STEPS'] ?? 100);
 const SLOTS = 8;
 const KILLS_EVERY = 25;
 

@@ -14,7 +14,7 @@ import type { Agent } from './cluster.ts';
 
 const faulty = faultyCluster('faultsk');
 const node = () => faulty().node('node1');
-const CRASHES = Number(process.env['STENTOR_CRASHES'] ?? 20);
+const CRASHES = Number(process.env['STENTOR_CRASHES'] ?? 12);
 const seed = seedOfRun();
 const random = randomFrom(seed);
 const CONTAINERS = ['crash0', 'crash1', 'crash2', 'crash3'];

@@ -62,7 +62,7 @@ export function announcing(options: AnnouncingOptions): Announcing {
   });
   const told = (news: News) => {
     if (news === 'back') sayAgain();
-    if (news === 'lapsed') say(true);
+    if (news !== 'gone') say(true); // whoever was away, or was not heard, owes a hello
     changed();
   };
   const senses = sensesOf(options, peers, segments);

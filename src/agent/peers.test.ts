@@ -73,7 +73,7 @@ describe('the other nodes on a segment', { skip: bpfMissing }, () => {
     assert.deepEqual([own.members.size, own.known()], [0, 0]);
   });
 
-  it('are gone when they are heard on no interface, and come back without what they claimed', () => {
+  it('are gone when they are heard on no interface, and are back when they have said what they have', () => {
     using own = listener();
     own.hear(hello);
     own.hear({ ...hello, interfaces: [...hello.interfaces, { name: 'eth1', index: 8, mac: theirs, prefixes: [], fault: undefined }] }, 8);
@@ -85,7 +85,11 @@ describe('the other nodes on a segment', { skip: bpfMissing }, () => {
     own.peers.alive([false, false]);
     assert.equal(own.members.get('node2'), undefined);
     assert.equal(own.peers.alive([true, false]), true);
-    assert.deepEqual(own.members.get('node2')?.claims, []);
+    assert.equal(own.members.get('node2'), undefined, 'whoever knew it without claims would take over what it has');
+    assert.equal(own.peers.hears(2), false);
+    own.hear(hello);
+    assert.deepEqual(own.members.get('node2')?.claims, hello.claims);
+    assert.equal(own.peers.hears(2), true);
   });
 
   it('are forgotten after a minute of silence, or with their Node object', () => {

@@ -23,6 +23,8 @@ type Peer = {
   hello: Hello;
   readonly ways: Map<number, Way>;
   readonly dead: Set<number>;
+  /** It was away, and has not said since what it has: until it does nobody counts on it, or on its having nothing. */
+  owesHello: boolean;
   lastHello: number;
 };
 
@@ -79,10 +81,11 @@ export function peersOf(options: PeersOptions): Peers {
       const hello = assembled(part);
       if (hello === undefined || hello.node === self || uidOf(hello.node) !== hello.uid || beatName(hello.uid) !== part.node) return false;
       const known = peers.get(hello.node);
-      const peer = known ?? { hello, ways: new Map<number, Way>(), dead: new Set<number>(), lastHello: 0 };
+      const peer = known ?? { hello, ways: new Map<number, Way>(), dead: new Set<number>(), owesHello: false, lastHello: 0 };
       const last = peer.ways.get(part.interfaceIndex);
       const isNew = hello.asks || known?.hello.instance !== hello.instance || last === undefined;
       peer.hello = hello;
+      peer.owesHello = false;
       peer.lastHello = clock.monotonic();
       if (last?.via !== via || last.to !== part.from || last.from !== mac) {
         peer.ways.set(part.interfaceIndex, { interfaceIndex: part.interfaceIndex, via, to: part.from, from: mac });
@@ -120,7 +123,7 @@ function turned(peer: Peer | undefined, interfaceIndex: number, alive: boolean, 
   if (peer === undefined || alive !== peer.dead.has(interfaceIndex)) return false;
   if (alive) peer.dead.delete(interfaceIndex);
   else peer.dead.add(interfaceIndex);
-  if (peer.dead.size === peer.ways.size) peer.hello = { ...peer.hello, claims: [], sights: [], cedes: [] }; // whoever comes back says it again
+  if (peer.dead.size === peer.ways.size) peer.owesHello = true;
   show(writer, peer);
   return alive;
 }
@@ -128,7 +131,8 @@ function turned(peer: Peer | undefined, interfaceIndex: number, alive: boolean, 
 type Named = BeatPeer & { readonly name: string };
 
 function isHeard(peers: ReadonlyMap<string, Peer>, { name, interfaceIndex }: Named): boolean {
-  return peers.get(name)?.dead.has(interfaceIndex) === false;
+  const peer = peers.get(name);
+  return peer !== undefined && !peer.owesHello && !peer.dead.has(interfaceIndex);
 }
 
 function waysTo(peers: ReadonlyMap<string, Peer>): readonly Named[] {
@@ -140,8 +144,8 @@ function isOver({ hello, ways, dead, lastHello }: Peer, { uidOf, clock }: PeersO
   return (ways.size === dead.size && clock.monotonic() - lastHello > FORGET_MS) || uidOf(hello.node) !== hello.uid;
 }
 
-function show(writer: PeersOptions['writer'], { hello, ways, dead }: Peer): void {
-  if (ways.size === dead.size) return writer.delete(hello.node);
+function show(writer: PeersOptions['writer'], { hello, ways, dead, owesHello }: Peer): void {
+  if (ways.size === dead.size || owesHello) return writer.delete(hello.node);
   const interfaces = hello.interfaces.map(({ index, fault, ...one }) => ({
     ...one,
     fault: fault ?? (dead.has(index) ? 'its heartbeats are not heard' : undefined),

@@ -18,7 +18,7 @@ const VIPS = ['192.168.0.237', '192.168.0.238', '192.168.0.239'];
 const failovers = failoversIn(faulty, VIPS[0] ?? '');
 const { inNode, settled, signal, startOn } = failovers;
 /** STENTOR_HAVOC=1000 has so many things happen. */
-const COUNT = Number(process.env['STENTOR_HAVOC'] ?? 30);
+const COUNT = Number(process.env['STENTOR_HAVOC'] ?? 12);
 const LIMITS: Limits = { silentMs: 1000, together: [] };
 /** As it is planned; after a segment was split. */
 const HAND_OVER_MS = 200;

@@ -84,9 +84,7 @@ export function peersOf(options: PeersOptions): Peers {
       const peer = known ?? { hello, ways: new Map<number, Way>(), dead: new Set<number>(), owesHello: false, lastHello: 0 };
       const last = peer.ways.get(part.interfaceIndex);
       const isNew = hello.asks || known?.hello.instance !== hello.instance || last === undefined;
-      peer.hello = hello;
-      peer.owesHello = false;
-      peer.lastHello = clock.monotonic();
+      Object.assign(peer, { hello, owesHello: false, lastHello: clock.monotonic() });
       if (last?.via !== via || last.to !== part.from || last.from !== mac) {
         peer.ways.set(part.interfaceIndex, { interfaceIndex: part.interfaceIndex, via, to: part.from, from: mac });
         greet(beats, beatName(hello.uid), part.interfaceIndex);

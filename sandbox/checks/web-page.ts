@@ -46,12 +46,12 @@ async function opened({ cluster }: CheckContext): Promise<{ readonly url: string
   return { url: page.url, [Symbol.asyncDispose]: () => Promise.resolve(page[Symbol.dispose]()) };
 }
 
-type Delta = {
-  readonly delta: {
-    readonly nodes: readonly Node[];
-    readonly links: readonly { readonly from: number; readonly to: number; readonly port: number }[];
-  };
+type Part = {
+  readonly nodes: readonly Node[];
+  readonly links: readonly { readonly from: number; readonly to: number; readonly port: number }[];
 };
+/** Who looks at what somebody else looks at, or did a moment ago, is told all of it first, and then what is new. */
+type Told = { readonly graph?: Part; readonly delta?: Part };
 type Node = { readonly index: number; readonly id: string };
 
 /** 'shop/frontend>shop/catalog:8080' of every link that a page is told of in some seconds. */
@@ -59,10 +59,10 @@ async function linksIn(context: CheckContext, query: string): Promise<ReadonlySe
   const stream = await answer(context, `${PAGE}/api/live?${query}`, 8); // what went before is read first
   const nodes = new Map<number, string>();
   const links = new Set<string>();
-  for (const [, data = ''] of stream.matchAll(/^event: delta\ndata: (.*)$/gm)) {
-    const { delta } = JSON.parse(data) as Delta; // as: what the page is told
-    for (const { index, id } of delta.nodes) nodes.set(index, id);
-    for (const { from, to, port } of delta.links) links.add(`${nodes.get(from)}>${nodes.get(to)}:${port}`);
+  for (const [, data = ''] of stream.matchAll(/^event: (?:graph|delta)\ndata: (.*)$/gm)) {
+    const { graph, delta = graph } = JSON.parse(data) as Told; // as: what the page is told
+    for (const { index, id } of delta?.nodes ?? []) nodes.set(index, id);
+    for (const { from, to, port } of delta?.links ?? []) links.add(`${nodes.get(from)}>${nodes.get(to)}:${port}`);
   }
   return links;
 }

@@ -6,9 +6,14 @@ import type { KubeObject, Store } from '../api/store.ts';
 import { controllerOf, isReady, keyText, ownedBy, podsIn } from '../objects.ts';
 import type { Pod, PodTemplate, Workload } from '../objects.ts';
 
+/** Of names that Kubernetes makes up: no vowels, and nothing that looks like another. */
+const LETTERS = 'bcdfghjklmnpqrstvwxz2456789';
+
 /** Ten characters that change when the template does. */
 export const templateHash = (template: PodTemplate): string =>
-  createHash('sha256').update(JSON.stringify(template)).digest('hex').slice(0, 10);
+  Array.from(createHash('sha256').update(JSON.stringify(template)).digest().subarray(0, 10), (byte) => LETTERS[byte % LETTERS.length]).join(
+    '',
+  );
 
 /** A pod that has not been created yet; the API gives it the rest of its name. */
 export function podFrom(owner: Workload, more: { readonly labels?: Json; readonly spec?: Json } = {}): Json {

@@ -78,8 +78,8 @@ async function withoutAgent(context: CheckContext): Promise<string> {
       ?.process();
     if (process === undefined) throw new CheckFailed('There is no agent on node1');
     globalThis.process.kill(process.pid, 'SIGKILL');
-    const [added, deleted] = await Promise.all([call('STATUS'), call('DEL', { prevResult })]);
-    expect(added.code === 1 && added.json.code === 11, `STATUS without an agent: ${JSON.stringify(added)}, wanted error 11`);
+    const [status, deleted] = await Promise.all([call('STATUS'), call('DEL', { prevResult })]);
+    expect(status.code === 1 && status.json.code === 11, `STATUS without an agent: ${JSON.stringify(status)}, wanted error 11`);
     expect(deleted.code === 0, `DEL without an agent: ${JSON.stringify(deleted)}`);
     expect((await containers()).includes(CONTAINER), 'The agent was there already: nothing was kept for it');
     const isBack = () => {

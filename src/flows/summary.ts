@@ -85,7 +85,8 @@ export function icmpSummary(version: 4 | 6, type: number, code: number): string 
   return `ICMPv${version} ${kind?.name ?? type}(${kind?.codes[code] ?? code})`;
 }
 
-const rcodes: Readonly<Record<number, string>> = {
+/** Those of RFC 1035 and RFC 2136. */
+export const rcodes: Readonly<Record<number, string>> = {
   0: 'No Error',
   1: 'Format Error',
   2: 'Server Failure',

@@ -3,6 +3,7 @@
 
 import type { Flow } from '../flow.ts';
 import { MessageType, TraceObservationPoint } from '../flow-enums.ts';
+import { rcodes } from '../summary.ts';
 
 const l7Protocols: Readonly<Record<string, string>> = { dns: 'DNS', http: 'HTTP', kafka: 'Kafka' };
 const packetTypes = new Set<number>([MessageType.DROP, MessageType.TRACE, MessageType.POLICY_VERDICT, MessageType.CAPTURE]);
@@ -54,18 +55,9 @@ export function numberText(number: number): string {
   return (numbers[number] ??= String(number));
 }
 
-const rcodes: Readonly<Record<number, string>> = {
-  0: 'No Error',
-  1: 'Format Error',
-  2: 'Server Failure',
-  3: 'Non-Existent Domain',
-  4: 'Not Implemented',
-  5: 'Query Refused',
-  6: 'Name Exists when it should not',
-  7: 'RR Set Exists when it should not',
-  8: 'RR Set that should exist does not',
-  9: 'Server Not Authoritative for zone',
-  10: 'Name not contained in zone',
+/** With those of extensions, which lines of a client show as numbers. */
+const allRcodes: Readonly<Record<number, string>> = {
+  ...rcodes,
   16: 'Bad OPT Version',
   17: 'Key not recognized',
   18: 'Signature out of time window',
@@ -75,7 +67,7 @@ const rcodes: Readonly<Record<number, string>> = {
   22: 'Bad Truncation',
   23: 'Bad Cookie',
 };
-export const rcodeText = (rcode: number): string => rcodes[rcode] ?? numberText(rcode);
+export const rcodeText = (rcode: number): string => allRcodes[rcode] ?? numberText(rcode);
 
 const matches = ['none', 'l3-only', 'l3-l4', 'l4-only', 'all', 'l3-proto', 'proto-only'];
 export const matchText = (type: number): string => matches[type] ?? 'unknown';

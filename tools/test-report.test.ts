@@ -28,8 +28,15 @@ test('a failure shows why, and what the file wrote', () => {
   assert.equal(fileProgress(bad), '✗ src/b.test.ts: 0 passed, 1 failed (0.1 s)\n  ✗ z\n      Error: one\n      two\n  | a hint');
 });
 
-test('a level names its failed files', () => {
-  assert.equal(levelSummary('level 1', [good, bad]), 'level 1: 1 passed, 1 failed, 1 skipped\n  failed: src/b.test.ts');
+test('a level names its failed files, and says in short why', () => {
+  const why = Array.from({ length: 40 }, (_, i) => `line ${i}`).join('\n');
+  const long: FileResult = { path: 'src/d.test.ts', ms: 1, outcomes: [{ kind: 'failed', name: 'w', why }] };
+  const summary = levelSummary('level 1', [good, bad, long]);
+  assert.match(
+    summary,
+    /^level 1: 1 passed, 2 failed, 1 skipped\n  failed: src\/b.test.ts\n  ✗ z\n      Error: one\n      two\n  failed: src\/d/,
+  );
+  assert.match(summary, /line 11$/);
 });
 
 test('skips stand under what is missing for them', () => {

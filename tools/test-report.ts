@@ -14,17 +14,26 @@ export function fileProgress({ path, ms, outcomes, output = '' }: FileResult): s
     ', ',
   );
   const mark = failed > 0 ? '✗' : passed > 0 ? '✓' : '-';
-  const failures = outcomes.flatMap((outcome) =>
-    outcome.kind === 'failed' ? [`  ✗ ${outcome.name}\n${outcome.why.replace(/^/gm, '      ')}`] : [],
-  );
   const wrote = failed > 0 && output.trim() !== '' ? [output.trimEnd().replace(/^/gm, '  | ')] : [];
-  return [`${mark} ${path}: ${numbers} (${secondsOf(ms)})`, ...failures, ...wrote].join('\n');
+  return [`${mark} ${path}: ${numbers} (${secondsOf(ms)})`, ...failuresOf(outcomes, Infinity), ...wrote].join('\n');
 }
 
+/** What failed and why, so many lines of each. */
+const failuresOf = (outcomes: readonly Outcome[], lines: number): readonly string[] =>
+  outcomes.flatMap((outcome) =>
+    outcome.kind === 'failed'
+      ? [`  ✗ ${outcome.name}\n${outcome.why.split('\n').slice(0, lines).join('\n').replace(/^/gm, '      ')}`]
+      : [],
+  );
+
+const SUMMARY_LINES = 12;
+
+/** The counts, and each failure again in short, because the end of a long log is what people see. */
 export function levelSummary(level: string, files: readonly FileResult[]): string {
-  const outcomes = files.flatMap((file) => file.outcomes);
-  const failed = files.filter((file) => countOf(file.outcomes, 'failed') > 0).map(({ path }) => `\n  failed: ${path}`);
-  return `${level}: ${numbersOf(outcomes)}${failed.join('')}`;
+  const failed = files
+    .filter(({ outcomes }) => countOf(outcomes, 'failed') > 0)
+    .flatMap(({ path, outcomes }) => [`  failed: ${path}`, ...failuresOf(outcomes, SUMMARY_LINES)]);
+  return [`${level}: ${numbersOf(files.flatMap(({ outcomes }) => outcomes))}`, ...failed].join('\n');
 }
 
 /** Every skip, under what is missing for it. */

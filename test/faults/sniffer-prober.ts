@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches a segment for who answers for addresses: asks by ARP for each every few milliseconds, and listens. Prints a line of JSON for each
 // event of test/faults/sniffing.ts. A question has its number in its padding, which our data plane sends back; an answer without one
-// counts for the latest question.
+// counts for the latest question. Silence begins with a question that nobody answers, and time in which this process did not run is none.
 //
 //   node sniffer-prober.ts INTERFACE-INDEX OWN-MAC OWN-IP INTERVAL-MS ADDRESS...
 
@@ -16,11 +16,14 @@ const own = macToBytes(mac);
 const ETHERNET = 14;
 const PADDING = ETHERNET + 28;
 const TOLD_MS = 100;
+/** Later than that, this process was not there to hear. */
+const LATE_MS = 30;
 
 type Watched = {
   readonly target: Buffer;
   asked: number;
-  answered: number | undefined;
+  /** When it was asked for first since the last answer; later by the time in which this process did not run. */
+  silentFrom: number | undefined;
   mac: string;
   /** Link addresses that have answered the latest questions, by their number. */
   readonly answers: Map<number, Set<string>>;
@@ -31,7 +34,7 @@ const say = (event: Sniffed) => void process.stdout.write(`${JSON.stringify(even
 const watched = new Map(
   addresses.map((address): [string, Watched] => [
     address,
-    { target: ipToWire(ip(address)), asked: 0, answered: undefined, mac: '', answers: new Map() },
+    { target: ipToWire(ip(address)), asked: 0, silentFrom: undefined, mac: '', answers: new Map() },
   ]),
 );
 
@@ -45,9 +48,9 @@ function question({ target, asked }: Watched): Buffer {
 function answer(address: string, one: Watched, frame: Buffer): void {
   const from = frame.toString('hex', ETHERNET + 8, ETHERNET + 14);
   const at = now();
-  const gap = one.answered === undefined ? 0 : at - one.answered;
-  if (gap > TOLD_MS) say({ kind: 'gap', ip: address, at, ms: gap });
-  one.answered = at;
+  const gap = at - (one.silentFrom ?? at);
+  if (gap > TOLD_MS && one.mac !== '') say({ kind: 'gap', ip: address, at, ms: gap });
+  one.silentFrom = undefined;
   const number = frame.length >= PADDING + 4 ? frame.readUInt32BE(PADDING) : 0;
   const macs = one.answers.get(number === 0 ? one.asked : number);
   if (macs) {
@@ -70,8 +73,14 @@ socket.onReadable(() => {
     else say({ kind: 'announced', ip: sender, at: now(), mac: frame.toString('hex', ETHERNET + 8, ETHERNET + 14) });
   }
 });
+let ticked = now();
 setInterval(() => {
+  const at = now();
+  const late = at - ticked - Number(interval);
+  ticked = at;
   for (const one of watched.values()) {
+    if (late > LATE_MS && one.silentFrom !== undefined) one.silentFrom = Math.min(at, one.silentFrom + late);
+    one.silentFrom ??= at;
     one.asked++;
     one.answers.set(one.asked, new Set());
     one.answers.delete(one.asked - 100);
@@ -80,7 +89,7 @@ setInterval(() => {
 }, Number(interval));
 process.stdin
   .on('end', () => {
-    for (const [address, { answered }] of watched) say({ kind: 'gap', ip: address, at: now(), ms: now() - (answered ?? 0) });
+    for (const [address, { silentFrom }] of watched) say({ kind: 'gap', ip: address, at: now(), ms: now() - (silentFrom ?? now()) });
     process.exit(0);
   })
   .resume();

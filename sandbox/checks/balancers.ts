@@ -6,7 +6,7 @@ import { run } from '../run.ts';
 import { until } from '../until.ts';
 import { expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn } from './commands.ts';
+import { agentOn } from './agents.ts';
 import { killLeader } from './operators.ts';
 import { NAMESPACE } from './places.ts';
 import { httpGet, udpWho, url } from './traffic.ts';

@@ -1,28 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the commands say is what happens.
-import { podsIn } from '../objects.ts';
 import { INTERNET } from '../layout.ts';
+import { agentOn, said } from './agents.ts';
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { NODE_NAMES, podPlace } from './places.ts';
+import { NODE_NAMES } from './places.ts';
 import type { Place, Places } from './places.ts';
 import { httpGet, udpEcho, url } from './traffic.ts';
-
-/** The agent of a node, whose container has the commands. */
-export function agentOn({ cluster }: CheckContext, node: string): Place {
-  const [agent] = podsIn(cluster.store, {
-    namespace: 'kube-system',
-    labelSelector: 'k8s-app=cilium',
-    fieldSelector: `spec.nodeName=${node}`,
-  });
-  return podPlace(cluster, agent, `cilium on ${node}`);
-}
-
-export async function said(agent: Place, command: readonly string[]): Promise<string> {
-  const ran = await agent.run(command, 15_000);
-  expect(ran.code === 0, `'${command.join(' ')}' in ${agent.name}: exit code ${ran.code}, ${(ran.stdout + ran.stderr).trim()}`);
-  return ran.stdout;
-}
 
 /** `as`: how the trace calls the place from which the connection is made. */
 type Try = { readonly from: Place; readonly as: string; readonly address: string; readonly port: number };

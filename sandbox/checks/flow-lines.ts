@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { CheckFailed } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn, said } from './agents.ts';
 import { NAMESPACE, NODE_NAMES } from './places.ts';
 import { httpGet } from './traffic.ts';
 

@@ -5,7 +5,7 @@ import { INTERNET } from '../layout.ts';
 import { until } from '../until.ts';
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn, said } from './agents.ts';
 import { NAMESPACE, NODE_NAMES } from './places.ts';
 import type { Place } from './places.ts';
 import { httpGet, udpWho, url } from './traffic.ts';

@@ -8,8 +8,8 @@ import { mustRun } from '../run.ts';
 import { until } from '../until.ts';
 import type { Check, CheckContext } from './check.ts';
 import { CheckFailed, expect } from './check.ts';
-import { agentOn, said } from './commands.ts';
-import { agentOn as agentPodOn, NAMESPACE } from './places.ts';
+import { agentOn, killAgent, said } from './agents.ts';
+import { NAMESPACE } from './places.ts';
 import type { Place } from './places.ts';
 import { udpWho } from './traffic.ts';
 
@@ -70,22 +70,11 @@ async function withoutAgent(context: CheckContext): Promise<string> {
   await netns('add');
   try {
     const { json: prevResult } = await call('ADD');
-    const before = agentPodOn(cluster, 'node1')?.status?.containerStatuses?.[0]?.restartCount ?? 0;
-    const process = cluster.kubelets
-      .find(({ node }) => node.name === 'node1')
-      ?.worker(agentPodOn(cluster, 'node1')?.metadata.uid ?? '')
-      ?.container(undefined)
-      ?.process();
-    if (process === undefined) throw new CheckFailed('There is no agent on node1');
-    globalThis.process.kill(process.pid, 'SIGKILL');
+    const isBack = killAgent(cluster, 'node1');
     const [status, deleted] = await Promise.all([call('STATUS'), call('DEL', { prevResult })]);
     expect(status.code === 1 && status.json.code === 11, `STATUS without an agent: ${JSON.stringify(status)}, wanted error 11`);
     expect(deleted.code === 0, `DEL without an agent: ${JSON.stringify(deleted)}`);
     expect((await containers()).includes(CONTAINER), 'The agent was there already: nothing was kept for it');
-    const isBack = () => {
-      const container = agentPodOn(cluster, 'node1')?.status?.containerStatuses?.[0];
-      return container?.restartCount === before + 1 && container.ready === true;
-    };
     await until('the agent to be back', 30_000, isBack, signal);
     await until('the container to be gone', 5_000, async () => !(await containers()).includes(CONTAINER), signal);
     return 'kept on disk, done when the agent was back';

@@ -5,7 +5,7 @@ import { podsIn } from '../objects.ts';
 import { until } from '../until.ts';
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn, said } from './agents.ts';
 import { NAMESPACE, NODE_NAMES } from './places.ts';
 import { httpGet, udpWho, url } from './traffic.ts';
 import { PORT } from './wire.ts';

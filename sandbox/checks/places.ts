@@ -90,8 +90,4 @@ export function podPlace({ kubelets }: Cluster, pod: Pod | undefined, what: stri
   };
 }
 
-/** The agent's pod on a node. */
-export const agentOn = ({ store }: Cluster, node: string): Pod | undefined =>
-  podsIn(store, { namespace: 'kube-system', labelSelector: 'k8s-app=cilium', fieldSelector: `spec.nodeName=${node}` })[0];
-
 export const NODE_NAMES = NODES.map(({ name }) => name);

@@ -8,7 +8,7 @@ import type { Pod } from '../objects.ts';
 import { pause, until } from '../until.ts';
 import { expect } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn, said } from './agents.ts';
 import { NODE_NAMES, podPlace } from './places.ts';
 import type { Place } from './places.ts';
 import { httpGet, url } from './traffic.ts';

@@ -3,7 +3,7 @@
 import { until } from '../until.ts';
 import { CheckFailed } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, podPlace } from './places.ts';
+import { agentOn, killAgent } from './agents.ts';
 import { httpGet, longConnection, url } from './traffic.ts';
 
 const REQUESTS = 40;
@@ -12,24 +12,14 @@ const REQUESTS = 40;
 async function survives(context: CheckContext): Promise<string> {
   const { places, cluster, signal } = context;
   const [address = ''] = places.serviceIps('echo');
-  const agent = agentOn(cluster, 'node1');
-  const container = () => agentOn(cluster, 'node1')?.status?.containerStatuses?.[0];
-  const restarts = container()?.restartCount ?? 0;
-  const process = cluster.kubelets
-    .find(({ node }) => node.name === 'node1')
-    ?.worker(agent?.metadata.uid ?? '')
-    ?.container(undefined)
-    ?.process();
-  if (process === undefined) throw new CheckFailed('There is no agent on node1');
-
   const long = [places.client, places.bypass].map((place) => longConnection(place, address, 80, REQUESTS));
-  globalThis.process.kill(process.pid, 'SIGKILL');
+  const isReady = killAgent(cluster, 'node1');
   const killed = performance.now();
   let opened = 0;
   const isBack = async () => {
     for (const place of [places.client, places.bypass]) await httpGet(place, url(address, 80));
     opened += 2;
-    return container()?.restartCount === restarts + 1 && container()?.ready === true;
+    return isReady();
   };
   await until('the agent to be back', 30_000, isBack, signal);
   const back = performance.now() - killed;
@@ -37,7 +27,7 @@ async function survives(context: CheckContext): Promise<string> {
 
   let difference = 'nobody answered';
   const isSame = async () => {
-    const ran = await podPlace(cluster, agentOn(cluster, 'node1'), 'cilium on node1').run(['stentor', 'maps', '--diff'], 10_000);
+    const ran = await agentOn(context, 'node1').run(['stentor', 'maps', '--diff'], 10_000);
     difference = (ran.stdout + ran.stderr).trim(); // of what an agent has not heard of yet it says so
     return ran.code === 0 && difference === '';
   };

@@ -8,7 +8,7 @@ import { mustRun } from '../run.ts';
 import { until } from '../until.ts';
 import { ofFamily } from './check.ts';
 import type { CheckContext, Ipv } from './check.ts';
-import { agentOn } from './commands.ts';
+import { agentOn } from './agents.ts';
 import { httpGet, ping, udpWho, url } from './traffic.ts';
 import { PORT } from './wire.ts';
 

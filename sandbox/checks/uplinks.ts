@@ -2,7 +2,7 @@
 // The interfaces that lead out of a node: which they are, and what follows when they change.
 import { expect, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, said } from './commands.ts';
+import { agentOn, said } from './agents.ts';
 import { answersBySecondSegment } from './segments.ts';
 import { NODE_NAMES } from './places.ts';
 import { url } from './traffic.ts';

@@ -3,7 +3,7 @@
 import { until } from '../until.ts';
 import { expect, ofFamily } from './check.ts';
 import type { Check, CheckContext } from './check.ts';
-import { agentOn, podPlace } from './places.ts';
+import { agentOn } from './agents.ts';
 import { httpGet, unreachable, url } from './traffic.ts';
 import { withValues } from './wire-modes.ts';
 
@@ -33,8 +33,8 @@ const counts = (context: CheckContext): Promise<string> =>
 /** node2's agent is started with an address where nobody listens. */
 const goesRound = (context: CheckContext): Promise<string> =>
   withValues(context, ['k8sServicePort: 7445', 'k8sServicePort: 1'], async () => {
-    const { places, cluster, signal } = context;
-    const agent = podPlace(cluster, agentOn(cluster, 'node2'), 'cilium on node2');
+    const { places, signal } = context;
+    const agent = agentOn(context, 'node2');
     const problems = async () => (await agent.run(['stentor', 'problems'])).stdout;
     await until('node2 to say so', 10_000, async () => (await problems()).includes('ApiServerUnreachable'), signal);
     const instead = /; (https:\/\/\S+) is used in its place/.exec(await problems())?.[1];

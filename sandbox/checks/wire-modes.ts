@@ -6,7 +6,7 @@ import { isReady, podsIn } from '../objects.ts';
 import { until } from '../until.ts';
 import { expect, inBoth, IPV, ofFamily } from './check.ts';
 import type { Check, CheckContext, Ipv } from './check.ts';
-import { agentOn, podPlace } from './places.ts';
+import { agentOn } from './agents.ts';
 import type { Place } from './places.ts';
 import { httpGet, longConnection, udpWho, unreachable, url } from './traffic.ts';
 import { PORT } from './wire.ts';
@@ -110,9 +110,8 @@ END`;
 async function optionsLost(context: CheckContext): Promise<string> {
   const { places, signal } = context;
   const owner = places.node('node2');
-  const agent = agentOn(context.cluster, 'node2');
-  const lossesOf = async () =>
-    (await podPlace(context.cluster, agent, 'cilium on node2').run(['stentor', 'problems'])).stdout.includes('OptionsLost');
+  const agent = agentOn(context, 'node2');
+  const lossesOf = async () => (await agent.run(['stentor', 'problems'])).stdout.includes('OptionsLost');
   expect(!(await lossesOf()), 'node2 says that options are lost before they are');
   const dropping = await places.lan.run(['sh', '-c', DROP_OPTIONS, 'sh', 'node2']);
   expect(dropping.code === 0, `Cannot make the LAN drop options: ${dropping.stderr.trim()}`);

@@ -83,9 +83,9 @@ const HOST_PORT = 7_000;
 /** Servers of node2 itself, as a pod with hostNetwork has them, while `act` runs. */
 async function withHostServers(act: () => Promise<void>): Promise<void> {
   const listening = [
-    `TCP6-LISTEN:${HOST_PORT},ipv6only=0,fork,reuseaddr SYSTEM:"echo host"`,
-    `UDP4-RECVFROM:${HOST_PORT},bind=${SECOND.IPv4},fork SYSTEM:"echo host"`,
-    `UDP6-RECVFROM:${HOST_PORT},bind=[${SECOND.IPv6}],fork SYSTEM:"echo host"`,
+    `TCP6-LISTEN:${HOST_PORT},ipv6only=0,fork,reuseaddr SYSTEM:"read asked; echo host"`,
+    `UDP4-RECVFROM:${HOST_PORT},bind=${SECOND.IPv4},fork SYSTEM:"read asked; echo host"`,
+    `UDP6-RECVFROM:${HOST_PORT},bind=[${SECOND.IPv6}],fork SYSTEM:"read asked; echo host"`,
   ];
   const servers = listening.map((line) => {
     const [program = '', ...rest] = faulty()
@@ -112,7 +112,7 @@ async function withHostServers(act: () => Promise<void>): Promise<void> {
 async function asksHost(client: Place, family: Ipv): Promise<void> {
   const host = family === 'IPv4' ? `4:${SECOND.IPv4}` : `6:[${SECOND.IPv6}]`;
   for (const protocol of ['TCP', 'UDP']) {
-    const script = `echo x | socat -t 2 -T 2 - ${protocol}${host}:${HOST_PORT}${protocol === 'TCP' ? ',connect-timeout=2' : ''}`;
+    const script = `echo x | socat -t 3 -T 3 - ${protocol}${host}:${HOST_PORT}${protocol === 'TCP' ? ',connect-timeout=3' : ''}`;
     const ran = await client.run(['sh', '-c', script]);
     assert.equal(
       ran.stdout.trim(),

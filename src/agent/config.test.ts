@@ -77,6 +77,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       capacity: 4095,
       historyBytes: 1024 ** 3,
       tls: true,
+      redaction: undefined,
       export: {
         enabled: false,
         static: {
@@ -245,7 +246,7 @@ test('every value that is said to drive the agent changes its configuration, or 
 
 /** What a value needs beside it to mean something, and the configuration that it changes then. */
 function companyOf(path: string): { readonly company: Readonly<Record<string, unknown>>; readonly unlike: Config } {
-  const [, folder] = /^(prometheus|ipMasqAgent)\../.exec(path) ?? [];
+  const [, folder] = /^(prometheus|ipMasqAgent|hubble\.redact)\../.exec(path) ?? [];
   const enabled = folder === undefined || path.endsWith('.enabled') ? {} : { [`${folder}.enabled`]: true };
   const company = path === 'k8sServiceHost' ? { k8sServicePort: 1 } : path === 'k8sServicePort' ? { k8sServiceHost: 'a' } : enabled;
   return { company, unlike: configOf(JSON.stringify(nested(enabled)), 'v').config };
@@ -286,6 +287,10 @@ const wrong: readonly [yaml: string, mistake: string][] = [
     'kubeProxyReplacementHealthzBindAddr (line 1) is ":10256", wanted an address and a port such as 0.0.0.0:10256',
   ],
   ['hubble:\n  metrics:\n    enabled: {dns: true}', 'hubble.metrics.enabled (line 3) is {"dns":true}, wanted a list of texts'],
+  [
+    'hubble:\n  redact:\n    http: {headers: {allow: [Host], deny: [Server]}}',
+    'hubble.redact.http.headers.deny (line 3) is ["Server"], wanted no more than one of the lists allow and deny',
+  ],
   ['hubble:\n  history:\n    maxSizeMiB: 0', 'hubble.history.maxSizeMiB (line 3) is 0, wanted a number from 1 to 1048576'],
   ['nodePort:\n  range: 40000', 'nodePort.range (line 2) is "40000", wanted two ports such as 30000,32767, the last of them below 65535'],
   [
@@ -315,9 +320,21 @@ test('a value whose meaning cannot be honoured is refused with the reason', () =
   );
 });
 
+test('what flows do not show is read by name, in lower case, and nothing of it while it is not enabled', () => {
+  const redactionOf = (yaml: string) => configOf(`hubble: {redact: ${yaml}}`, 'values.yaml').config.hubble.redaction;
+  assert.equal(redactionOf('{http: {urlQuery: true}}'), undefined);
+  assert.deepEqual(redactionOf('{enabled: true}'), { urlQuery: false, userInfo: true, allow: [], deny: [] });
+  assert.deepEqual(redactionOf('{enabled: true, http: {urlQuery: true, userInfo: false, headers: {allow: [X-Request-Id]}}}'), {
+    urlQuery: true,
+    userInfo: false,
+    allow: ['x-request-id'],
+    deny: [],
+  });
+});
+
 test('a known value without effect gives a warning that names it, unless it is the default', () => {
   const { warnings } = configOf(
-    'bpf:\n  ctTcpMax: 1000\n  ctAnyMax: 262144\n  masquerade: false\nhubble:\n  redact: {enabled: true}\n',
+    'bpf:\n  ctTcpMax: 1000\n  ctAnyMax: 262144\n  masquerade: false\nhubble:\n  dropEventEmitter: {enabled: true}\n',
     'values.yaml',
   );
   assert.deepEqual(
@@ -325,7 +342,7 @@ test('a known value without effect gives a warning that names it, unless it is t
     [
       ['Config bpf.ctTcpMax', 'bpf.ctTcpMax (line 2) is 1000, which has no effect in this version'],
       ['Config bpf.masquerade', 'bpf.masquerade (line 4) is false: masquerade is always done in BPF'],
-      ['Config hubble.redact', 'hubble.redact (line 6) has no effect in this version'],
+      ['Config hubble.dropEventEmitter', 'hubble.dropEventEmitter (line 6) has no effect in this version'],
     ],
   );
 });

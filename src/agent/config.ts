@@ -8,12 +8,14 @@ import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import { isRingCapacity } from '../flows/flow-ring.ts';
+import type { Redaction } from '../flows/redaction.ts';
 import type { BalanceOptions } from '../services/choice.ts';
 import { balanceFrom } from './balance-config.ts';
 import { exportFrom } from './export-config.ts';
 import type { ExportConfig } from './export-config.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
 import type { Complain, Masquerade } from './masquerade-config.ts';
+import { redactionFrom } from './redact-config.ts';
 import { operatorFrom } from './operator-config.ts';
 import type { OperatorConfig } from './operator-config.ts';
 import { hostPort, valuesIn } from './values.ts';
@@ -83,6 +85,7 @@ export type Config = {
     /** Of flows on disk; 0: none are kept. */
     readonly historyBytes: number;
     readonly tls: boolean;
+    readonly redaction: Redaction | undefined;
     readonly export: ExportConfig;
   };
   readonly healthPort: Port;
@@ -211,6 +214,7 @@ function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
     socketPath: absolute(values, 'hubble.socketPath', complain),
     listenAddress: String(values.get('hubble.listenAddress')),
     capacity: Number(values.get('hubble.eventBufferCapacity')),
+    redaction: redactionFrom(values, complain),
     export: exportFrom(values, complain),
     historyBytes: historyBytes(values, complain),
     tls: values.get('hubble.tls.enabled') === true,

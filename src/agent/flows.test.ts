@@ -37,7 +37,7 @@ function agentOn(node: LoadedNode, end: AbortSignal) {
   end.addEventListener('abort', () => rmSync(directory, { recursive: true, force: true }));
   const log = logTo(() => undefined, {});
   const history = flowHistory({ directory, node: 'default/node1', maxBytes: 1 << 20, clock, log, report: () => undefined });
-  const about = { tables, nodeName: 'default/node1', capacity: 255, counted: flowMetrics([]), history, signal: end };
+  const about = { tables, nodeName: 'default/node1', capacity: 255, redaction: undefined, counted: flowMetrics([]), history, signal: end };
   const flows = watchFlows({ ...about, events, losses: map('event_losses') });
   const connections: Connection[] = [];
   flows.connections((some) => connections.push(...some), end);

@@ -14,6 +14,7 @@ import type { DirectoryTables } from '../flows/directory.ts';
 import { flowRing } from '../flows/flow-ring.ts';
 import type { FlowRing } from '../flows/flow-ring.ts';
 import { LostEventSource } from '../flows/flow-enums.ts';
+import type { Redaction } from '../flows/redaction.ts';
 import type { FlowMetrics } from '../flows/metrics/flow-metrics.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { bootTime } from './events.ts';
@@ -27,6 +28,8 @@ export type FlowsOptions = {
   readonly tables: DirectoryTables;
   /** 'cluster/node'. */
   readonly nodeName: string;
+  /** What flows do not show. */
+  readonly redaction: Redaction | undefined;
   /** One of those that Hubble knows: isRingCapacity(). */
   readonly capacity: number;
   /** Counts every flow. */
@@ -54,9 +57,10 @@ export type Flows = {
 
 const LOSSES_MS = 1000;
 
-export function watchFlows({ events, losses: map, tables, nodeName, capacity, counted, history, signal }: FlowsOptions): Flows {
+export function watchFlows(options: FlowsOptions): Flows {
+  const { events, losses: map, tables, nodeName, redaction, capacity, counted, history, signal } = options;
   const ring = flowRing(capacity);
-  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: history.uuid });
+  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName, uuid: history.uuid }, redaction);
   const listeners = new Set<(connections: readonly Connection[]) => void>();
   events.listen((records, bootTime) => {
     const { flows, connections } = decoder.decode(records, bootTime);

@@ -121,11 +121,11 @@ function eventsOf(ground: Ground, tables: AgentTables, changed: () => void): { r
   const { interfaces } = nodes;
   const about = { ...known, ...identities, endpoints: endpoints.endpoints, interfaces, services, clusterName };
   const losses = datapath.map('event_losses');
-  const { capacity } = config.hubble;
+  const { capacity, redaction } = config.hubble;
   const counted = flowMetrics(config.hubble.metrics);
   const nodeName = `${clusterName}/${self}`;
   const history = historyOf(ground, nodeName, changed);
-  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName, capacity, counted, history, signal }) };
+  return { drops, flows: watchFlows({ events, losses, tables: about, nodeName, capacity, redaction, counted, history, signal }) };
 }
 
 /** Flows on disk; what is wrong with that is told as any Problem is. */

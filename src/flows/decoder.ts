@@ -13,6 +13,7 @@ import type { Flow, Nanoseconds } from './flow.ts';
 import { learnedNames } from './names.ts';
 import { payloads } from './payload-flow.ts';
 import type { Payloads } from './payload-flow.ts';
+import type { Redaction } from './redaction.ts';
 import { socketFlows } from './socket-flow.ts';
 
 export type Decoded = {
@@ -60,9 +61,10 @@ const PAYLOAD_AT = eventCodec.size + 8;
 
 type Into = { readonly flows: Flow[]; readonly connections: Connection[] };
 
-export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>): Decoder {
+/** `redaction`: what flows do not show; undefined: they show what they have. */
+export function flowDecoder(about: Omit<FlowContext, 'bootTime' | 'names'>, redaction?: Redaction): Decoder {
   const names = learnedNames();
-  const carried = payloads(names);
+  const carried = payloads(names, redaction);
   let unknown = 0;
   return {
     decode({ bytes, starts }, bootTime) {

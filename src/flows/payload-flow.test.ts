@@ -11,6 +11,7 @@ import { eventRow } from '../datapath/testdata/rows.ts';
 import { flowDecoder } from './decoder.ts';
 import { directoryOf } from './directory.ts';
 import { FlowType, TrafficDirection, Verdict } from './flow-enums.ts';
+import type { Redaction } from './redaction.ts';
 import { CART, cartIp, farIp, known, recordsOf, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
 
 const [TCP, UDP] = [6, 17];
@@ -42,10 +43,10 @@ function reversed({ flow, ...event }: Event, time: number): Event {
   });
 }
 
-function seeing() {
+function seeing(redaction?: Redaction) {
   const { tables } = smallCluster();
   let count = 0;
-  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName: 'default/node1', uuid: () => String(++count) });
+  const decoder = flowDecoder({ directory: directoryOf(tables), nodeName: 'default/node1', uuid: () => String(++count) }, redaction);
   const see = (event: Event, payload: string | Buffer) => {
     const bytes = Buffer.alloc(512);
     const content = Buffer.from(payload).subarray(0, 512);
@@ -192,6 +193,28 @@ describe('HTTP in a flow', () => {
     const { see } = seeing();
     assert.equal(see(request, 'GET / HTTP/1.0\r\n\r\n')?.summary, `HTTP/1.0 GET http://${serviceIp}:80/`);
     assert.equal(see(request, 'GET http://a.example/b HTTP/1.1\r\nHost: c\r\n\r\n')?.summary, 'HTTP/1.1 GET http://a.example/b');
+  });
+});
+
+describe('what flows are not to show of HTTP', () => {
+  const all: Redaction = { urlQuery: true, userInfo: true, allow: [], deny: [] };
+  const text = `GET /cart?token=s3cret HTTP/1.1\r\nHost: ann:s3cret@web\r\nUser-Agent: s3cret\r\ntraceparent: ${trace}\r\n\r\n`;
+
+  it('is in no part of the request, nor of its answer, and the trace is still known', () => {
+    const { see } = seeing(all);
+    const asked = see(request, text);
+    const answer = see(reversed(request, 20 * ms), 'HTTP/1.1 302 Found\r\nLocation: http://web/?s3cret\r\n\r\n');
+    assert.deepEqual(
+      [asked?.summary, answer?.summary],
+      ['HTTP/1.1 GET http://ann:HUBBLE_REDACTED@web/cart', 'HTTP/1.1 302 10ms (GET http://ann:HUBBLE_REDACTED@web/cart)'],
+    );
+    const shown = JSON.stringify([asked, answer], (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+    assert.ok(!shown.includes('s3cret'), shown);
+    assert.equal(answer?.traceContext?.parent?.traceId, '0af7651916cd43dd8448eb211c80319c');
+  });
+
+  it('is in the flow where nobody says so', () => {
+    assert.ok(seeing().see(request, text)?.summary?.includes('s3cret'));
   });
 });
 

@@ -11,11 +11,13 @@ import type { DnsMessage } from './dns-message.ts';
 import { flowBegun, isReply, portsOf } from './event-flow.ts';
 import type { FlowContext } from './event-flow.ts';
 import { exchanges } from './exchanges.ts';
-import type { Dns, Flow, Http, Layer7, TraceContext } from './flow.ts';
+import type { Dns, Flow, Http, HttpHeader, Layer7, TraceContext } from './flow.ts';
 import { FlowType, L7FlowType, MessageType, TrafficDirection } from './flow-enums.ts';
 import { headerOf, httpMessage } from './http-message.ts';
 import type { HttpRequest, HttpResponse } from './http-message.ts';
 import type { Names } from './names.ts';
+import { redactedHeaders, redactedUrl } from './redaction.ts';
+import type { Redaction } from './redaction.ts';
 import { dnsSummary, httpSummary } from './summary.ts';
 
 export type Payloads = {
@@ -32,7 +34,7 @@ const WAITING = 10_000;
 type Asked = { readonly time: number };
 type AskedHttp = Asked & { readonly method: string; readonly url: string; readonly traceContext: TraceContext | undefined };
 
-export function payloads(names: Names): Payloads {
+export function payloads(names: Names, redaction: Redaction | undefined): Payloads {
   const [queries, requests] = [exchanges<Asked>(WAITING), exchanges<AskedHttp>(WAITING)];
   const malformed = { dns: 0, http: 0 };
   const dnsFlow = (event: Event, payload: Buffer, context: FlowContext) => {
@@ -60,10 +62,12 @@ export function payloads(names: Names): Payloads {
     }
     const response = message.kind === 'response';
     const key = `${clientOf(event)} ${serverOf(event)}`;
-    if (!response) requests.asked(key, requestOf(event, message));
+    const url = response ? '' : redaction ? redactedUrl(urlOf(event, message), redaction) : urlOf(event, message);
+    if (!response) requests.asked(key, { time: event.time, method: message.method, url, traceContext: traceOf(message) });
     // what is informational comes before the answer
     const asked = !response ? undefined : message.code < 200 && message.code !== 101 ? undefined : requests.answered(key);
-    const http = httpOf(event, message, asked);
+    const headers = redaction ? redactedHeaders(message.headers, redaction) : message.headers;
+    const http = httpOf(message, url, asked, headers);
     const traceContext = response ? asked?.traceContext : traceOf(message);
     return flowWith(event, context, {
       l7: layer7(response, asked, event, { kind: 'http', ...http }),
@@ -143,15 +147,11 @@ function learn(names: Names, event: Event, { name, answers }: DnsMessage): void 
   for (const { address } of answers) if (address !== undefined) names.learn(event.destination, address, name.replace(/\.$/, ''));
 }
 
-function requestOf(event: Event, message: HttpRequest): AskedHttp {
-  return { time: event.time, method: message.method, url: urlOf(event, message), traceContext: traceOf(message) };
-}
-
-function httpOf(event: Event, message: HttpRequest | HttpResponse, asked: AskedHttp | undefined): Http {
-  const { headers } = message;
+/** `asked`: what an answer is to. */
+function httpOf(message: HttpRequest | HttpResponse, url: string, asked: AskedHttp | undefined, headers: readonly HttpHeader[]): Http {
   if (message.kind === 'response')
     return { code: message.code, protocol: message.protocol, headers, method: asked?.method ?? '', url: asked?.url ?? '' };
-  return { method: message.method, url: urlOf(event, message), protocol: message.protocol ?? 'HTTP/1.1', headers };
+  return { method: message.method, url, protocol: message.protocol ?? 'HTTP/1.1', headers };
 }
 
 function urlOf(event: Event, { target, headers }: HttpRequest): string {

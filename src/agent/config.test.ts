@@ -93,7 +93,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       },
     },
     healthPort: 9879,
-    prometheus: undefined,
+    prometheus: { port: 9962 },
     operator: {
       replicas: 2,
       identityInterval: 900_000,
@@ -378,6 +378,20 @@ test('anchors and merges are read, as Helm reads them', () => {
   assert.deepEqual(mistakesIn('hubble: &x\n  enabled: true\n  ui: {enabled: true}\noperator:\n  <<: *x\n'), [
     'operator.ui.enabled is no known key, did you mean hubble.ui.enabled',
   ]);
+});
+
+test('keys of folders that have nothing to drive are known, and typos beside acting keys are not', () => {
+  const { warnings } = configOf('envoy:\n  resources: {limits: {memory: 1Gi}}\nclustermesh:\n  config:\n    enabled: true\n', 'v');
+  assert.deepEqual(
+    warnings.map(({ object }) => object),
+    ['Config envoy.resources', 'Config clustermesh.config'],
+  );
+  for (const { yaml, mistake } of [
+    { yaml: 'clustermesh:\n  useAPIServer: true', mistake: /^clustermesh\.useAPIServer \(line 2\) is true: other clusters/ },
+    { yaml: 'envoyy:\n  resources: 1', mistake: /^envoyy\.resources \(line 2\) is no known key/ },
+    { yaml: 'ipam:\n  modes: kubernetes', mistake: /did you mean ipam\.mode$/ },
+  ])
+    assert.match(mistakesIn(yaml)[0] ?? 'none', mistake);
 });
 
 test('the table of values is in itself consistent', () => {

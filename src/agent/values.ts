@@ -27,6 +27,14 @@ export type Values = {
 const rowByPath = new Map(valueRows.map((row) => [row[0], row]));
 const folders = new Set(valueRows.flatMap(([path]) => path.split('.').map((_, i, all) => all.slice(0, i).join('.'))));
 
+/** The row of `path`, or, where nothing known is there or below, that of everything below a folder. */
+function rowOf(path: string): ValueRow | undefined {
+  const own = rowByPath.get(path);
+  if (own || folders.has(path)) return own;
+  const names = path.split('.');
+  return names.map((_, i) => rowByPath.get(`${names.slice(0, -1 - i).join('.')}.*`)).find((row) => row !== undefined);
+}
+
 /** Reads `text`; never throws. An empty file is a file of defaults, and so is a key without a value. */
 export function valuesIn(text: string): Values {
   const lines = new LineCounter();
@@ -68,9 +76,9 @@ type Finding =
   | { readonly kind: 'warning' | 'mistake'; readonly path: string; readonly message: string };
 
 function* findingsIn(value: unknown, path: string): Iterable<Finding> {
-  const row = rowByPath.get(path);
+  const row = rowOf(path);
   if (value === undefined || (value === null && (row || folders.has(path)))) return;
-  if (row) yield* findingsAt(row, value);
+  if (row) yield* findingsAt(row, path, value);
   else if (!isFolder(value))
     yield {
       kind: 'mistake',
@@ -81,7 +89,7 @@ function* findingsIn(value: unknown, path: string): Iterable<Finding> {
   else for (const [name, child] of Object.entries(value)) yield* findingsIn(child, path === '' ? name : `${path}.${name}`);
 }
 
-function* findingsAt([path, type, byDefault, state]: ValueRow, raw: unknown): Iterable<Finding> {
+function* findingsAt([, type, byDefault, state]: ValueRow, path: string, raw: unknown): Iterable<Finding> {
   if (type === 'any') {
     if (state === 'accepted') yield { kind: 'warning', path, message: 'has no effect in this version' };
     return;
@@ -160,15 +168,18 @@ function isFolder(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function unknownMessage(path: string): string {
-  const meant = nearestPath(path, [...rowByPath.keys()]);
+  const meant = nearestPath(
+    path,
+    [...rowByPath.keys()].filter((known) => !known.endsWith('.*')),
+  );
   return meant === undefined ? 'is no known key' : `is no known key, did you mean ${meant}`;
 }
 
 function childrenOf(folder: string): string {
   const depth = folder === '' ? 0 : folder.split('.').length;
-  const names = new Set(
-    valueRows.filter(([path]) => folder === '' || path.startsWith(`${folder}.`)).map(([path]) => path.split('.')[depth] ?? ''),
-  );
+  const below = valueRows.filter(([path]) => folder === '' || path.startsWith(`${folder}.`));
+  const acting = below.filter(([, , , state]) => state === 'acts');
+  const names = new Set((acting.length > 0 ? acting : below).map(([path]) => path.split('.')[depth] ?? ''));
   return names.size > 8 ? `one of ${names.size} keys` : [...names].join(', ');
 }
 

@@ -72,6 +72,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       enabled: true,
       metrics: ['dns:query;ignoreAAAA', 'drop', 'tcp', 'flow', 'port-distribution', 'icmp', 'http'],
       metricsPort: 9965,
+      relayMetricsPort: 9966,
       socketPath: '/var/run/cilium/hubble.sock',
       listenAddress: ':4244',
       capacity: 4095,

@@ -7,17 +7,15 @@ import { addressPort, parseCidr, parseIp, port } from '../base/ip.ts';
 import type { Cidr, Family, Ip, Port } from '../base/ip.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
-import { isRingCapacity } from '../flows/flow-ring.ts';
-import type { Redaction } from '../flows/redaction.ts';
 import type { BalanceOptions } from '../services/choice.ts';
 import { balanceFrom } from './balance-config.ts';
-import { exportFrom } from './export-config.ts';
-import type { ExportConfig } from './export-config.ts';
+import { hubbleFrom } from './hubble-config.ts';
+import type { HubbleConfig } from './hubble-config.ts';
 import { masqueradeFrom, nativeCidrs } from './masquerade-config.ts';
 import type { Complain, Masquerade } from './masquerade-config.ts';
-import { redactionFrom } from './redact-config.ts';
 import { operatorFrom } from './operator-config.ts';
 import type { OperatorConfig } from './operator-config.ts';
+import { absolute, portAt, texts } from './value-kinds.ts';
 import { hostPort, valuesIn } from './values.ts';
 import type { Value, Values } from './values.ts';
 
@@ -75,19 +73,7 @@ export type Config = {
   /** Where addresses may be that policies redirect; empty: anywhere. */
   readonly addressMatcherCidrs: readonly Cidr[];
   readonly cni: { readonly install: boolean; readonly exclusive: boolean; readonly binPath: string; readonly confPath: string };
-  readonly hubble: {
-    readonly enabled: boolean;
-    readonly metrics: readonly string[];
-    readonly metricsPort: Port;
-    readonly socketPath: string;
-    readonly listenAddress: string;
-    readonly capacity: number;
-    /** Of flows on disk; 0: none are kept. */
-    readonly historyBytes: number;
-    readonly tls: boolean;
-    readonly redaction: Redaction | undefined;
-    readonly export: ExportConfig;
-  };
+  readonly hubble: HubbleConfig;
   readonly healthPort: Port;
   readonly prometheus: { readonly port: Port } | undefined;
   readonly operator: OperatorConfig;
@@ -204,23 +190,6 @@ function loadBalancerFrom(values: Values, complain: Complain): Config['loadBalan
   };
 }
 
-function hubbleFrom(values: Values, complain: Complain): Config['hubble'] {
-  if (!isRingCapacity(Number(values.get('hubble.eventBufferCapacity'))))
-    complain('hubble.eventBufferCapacity', 'one less than a power of two, from 1 to 65535');
-  return {
-    enabled: values.get('hubble.enabled') === true,
-    metrics: texts(values.get('hubble.metrics.enabled')),
-    metricsPort: portAt(values, 'hubble.metrics.port'),
-    socketPath: absolute(values, 'hubble.socketPath', complain),
-    listenAddress: String(values.get('hubble.listenAddress')),
-    capacity: Number(values.get('hubble.eventBufferCapacity')),
-    redaction: redactionFrom(values, complain),
-    export: exportFrom(values, complain),
-    historyBytes: historyBytes(values, complain),
-    tls: values.get('hubble.tls.enabled') === true,
-  };
-}
-
 function clusterFrom(values: Values, complain: Complain): Pick<Config, 'clusterName' | 'clusterId' | 'apiServers'> {
   const clusterName = String(values.get('cluster.name'));
   if (!/^[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?$/.test(clusterName))
@@ -268,20 +237,6 @@ function nodePortsFrom(values: Values, complain: Complain): Config['nodePort'] {
   };
 }
 
-function absolute(values: Values, path: string, complain: Complain): string {
-  const said = String(values.get(path));
-  if (!said.startsWith('/')) complain(path, 'an absolute path');
-  return said;
-}
-
-function portAt(values: Values, path: string): Port {
-  return port(Number(values.get(path)));
-}
-
-function texts(value: Value | undefined): readonly string[] {
-  return typeof value === 'object' ? value : [];
-}
-
 /** The word among `words` that the table of values has let through. */
 function oneOf<const W extends string>(value: Value | undefined, words: readonly [W, ...W[]]): W {
   return words.find((word) => word === value) ?? words[0];
@@ -290,10 +245,4 @@ function oneOf<const W extends string>(value: Value | undefined, words: readonly
 function frozen<T>(value: T): T {
   if (typeof value === 'object' && value !== null) for (const part of Object.values(Object.freeze(value))) frozen(part);
   return value;
-}
-
-function historyBytes(values: Values, complain: Complain): number {
-  const mebibytes = Number(values.get('hubble.history.maxSizeMiB'));
-  if (!(mebibytes >= 1 && mebibytes <= 1_048_576)) complain('hubble.history.maxSizeMiB', 'a number from 1 to 1048576');
-  return values.get('hubble.history.enabled') === true ? mebibytes * 1024 * 1024 : 0;
 }

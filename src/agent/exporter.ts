@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { codeOf, messageOf } from '../base/errors.ts';
 import { textHash } from '../base/hash.ts';
+import { metricKinds, metricsOf } from '../base/metrics.ts';
 import type { Metric } from '../base/metrics.ts';
 import { problem } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
@@ -60,7 +61,7 @@ export function flowExporter({ dynamic, ...options }: ExporterOptions): Exporter
     }
   })();
   return {
-    metrics: dynamic === undefined ? [] : exporterMetrics(exports, known),
+    metrics: dynamic === undefined ? [] : metricsOf(exporterMetrics, { exports, known }),
     async [Symbol.asyncDispose]() {
       over.abort();
       await rounds;
@@ -134,47 +135,27 @@ function troubled({ wish, trouble }: Exporting): readonly Problem[] {
   ];
 }
 
-function exporterMetrics({ running, changes }: ExportSet, known: Known): readonly Metric[] {
-  const count = (ended: boolean) => running().filter((one) => one.ended === ended).length;
-  return [
-    {
-      name: 'hubble_dynamic_exporter_exporters_total',
-      type: 'gauge',
-      help: 'Number of configured exporters',
-      samples: () => [
-        { labels: { status: 'active' }, value: count(false) },
-        { labels: { status: 'inactive' }, value: count(true) },
-      ],
-    },
-    {
-      name: 'hubble_dynamic_exporter_up',
-      type: 'gauge',
-      help: 'Status of exporter (1 - active, 0 - inactive)',
-      samples: () => running().map(({ wish, ended }) => ({ labels: { name: wish.name }, value: ended ? 0 : 1 })),
-    },
-    {
-      name: 'hubble_dynamic_exporter_reconfigurations_total',
-      type: 'counter',
-      help: 'Number of dynamic exporters reconfigurations',
-      samples: () => Object.entries(changes).map(([op, value]) => ({ labels: { op }, value })),
-    },
-    {
-      name: 'hubble_dynamic_exporter_config_hash',
-      type: 'gauge',
-      help: 'Hash of last applied config',
-      samples: () => [{ value: textHash(known.text) }],
-    },
-    {
-      name: 'hubble_dynamic_exporter_config_last_applied',
-      type: 'gauge',
-      help: 'Timestamp of last applied config',
-      samples: () => [{ value: Math.round(known.appliedAt / 1000) }],
-    },
-    {
-      name: 'stentor_flow_export_lost_total',
-      type: 'counter',
-      help: 'Flows that were not written, as the disk did not take them',
-      samples: () => running().map(({ wish, lost }) => ({ labels: { name: wish.name }, value: lost })),
-    },
-  ];
-}
+type Counted = { readonly exports: Pick<ExportSet, 'running' | 'changes'>; readonly known: Readonly<Known> };
+const { gauge, counter } = metricKinds<Counted>();
+
+const exporterMetrics = [
+  gauge('hubble_dynamic_exporter_exporters_total', 'Number of configured exporters', ['status'], ({ exports }) =>
+    [false, true].map((ended) => ({
+      labels: { status: ended ? 'inactive' : 'active' },
+      value: exports.running().filter((one) => one.ended === ended).length,
+    })),
+  ),
+  gauge('hubble_dynamic_exporter_up', 'Status of exporter (1 - active, 0 - inactive)', ['name'], ({ exports }) =>
+    exports.running().map(({ wish, ended }) => ({ labels: { name: wish.name }, value: ended ? 0 : 1 })),
+  ),
+  counter('hubble_dynamic_exporter_reconfigurations_total', 'Number of dynamic exporters reconfigurations', ['op'], ({ exports }) =>
+    Object.entries(exports.changes).map(([op, value]) => ({ labels: { op }, value })),
+  ),
+  gauge('hubble_dynamic_exporter_config_hash', 'Hash of last applied config', [], ({ known }) => [{ value: textHash(known.text) }]),
+  gauge('hubble_dynamic_exporter_config_last_applied', 'Timestamp of last applied config', [], ({ known }) => [
+    { value: Math.round(known.appliedAt / 1000) },
+  ]),
+  counter('stentor_flow_export_lost_total', 'Flows that were not written, as the disk did not take them', ['name'], ({ exports }) =>
+    exports.running().map(({ wish, lost }) => ({ labels: { name: wish.name }, value: lost })),
+  ),
+];

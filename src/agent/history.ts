@@ -14,6 +14,7 @@ import type { FlowRing } from '../flows/flow-ring.ts';
 import type { Flow, LostEvent } from '../flows/flow.ts';
 import { openStore } from '../history/open.ts';
 import type { HistoryEntry } from '../history/rows.ts';
+import { PATIENCE_MS } from '../history/store.ts';
 import type { Store, Trouble } from '../history/store.ts';
 import { throughPast } from '../history/through.ts';
 import type { PastQuery, Through } from '../history/through.ts';
@@ -28,6 +29,8 @@ export type FlowHistory = {
   through(ring: FlowRing, query: PastQuery, signal: AbortSignal): Through | undefined;
   /** Undefined: not open, or not wanted. */
   readonly store: Store | undefined;
+  /** What is wrong with it now. */
+  readonly problems: readonly Problem[];
   /** Keeps flows until `signal`, and then what is left. */
   run(signal: AbortSignal): Promise<void>;
 };
@@ -46,7 +49,6 @@ export type HistoryOptions = {
 /** Flows that are held until the store is open; of more than these only the number is known. */
 const HELD = 20_000;
 const REOPEN_MS = 10_000;
-const PATIENCE_MS = 30_000;
 
 export function flowHistory(options: HistoryOptions): FlowHistory {
   const { node, maxBytes, clock } = options;
@@ -76,6 +78,9 @@ export function flowHistory(options: HistoryOptions): FlowHistory {
     get store() {
       return store;
     },
+    get problems() {
+      return troubles.problems;
+    },
     async run(signal) {
       if (maxBytes === 0) return;
       const fresh = await openPatiently(options, troubles, signal);
@@ -88,7 +93,11 @@ export function flowHistory(options: HistoryOptions): FlowHistory {
   };
 }
 
-type Troubles = { readonly watch: <T>(work: Promise<T>) => Promise<T>; readonly tell: (trouble: Trouble) => void };
+type Troubles = {
+  readonly problems: readonly Problem[];
+  readonly watch: <T>(work: Promise<T>) => Promise<T>;
+  readonly tell: (trouble: Trouble) => void;
+};
 
 async function openPatiently(options: HistoryOptions, { tell, watch }: Troubles, signal: AbortSignal): Promise<Store | undefined> {
   const { directory } = options;
@@ -103,54 +112,55 @@ async function openPatiently(options: HistoryOptions, { tell, watch }: Troubles,
   return undefined;
 }
 
-const REASON = { full: 'HistoryDiskFull', fails: 'HistoryDiskFails' } as const;
+/** Every reason of a Problem of history. */
+export const HISTORY_REASONS = ['HistoryDiskFull', 'HistoryDiskFails', 'HistoryDiskHangs', 'HistoryDamaged'] as const;
+
+const REASON = { full: 'HistoryDiskFull', fails: 'HistoryDiskFails', hangs: 'HistoryDiskHangs' } as const;
+const MEANWHILE = {
+  full: 'no flows are kept, those that are there stay',
+  fails: 'no flows are kept, those that are there stay',
+  hangs: 'flows wait in memory while there is room, then they are lost; everything else goes on',
+} as const;
 const ADVICE = {
   full: 'Make room there, or give history less (hubble.history.maxSizeMiB); it goes on by itself',
   fails: 'Correct what the message names; it is tried again by itself',
+  hangs: 'Look for the disk or server behind it (dmesg); history goes on by itself once it answers',
 } as const;
 
 function troublesOf({ directory, report }: HistoryOptions): Troubles {
-  let now: Trouble = { disk: undefined, damaged: [] };
-  let hangs: Problem | undefined;
-  const say = () => report([...problemsOf(directory, now), ...(hangs ? [hangs] : [])]);
+  let problems: readonly Problem[] = [];
+  const tell = (trouble: Trouble) => {
+    problems = problemsOf(directory, trouble);
+    report(problems);
+  };
   return {
-    tell(trouble) {
-      now = trouble;
-      say();
+    get problems() {
+      return problems;
     },
+    tell,
     async watch(work) {
+      let hangs = false;
       const timer = setTimeout(() => {
-        hangs = hangsProblem(directory);
-        say();
+        hangs = true;
+        tell({ disk: { kind: 'hangs', message: `${directory} has not answered within ${PATIENCE_MS / 1000} s` }, damaged: [] });
       }, PATIENCE_MS).unref();
       try {
         return await work;
       } finally {
         clearTimeout(timer);
-        const hung = hangs !== undefined;
-        hangs = undefined;
-        if (hung) say();
+        if (hangs) tell({ disk: undefined, damaged: [] });
       }
     },
   };
 }
 
-function hangsProblem(directory: string): Problem {
-  return problem({
-    object: `File ${directory}`,
-    reason: 'HistoryDiskHangs',
-    message: `${directory} has not answered within ${PATIENCE_MS / 1000} s; no flows are kept, everything else goes on`,
-    advice: 'Look for the disk or server behind it (dmesg); history goes on by itself once it answers',
-  });
-}
-
 function problemsOf(directory: string, { disk, damaged }: Trouble): readonly Problem[] {
-  const full =
+  const wrong =
     disk &&
     problem({
       object: `File ${directory}`,
       reason: REASON[disk.kind],
-      message: `${disk.message}; no flows are kept, those that are there stay`,
+      message: `${disk.message}; ${MEANWHILE[disk.kind]}`,
       advice: ADVICE[disk.kind],
     });
   const aside = damaged.map((path) =>
@@ -161,5 +171,5 @@ function problemsOf(directory: string, { disk, damaged }: Trouble): readonly Pro
       advice: 'Look for the cause on the disk (dmesg), and remove the file',
     }),
   );
-  return [...(full ? [full] : []), ...aside];
+  return [...(wrong ? [wrong] : []), ...aside];
 }

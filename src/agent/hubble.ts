@@ -15,7 +15,9 @@ import { agentEvents } from '../flows/agent-events.ts';
 import type { AgentEvents } from '../flows/agent-events.ts';
 import { AgentEventType } from '../flows/flow-enums.ts';
 import type { FlowRing } from '../flows/flow-ring.ts';
+import type { CallCounts } from '../grpc/call-metrics.ts';
 import { healthHandlers } from '../grpc/health.ts';
+import type { Handler } from '../grpc/handler.ts';
 import { reflectionHandlers } from '../grpc/reflection.ts';
 import { grpcServer } from '../grpc/server.ts';
 import type { GrpcServer } from '../grpc/server.ts';
@@ -43,6 +45,8 @@ export type HubbleOptions = {
   readonly endpoints: Table<string, EndpointRow>;
   /** Undefined: the port is not encrypted. */
   readonly identity: IdentitySecret | undefined;
+  /** Where calls are counted. */
+  readonly counts?: CallCounts;
   readonly clock: Clock;
   readonly log: Log;
   readonly report: (problems: readonly Problem[]) => void;
@@ -58,17 +62,15 @@ const NO_CERTIFICATE_MS = 60_000;
 
 /** Serves until `signal`; comes back at once. */
 export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
-  const { config, self, clock, log, identity } = options;
+  const { config, self, clock, log, identity, counts, ring, past } = options;
   const events = agentEvents(EVENTS);
   tellDeeds(events, options);
-  const { ring, past } = options;
   const facts = { ring, past, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
-  const services = [
+  const handlers = withReflection([
     ...observerHandlers(facts, signal),
     ...peerHandlers(peersOf(options)),
     ...healthHandlers((service) => (service === '' || service === HEALTH_NAME ? true : undefined)),
-  ];
-  const handlers = [...services, ...reflectionHandlers(services)];
+  ]);
   const failed = (path: string, error: unknown) => log.error('A call of Hubble failed', { path, error: messageOf(error) });
   const said = new Map<string, Problem>();
   const report = (place: string, what: Problem | undefined) => {
@@ -79,7 +81,7 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
   const { socketPath } = config.hubble;
   void keepListening(
     {
-      server: () => grpcServer({ handlers, failed }),
+      server: () => grpcServer({ handlers, failed, counts }),
       listen: (server) => onSocket(server, socketPath),
       place: 'hubble.socketPath',
       where: socketPath,
@@ -94,18 +96,23 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
     where: config.hubble.listenAddress,
     report,
   };
-  if (!identity) return void keepListening({ ...onPort, server: () => grpcServer({ handlers, failed }) }, signal);
+  if (!identity) return void keepListening({ ...onPort, server: () => grpcServer({ handlers, failed, counts }) }, signal);
   let server: GrpcServer | undefined;
   const changed = () => {
     const tls = identity.identity;
     if (!tls) return;
     log.info('Hubble has a certificate', { until: identity.until });
     if (server) return server.identify(tls);
-    void keepListening({ ...onPort, server: () => (server = grpcServer({ handlers, failed, tls: identity.identity ?? tls })) }, signal);
+    void keepListening(
+      { ...onPort, server: () => (server = grpcServer({ handlers, failed, counts, tls: identity.identity ?? tls })) },
+      signal,
+    );
   };
   void identity.run(changed, signal);
   void watchCertificate(identity, (what) => report('certificate', what), signal);
 }
+
+const withReflection = (services: readonly Handler[]) => [...services, ...reflectionHandlers(services)];
 
 const nanoseconds = (clock: Clock): bigint => BigInt(Math.round(clock.now())) * 1_000_000n;
 

@@ -4,11 +4,9 @@
 import type { CniCall } from '../endpoints/cni-protocol.ts';
 import type { CniReply } from '../endpoints/cni-reply.ts';
 import { systemClock } from '../base/clock.ts';
+import { metricsOf } from '../base/metrics.ts';
+import { certificateMetrics } from '../kube/certificate-metrics.ts';
 import { identitySecret } from '../kube/identity-secret.ts';
-import { ip } from '../base/ip.ts';
-import type { Port } from '../base/ip.ts';
-import { metricsText } from '../base/metrics.ts';
-import type { Metric } from '../base/metrics.ts';
 import type { Problem } from '../base/problem.ts';
 import { API_SOCKET } from './api-types.ts';
 import { callCounts } from './call-counts.ts';
@@ -20,14 +18,14 @@ import { cniHandler } from './cni.ts';
 import type { CniOptions } from './cni.ts';
 import type { Drops } from './drops.ts';
 import type { Exporter } from './exporter.ts';
-import { flowPageMetrics, turnFlowMetrics } from './flow-metrics.ts';
 import type { Flows } from './flows.ts';
 import type { Ground } from './ground.ts';
 import { serveHealthChecks } from './health-checks.ts';
 import { serveHealth } from './healthz.ts';
 import { serveHubble } from './hubble.ts';
-import type { Listener } from './healthz.ts';
+import { callCounts as rpcCounts } from '../grpc/call-metrics.ts';
 import { agentMetrics } from './metrics.ts';
+import { metricPages } from './metric-pages.ts';
 import { problemsOfOperator } from './operator-problems.ts';
 import { mtuOf, podRanges } from './pod-network.ts';
 import { providersOf } from './providers.ts';
@@ -39,19 +37,6 @@ import type { AgentTargets } from './targets.ts';
 import { vipsOf } from './vips.ts';
 import type { Vips } from './vips.ts';
 import type { Watched } from './rounds.ts';
-
-/** On every address of the node, as Prometheus comes from elsewhere. */
-function metricsPage(port: Port, setting: string, metrics: readonly Metric[]): Listener {
-  return {
-    host: ip('::'),
-    port,
-    setting,
-    page: '/metrics',
-    contentType: 'text/plain; version=0.0.4; charset=utf-8',
-    answer: (path) =>
-      path === '/metrics' ? { status: 200, body: metricsText(metrics) } : { status: 404, body: '/metrics is what there is\n' },
-  };
-}
 
 /** As Cilium's chart calls it. */
 const HUBBLE_SECRET = 'hubble-server-certs';
@@ -69,39 +54,25 @@ export type Parts = {
   readonly exporter: Exporter | undefined;
 };
 
-/** Metrics of the agent and of flows, each where the values want them. */
-function pagesOf(
-  { ground: { config, signal }, flows, exporter }: Pick<Parts, 'ground' | 'flows' | 'exporter'>,
-  metrics: readonly Metric[],
-  report: (problems: readonly Problem[]) => void,
-): readonly Listener[] {
-  const own = config.prometheus ? [metricsPage(config.prometheus.port, 'prometheus.port', metrics)] : [];
-  if (!flows || config.hubble.metrics.length === 0) return own;
-  turnFlowMetrics(flows.counted, { clock: systemClock, report, signal });
-  const all = [...flowPageMetrics(flows), ...(exporter?.metrics ?? [])];
-  return [...own, metricsPage(config.hubble.metricsPort, 'hubble.metrics.port', all)];
-}
-
 /** Serves until `end`. Throws SocketError when one of the sockets cannot be had. */
 export async function serve(
   { ground, tables, targets, sources, watched, drops, flows, exporter }: Parts,
   end: AsyncDisposableStack,
 ): Promise<Readiness> {
-  const { config, problems, client, datapath, options } = ground;
-  const { machine, walks, slow, attachments } = targets;
-  const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: options.build });
+  const { config, problems, client } = ground;
+  const { machine, walks } = targets;
+  const ready = readinessOf({ ...ground, ...targets, sources: sources.needed, nodes: tables.nodes, build: ground.options.build });
   const { health, cni } = ready;
   const vips = vipsIn(ground, tables, watched, targets.afterwards);
   const inside = {
     vips,
     ...ground,
+    ...targets,
     ...tables,
     hostCookie: ground.netlink.netnsCookie,
     reconcilers: walks.flat(),
-    slow,
-    attachments,
     sources: [...sources.needed, ...sources.kinds],
-    maps: datapath.maps,
+    maps: ground.datapath.maps,
     drops,
     flows,
     ...watched,
@@ -116,36 +87,42 @@ export async function serve(
     problems.report(owner, rows);
     machine.schedule();
   };
-  const metrics = agentMetrics({ ...inside, calls, redirectTimes: sources.redirectTimes, engine: machine });
-  const more = pagesOf({ ground, flows, exporter }, metrics, reporting('flow metrics'));
+  const rpc = rpcOf(ground);
+  const own = {
+    agent: agentMetrics({ ...inside, calls, redirectTimes: sources.redirectTimes, engine: machine }),
+    hubble: [...rpc.metrics, ...(exporter?.metrics ?? [])],
+  };
+  const more = metricPages({ ...ground, flows, clock: systemClock, report: reporting('flow metrics') }, own);
   const report = reporting('health servers');
   end.use(await serveHealth({ healthPort: config.healthPort, proxy: config.healthzBindAddress, health, more, report }));
-  end.use(
-    serveHealthChecks({
-      checks: tables.services.healthChecks,
-      healthy: () => health().healthy,
-      report: reporting('health check ports'),
-      afterwards: targets.afterwards,
-    }),
-  );
-  if (flows) observe({ ground, tables, targets }, flows, reporting('hubble'));
+  const { healthChecks: checks } = tables.services;
+  const { afterwards } = targets;
+  end.use(serveHealthChecks({ checks, healthy: () => health().healthy, report: reporting('health check ports'), afterwards }));
+  if (flows) observe({ ground, tables, targets }, flows, rpc, reporting('hubble'));
   const handle = cniHandler({ ...callOptions({ ground, tables, targets, sources, watched }), unready: () => health().reason });
   await serveCalls(handle, { ...ground, calls }, end);
   return ready;
 }
 
-/** Serves the flows of this node. Relays are let in by certificates that the operator makes. */
-function observe(
-  { ground: { client, config, self, log, signal }, tables, targets }: Pick<Parts, 'ground' | 'tables' | 'targets'>,
-  { ring, history: past }: Flows,
-  report: (rows: readonly Problem[]) => void,
-): void {
+/** How Hubble's servers are known, and what they count. */
+function rpcOf({ client, config }: Ground) {
   const namespace = process.env['CILIUM_K8S_NAMESPACE'] || 'kube-system';
   const identity = config.hubble.tls ? identitySecret({ client, namespace, name: HUBBLE_SECRET }) : undefined;
+  const counts = rpcCounts();
+  return { identity, counts, metrics: [...counts.metrics, ...metricsOf(certificateMetrics, { secret: HUBBLE_SECRET, identity })] };
+}
+
+/** Serves the flows of this node. Relays are let in by certificates that the operator makes. */
+function observe(
+  { ground: { config, self, log, signal }, tables, targets }: Pick<Parts, 'ground' | 'tables' | 'targets'>,
+  { ring, history: past }: Flows,
+  { identity, counts }: ReturnType<typeof rpcOf>,
+  report: (rows: readonly Problem[]) => void,
+): void {
   const { nodes } = tables.nodes;
   const { endpoints } = tables.endpoints;
   const { afterwards } = targets;
-  serveHubble({ config, self, ring, past, nodes, endpoints, identity, clock: systemClock, log, report, afterwards }, signal);
+  serveHubble({ config, self, ring, past, nodes, endpoints, identity, counts, clock: systemClock, log, report, afterwards }, signal);
 }
 
 function vipsIn(

@@ -4,13 +4,50 @@
 // Format: Prometheus text exposition format 0.0.4.
 
 export type Sample = { readonly labels?: Readonly<Record<string, string>>; readonly value: number; readonly suffix?: HistogramSuffix };
-export type Metric = {
+/** What is known of a metric before anybody has a number for it. */
+export type MetricFacts = {
   readonly name: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
-  readonly samples: () => Iterable<Sample>;
+  /** Names of all labels that its samples may have, but for `le` of a histogram. */
+  readonly labels: readonly string[];
 };
+export type Metric = MetricFacts & { readonly samples: () => Iterable<Sample> };
+/** A metric whose numbers `Facts` know: it has a name where there are none yet. */
+export type MetricOf<Facts> = MetricFacts & { readonly samples: (facts: Facts) => Iterable<Sample> };
 type HistogramSuffix = '_bucket' | '_sum' | '_count';
+
+/** A value for each label that was declared, and for no other. */
+type SampleOf<L extends string> = [L] extends [never]
+  ? { readonly value: number }
+  : { readonly labels: Readonly<Record<L, string>>; readonly value: number };
+
+/** Ways to declare metrics whose numbers `Facts` know: name, help, labels, and the samples of some facts. */
+export function metricKinds<Facts>() {
+  const kind =
+    (type: 'counter' | 'gauge') =>
+    <const L extends string = never>(
+      name: string,
+      help: string,
+      labels: readonly L[],
+      samples: (facts: Facts) => Iterable<SampleOf<L>>,
+    ): MetricOf<Facts> => ({ name, type, help, labels, samples });
+  return {
+    counter: kind('counter'),
+    gauge: kind('gauge'),
+    histogram: (name: string, help: string, labels: readonly string[], of: (facts: Facts) => Histogram | undefined): MetricOf<Facts> => ({
+      name,
+      type: 'histogram',
+      help,
+      labels,
+      samples: (facts) => of(facts)?.samples() ?? [],
+    }),
+  };
+}
+
+/** The metrics with their numbers, which `facts` are asked for at each scrape. */
+export const metricsOf = <Facts>(metrics: readonly MetricOf<Facts>[], facts: Facts): readonly Metric[] =>
+  metrics.map(({ samples, ...rest }) => ({ ...rest, samples: () => samples(facts) }));
 
 export function metricsText(metrics: Iterable<Metric>): string {
   let text = '';

@@ -2,7 +2,8 @@
 // Pages over HTTP for those who probe and scrape: small, made anew for each request, each at an address of its own.
 
 import type { Server } from 'node:http';
-import { codeOf } from './errors.ts';
+import { codeOf, messageOf } from './errors.ts';
+import type { Log } from './log.ts';
 import { createServer } from './node-http.ts';
 
 export type Answer = { readonly status: number; readonly body: string };
@@ -82,4 +83,20 @@ function stop(server: Server): Promise<void> {
     server.close(() => resolve());
     server.closeAllConnections();
   });
+}
+
+/** A line for each page when it cannot be served and when it can again; the work goes on without it. */
+export function saysRefused(log: Log): (refused: readonly Refused<Page>[]) => void {
+  const missing = new Set<Page>();
+  return (refused) => {
+    for (const { page, error } of refused) {
+      const { host, port } = page;
+      if (!missing.has(page)) log.error('Cannot serve a page', { host, port, error: messageOf(error) });
+      missing.add(page);
+    }
+    for (const page of missing) {
+      const { host, port } = page;
+      if (!refused.some((one) => one.page === page) && missing.delete(page)) log.info('Serves the page after all', { host, port });
+    }
+  };
 }

@@ -20,6 +20,7 @@ the agent of its own, and is let in by the certificate in the Secret hubble-rela
   --peer-service ADDRESS          the agent that knows the others, unix:///var/run/cilium/hubble.sock
   --listen-address ADDRESS        for clients, :4245
   --health-listen-address ADDRESS for probes, :4222
+  --metrics-listen-address ADDRESS for Prometheus; nowhere [hubble.relay.prometheus, which may say a port]
   --disable-client-tls            agents do not want a certificate [hubble.tls.enabled, true]
 
 ADDRESS is HOST:PORT or :PORT; of an agent also unix:///PATH. Exit code 0: stopped; 1: it could not run; 2: called wrongly.
@@ -37,6 +38,7 @@ const options = {
   'peer-service': text,
   'listen-address': text,
   'health-listen-address': text,
+  'metrics-listen-address': text,
   'disable-client-tls': { type: 'boolean' },
 } as const;
 
@@ -52,9 +54,12 @@ export async function run(args: readonly string[], _io: Io): Promise<number> {
 function relayOptions(args: readonly string[]): RelayOptions {
   const { values } = argumentsOf(args, options);
   const { config } = values.values === undefined ? configOf('', 'values') : readConfig(values.values);
+  const { relayMetricsPort } = config.hubble;
+  const metrics = values['metrics-listen-address'] ?? (relayMetricsPort && `:${relayMetricsPort}`);
   return {
     listen: placeIn('listen-address', values['listen-address'] ?? ':4245'),
     health: placeIn('health-listen-address', values['health-listen-address'] ?? ':4222'),
+    metrics: metrics === undefined ? undefined : placeIn('metrics-listen-address', metrics),
     peerService: addressIn(values['peer-service'] ?? `unix://${config.hubble.socketPath}`),
     cluster: config.clusterName,
     tls: config.hubble.tls && values['disable-client-tls'] !== true,

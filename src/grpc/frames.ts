@@ -51,3 +51,10 @@ export function frames(messages: readonly Uint8Array[]): Buffer {
   }
   return framed;
 }
+
+/** How many messages there are in frames that are whole. */
+export function framesOf(bytes: Buffer): number {
+  let count = 0;
+  for (let at = 0; at + HEADER <= bytes.length; at += HEADER + bytes.readUInt32BE(at + 1)) count++;
+  return count;
+}

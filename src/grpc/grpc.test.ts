@@ -23,6 +23,8 @@ import {
   uint32s,
   uint64,
 } from './fields.ts';
+import { metricsText } from '../base/metrics.ts';
+import { callCounts } from './call-metrics.ts';
 import { grpcClient } from './client.ts';
 import { raw, streaming, unary } from './handler.ts';
 import { check, healthHandlers, pause, Serving, watch } from './health.ts';
@@ -334,6 +336,43 @@ test('whoever watches health is told when it changes', async (context) => {
     if (told.length === 2) break;
   }
   assert.deepEqual(told, [Serving.NOT_SERVING, Serving.SERVING]);
+});
+
+test('calls are counted by method and how they ended, messages one by one', async (context) => {
+  const counts = callCounts();
+  const things: Method<Thing, Thing> = { service: 'test.Things', name: 'All', request: thing, response: thing, streams: true };
+  const one: Method<Thing, Thing> = { ...things, name: 'One', streams: false };
+  const server = grpcServer({
+    counts,
+    handlers: [
+      streaming<Thing, Thing>(things, async function* ({ size = 0 }) {
+        for (let i = 0; i < size; i++) yield [{ size: i }, { size: i }];
+      }),
+      unary(one, () => {
+        throw new RpcError(Status.INVALID_ARGUMENT, 'no');
+      }),
+    ],
+  });
+  await server.listen({ host: '127.0.0.1', port: 0 });
+  const client = grpcClient({ address: { host: '127.0.0.1', port: server.port } });
+  context.after(async () => {
+    client[Symbol.dispose]();
+    await server[Symbol.asyncDispose]();
+  });
+  for await (const batch of client.stream(things, { size: 3 }, {})) assert.ok(batch.length > 0);
+  await assert.rejects(client.call(one, {}, {}), { status: Status.INVALID_ARGUMENT });
+  const lines = metricsText(counts.metrics).split('\n');
+  const all = 'grpc_type="server_stream",grpc_service="test.Things",grpc_method="All"';
+  const single = 'grpc_type="unary",grpc_service="test.Things",grpc_method="One"';
+  for (const line of [
+    `grpc_server_started_total{${all}} 1`,
+    `grpc_server_msg_sent_total{${all}} 6`,
+    `grpc_server_handled_total{${all},grpc_code="OK"} 1`,
+    `grpc_server_msg_received_total{${single}} 1`,
+    `grpc_server_handled_total{${single},grpc_code="OK"} 0`,
+    `grpc_server_handled_total{${single},grpc_code="InvalidArgument"} 1`,
+  ])
+    assert.ok(lines.includes(line), `${line} among\n${lines.join('\n')}`);
 });
 
 test('frames go through as they are', async (context) => {

@@ -6,6 +6,8 @@ import { createSecureServer, createServer, constants } from 'node:http2';
 import type { Http2Server, IncomingHttpHeaders, SecureServerOptions, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { ListenOptions, Socket } from 'node:net';
 import { messageOf } from '../base/errors.ts';
+import { countHandled, countSent } from './call-metrics.ts';
+import type { CallCount, CallCounts } from './call-metrics.ts';
 import { FrameReader } from './frames.ts';
 import type { Call, Handler } from './handler.ts';
 import { pathOf } from './method.ts';
@@ -19,6 +21,8 @@ export type GrpcServerOptions = {
   readonly tls?: TlsIdentity | undefined;
   /** Told of calls that ended because of a mistake of ours. */
   readonly failed?: (path: string, error: unknown) => void;
+  /** Present: calls are counted there, also those of other servers. */
+  readonly counts?: CallCounts | undefined;
 };
 
 export type GrpcServer = AsyncDisposable & {
@@ -44,8 +48,8 @@ const secure = ({ key, cert, ca }: TlsIdentity): SecureServerOptions => ({
   rejectUnauthorized: true,
 });
 
-export function grpcServer({ handlers, tls, failed = () => {} }: GrpcServerOptions): GrpcServer {
-  const byPath = new Map(handlers.map((handler) => [pathOf(handler.method), handler]));
+export function grpcServer({ handlers, tls, failed = () => {}, counts }: GrpcServerOptions): GrpcServer {
+  const byPath = new Map(handlers.map((handler) => [pathOf(handler.method), { handler, count: counts?.of(handler.method) }]));
   const sessions = new Set<ServerHttp2Session>();
   const settings = { maxConcurrentStreams: 128 };
   const tlsServer = tls && createSecureServer({ ...secure(tls), settings });
@@ -59,8 +63,8 @@ export function grpcServer({ handlers, tls, failed = () => {} }: GrpcServerOptio
   server.on('sessionError', () => {}); // the connection is gone with it
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
     stream.on('error', () => {}); // the client went; `close` follows
-    const handler = byPath.get(headers[':path'] ?? '');
-    serveCall(stream, headers, handler).catch((error: unknown) => failed(headers[':path'] ?? '', error));
+    const served = byPath.get(headers[':path'] ?? '');
+    serveCall(stream, headers, served).catch((error: unknown) => failed(headers[':path'] ?? '', error));
   });
   return {
     listen: (where) => listening(server, where),
@@ -105,24 +109,32 @@ function keep(session: ServerHttp2Session, sessions: Set<ServerHttp2Session>): v
   });
 }
 
-async function serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, handler: Handler | undefined): Promise<void> {
+type Served = { readonly handler: Handler; readonly count: CallCount | undefined };
+
+async function serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, served: Served | undefined): Promise<void> {
   if (headers[':method'] !== 'POST' || !headers['content-type']?.startsWith('application/grpc')) {
     stream.respond({ ':status': 415 }, { endStream: true });
     return;
   }
+  if (served?.count) served.count.started++;
+  const ended = (status: Status, words: string) => {
+    countHandled(served?.count, status);
+    end(stream, status, words);
+  };
   const over = new AbortController();
   stream.on('close', () => over.abort());
   const timeout = timeoutOf(String(headers['grpc-timeout'] ?? ''));
   const timer = timeout === undefined ? undefined : setTimeout(() => over.abort(late), Math.min(timeout, 2 ** 31 - 1));
   try {
-    if (!handler) throw new RpcError(Status.UNIMPLEMENTED, `there is no ${headers[':path']}`);
-    await answerCall(stream, handler, { signal: over.signal, metadata: headers });
-    end(stream, Status.OK, '');
+    if (!served) throw new RpcError(Status.UNIMPLEMENTED, `there is no ${headers[':path']}`);
+    await answerCall(stream, served, { signal: over.signal, metadata: headers });
+    ended(Status.OK, '');
   } catch (error) {
-    if (over.signal.reason === late) end(stream, Status.DEADLINE_EXCEEDED, late.message);
-    else if (error instanceof RpcError) end(stream, error.status, error.message);
-    else if (!over.signal.aborted) {
-      end(stream, Status.INTERNAL, messageOf(error));
+    if (over.signal.reason === late) ended(Status.DEADLINE_EXCEEDED, late.message);
+    else if (error instanceof RpcError) ended(error.status, error.message);
+    else if (over.signal.aborted) ended(Status.CANCELLED, '');
+    else {
+      ended(Status.INTERNAL, messageOf(error));
       throw error;
     }
   } finally {
@@ -133,13 +145,18 @@ async function serveCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders
 const late = new RpcError(Status.DEADLINE_EXCEEDED, 'the deadline has passed');
 
 /** Ends when the last request has been answered. */
-function answerCall(stream: ServerHttp2Stream, handler: Handler, call: Call): Promise<void> {
+function answerCall(stream: ServerHttp2Stream, { handler, count }: Served, call: Call): Promise<void> {
   const reader = new FrameReader(LARGEST_REQUEST);
   const one = async (request: Buffer) => {
+    if (count) count.received++;
     const answer = handler.answer(request, call);
-    if ('then' in answer) return write(stream, await answer, call);
+    const send = (frames: Buffer) => {
+      countSent(count, frames);
+      return write(stream, frames, call);
+    };
+    if ('then' in answer) return send(await answer);
     begin(stream);
-    for await (const frames of until(answer, call.signal)) await write(stream, frames, call);
+    for await (const frames of until(answer, call.signal)) await send(frames);
   };
   let requests = 0;
   const all = async (chunk: Buffer) => {

@@ -29,6 +29,8 @@ export type Segments = {
   /** By block, ascending. */
   readonly places: readonly Place[];
   readonly bytes: number;
+  /** Files with blocks in them. */
+  readonly count: number;
   /** Paths of files that are set aside. */
   readonly damaged: readonly string[];
   /** Appends and flushes. Throws what the disk says, and then nothing was appended. */
@@ -60,6 +62,9 @@ export async function openSegments({ directory, maxBytes }: SegmentsOptions): Pr
     places,
     get bytes() {
       return sizeOf(index);
+    },
+    get count() {
+      return files.length;
     },
     get damaged() {
       return damaged.map(({ path }) => path);

@@ -3,9 +3,15 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import type { TestContext } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { systemClock } from '../base/clock.ts';
 import { entryAt } from './rows.ts';
 import { tailsIn } from './tails.ts';
-import { directoryOf, entriesOf, flowAt, flowsFrom, numbersFrom, opened, START, told } from './testdata/stores.ts';
+import { openSegments } from './segments.ts';
+import { storeOf } from './store.ts';
+import type { Trouble } from './store.ts';
+import { directoryOf, entriesOf, flowAt, flowsFrom, NODE, numbersFrom, opened, START, told } from './testdata/stores.ts';
 
 const filesIn = async (directory: string, suffix: string) => (await readdir(directory)).filter((name) => name.endsWith(suffix)).toSorted();
 
@@ -193,4 +199,59 @@ describe('a cap', () => {
     assert.ok(store.bytes <= maxBytes && store.bytes > maxBytes * 0.8, `${store.bytes} are used`);
     await store.close();
   });
+});
+
+describe('a disk that hangs', () => {
+  async function slow(t: TestContext, patienceMs: number) {
+    const directory = await directoryOf(t);
+    const troubles: Trouble[] = [];
+    const answered = Promise.withResolvers<void>();
+    const segments = await openSegments({ directory, maxBytes: () => 1e9 });
+    const store = storeOf(
+      { directory, node: NODE, maxBytes: 1e9, clock: systemClock, report: (trouble) => void troubles.push(trouble), patienceMs },
+      { segments, blocks: [], touch: () => answered.promise },
+    );
+    store.append(flowsFrom(0, 3));
+    return { store, troubles, answer: answered.resolve, flushed: store.flush() };
+  }
+
+  it('is told while the store is open, and that it answers again', async (t) => {
+    const { store, troubles, answer, flushed } = await slow(t, 20);
+    for (const end = performance.now() + 10_000; troubles.length === 0; await delay(5))
+      assert.ok(performance.now() < end, 'told within 10 s');
+    assert.equal(troubles[0]?.disk?.kind, 'hangs');
+    answer();
+    await flushed;
+    assert.deepEqual([troubles.length, troubles[1]?.disk], [2, undefined]);
+    await store.close();
+  });
+
+  it('is not told of one that answers in time', async (t) => {
+    const { store, troubles, answer, flushed } = await slow(t, 60_000);
+    answer();
+    await flushed;
+    await store.close();
+    assert.deepEqual(troubles, []);
+  });
+});
+
+it('what is kept is counted: rows, files, the oldest, and gaps by why', async (t) => {
+  const directory = await directoryOf(t);
+  const first = await opened(directory);
+  assert.deepEqual([first.store.rows, first.store.segments, first.store.oldest], [0, 0, undefined]);
+  first.store.append(flowsFrom(0, 150));
+  assert.deepEqual([first.store.rows, first.store.oldest], [150, flowAt(0).time]);
+  await first.store.flush();
+  assert.deepEqual([first.store.rows, first.store.segments, first.store.oldest], [150, 1, flowAt(0).time]);
+  assert.ok(first.store.bytes > 0 && first.store.bytes < first.store.maxBytes);
+  await first.store.close();
+  const second = await opened(directory);
+  assert.deepEqual(
+    [first.store.gaps, second.store.gaps],
+    [
+      { stopped: 0, full: 0, slow: 0 },
+      { stopped: 1, full: 0, slow: 0 },
+    ],
+  );
+  await second.store.close();
 });

@@ -12,6 +12,7 @@ import type { Flow, LostEvent } from '../flows/flow.ts';
 import { rowBuilder } from './builder.ts';
 import type { RowBuilder } from './builder.ts';
 import { packed } from './packed.ts';
+import { timeAt } from './rows.ts';
 import type { Gap, HistoryEntry } from './rows.ts';
 import type { Place, Segments } from './segments.ts';
 import { tailOf } from './tails.ts';
@@ -27,11 +28,13 @@ export type StoreOptions = {
   /** Hears what is wrong, whenever that changes. */
   readonly report: (trouble: Trouble) => void;
   readonly rowsPerBlock?: number;
+  /** How long the disk may take for one thing before it is told to hang. */
+  readonly patienceMs?: number;
 };
 
 export type Trouble = {
   /** Why nothing is written now. */
-  readonly disk: { readonly kind: 'full' | 'fails'; readonly message: string } | undefined;
+  readonly disk: { readonly kind: 'full' | 'fails' | 'hangs'; readonly message: string } | undefined;
   /** Files that are set aside. */
   readonly damaged: readonly string[];
 };
@@ -47,6 +50,15 @@ export type Store = {
   readonly places: readonly Place[];
   readonly blocks: readonly Block[];
   readonly bytes: number;
+  /** Of places. */
+  readonly segments: number;
+  readonly maxBytes: number;
+  /** Rows that are kept: flows, and what else is told. */
+  readonly rows: number;
+  /** When the oldest of them was, in nanoseconds since the epoch; undefined: there is none. */
+  readonly oldest: bigint | undefined;
+  /** Gaps that were told since it was opened, by why. */
+  readonly gaps: Readonly<Record<GapWhy, number>>;
   /** The highest of a flow that is kept, 0 when there is none. */
   readonly position: number;
   /** Flows that came and were not kept, since it was opened. */
@@ -62,11 +74,15 @@ export type Store = {
   close(): Promise<void>;
 };
 
+/** Those of damage are in files that are set aside. */
+type GapWhy = Exclude<Gap['why'], 'damaged'>;
+
 /** In so many rows what they have in common costs little, and reading them takes milliseconds. */
 export const ROWS_PER_BLOCK = 16_384;
 const MAX_WAITING = 4;
 const FLUSH_MS = 1000;
 const RETRY_MS = 5000;
+export const PATIENCE_MS = 30_000;
 
 /** What is on disk and in memory when the store opens. */
 export type StoreParts = { readonly segments: Segments; readonly blocks: Block[]; readonly touch: () => Promise<void> };
@@ -76,9 +92,7 @@ export function storeOf(options: StoreOptions, parts: StoreParts): Store {
   const pen = penOf(options, parts);
   const memory = memoryOf(options, parts, pen);
   return {
-    append(flows) {
-      for (const flow of flows) memory.add({ kind: 'flow', flow });
-    },
+    append: (flows) => flows.forEach((flow) => memory.add({ kind: 'flow', flow })),
     add: memory.add,
     lose: (lost) => memory.add({ kind: 'lost', lost }),
     places: segments.places,
@@ -86,6 +100,18 @@ export function storeOf(options: StoreOptions, parts: StoreParts): Store {
     get bytes() {
       return blocks.reduce((sum, { tail }) => sum + tail.bytes, segments.bytes);
     },
+    get segments() {
+      return segments.count;
+    },
+    maxBytes: options.maxBytes,
+    get rows() {
+      return blocks.reduce((sum, { builder }) => sum + builder.count, 0) + segments.places.reduce((sum, { count }) => sum + count, 0);
+    },
+    get oldest() {
+      const rows = blocks.find(({ builder }) => builder.count > 0)?.builder.rows();
+      return segments.places[0]?.times[0] ?? (rows && timeAt(rows, 0));
+    },
+    gaps: memory.gaps,
     get position() {
       return lastPosition(parts);
     },
@@ -126,11 +152,19 @@ function penOf(options: StoreOptions, { segments, blocks, touch }: StoreParts): 
     disk = trouble;
     if (changed) options.report({ disk, damaged: segments.damaged });
   };
+  const { directory, patienceMs = PATIENCE_MS } = options;
+  const slow = `${directory} has not answered within ${patienceMs / 1000} s`;
+  const watched = async (act: () => Promise<void>) => {
+    const timer = setTimeout(() => settle({ kind: 'hangs', message: slow }), patienceMs).unref();
+    await act().finally(() => clearTimeout(timer));
+  };
   const queued = (act: () => Promise<void>): Promise<void> =>
-    (last = last.then(act).then(
-      () => settle(undefined),
-      (error: unknown) => settle(troubleOf(options.directory, error)),
-    ));
+    (last = last
+      .then(() => watched(act))
+      .then(
+        () => settle(undefined),
+        (error: unknown) => settle(troubleOf(directory, error)),
+      ));
   const write = async () => {
     next = undefined;
     await writeBlocks(segments, blocks);
@@ -166,6 +200,10 @@ async function writeBlocks(segments: Segments, blocks: Block[]): Promise<void> {
 function memoryOf({ directory, node, clock, rowsPerBlock = ROWS_PER_BLOCK }: StoreOptions, parts: StoreParts, pen: Pen) {
   const { segments, blocks } = parts;
   const missing = missingFlows(clock);
+  const gaps = { stopped: 0, full: 0, slow: 0 };
+  const tell = ({ why }: Gap) => {
+    if (why !== 'damaged') gaps[why]++;
+  };
   const begin = (): Block | undefined => {
     if (blocks.length > MAX_WAITING) return undefined;
     const block = 1 + (blocks.at(-1)?.block ?? segments.places.at(-1)?.block ?? 0);
@@ -173,13 +211,18 @@ function memoryOf({ directory, node, clock, rowsPerBlock = ROWS_PER_BLOCK }: Sto
     const fresh = { block, builder, tail: tailOf(directory, block), written: 0 };
     blocks.push(fresh);
     const gap = missing.take();
-    if (gap) builder.add({ kind: 'gap', gap });
+    if (gap) {
+      tell(gap);
+      builder.add({ kind: 'gap', gap });
+    }
     if (blocks.length > 1) void pen.flush();
     return fresh;
   };
   return {
     missing,
+    gaps,
     add(entry: HistoryEntry): void {
+      if (entry.kind === 'gap') tell(entry.gap);
       if (blocks.at(-1)?.builder.add(entry) || begin()?.builder.add(entry) || begin()?.builder.add(entry)) return;
       missing.note(entry, pen.disk?.kind === 'full' ? 'full' : 'slow');
     },

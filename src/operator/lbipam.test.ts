@@ -11,7 +11,7 @@ import { definitions } from '../../sandbox/manifests.ts';
 import { systemClock } from '../base/clock.ts';
 import { logTo } from '../base/log.ts';
 import { port as portOf } from '../base/ip.ts';
-import { metricsText } from '../base/metrics.ts';
+import { metricsOf, metricsText } from '../base/metrics.ts';
 import { until } from '../base/until.ts';
 import { kubeClient } from '../kube/client.ts';
 import { readReport } from '../kube/problem-report.ts';
@@ -65,7 +65,7 @@ async function cluster(context: TestContext, { announced }: { readonly announced
       client.close();
     };
     context.after(end);
-    return { end, metrics: () => metricsText(lbipamMetrics(() => counts.lbipam)) };
+    return { end, metrics: () => metricsText(metricsOf(lbipamMetrics, { counts })) };
   };
   const get = (name: string): Json => store.get('services', { namespace: 'shop', name });
   return {

@@ -3,7 +3,8 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Derivation } from '../base/derive.ts';
-import type { Histogram, Metric } from '../base/metrics.ts';
+import { metricKinds } from '../base/metrics.ts';
+import type { Histogram } from '../base/metrics.ts';
 import { problemBook } from '../base/problem.ts';
 import type { Problem } from '../base/problem.ts';
 import { asyncReconciler } from '../base/reconcile-async.ts';
@@ -152,48 +153,67 @@ function saidTarget(events: AsyncTarget<string, Said[number]>): AsyncTarget<stri
   };
 }
 
-/** `of`: what there is while we lead. */
-export function lbipamMetrics(of: () => Lbipam | undefined): readonly Metric[] {
-  const gauge = (name: string, help: string, samples: (one: Lbipam) => ReturnType<Metric['samples']>): Metric => ({
-    type: 'gauge',
-    name,
-    help,
-    samples: () => {
-      const one = of();
-      return one === undefined ? [] : samples(one);
-    },
-  });
-  const pools = ({ tables }: Lbipam) => Array.from(tables.reports.entries());
-  const services = ({ tables }: Lbipam) => Array.from(tables.allocations.entries(), ([, one]) => one);
-  return [
-    gauge('cilium_operator_lbipam_conflicting_pools', 'Pools that overlap an older one, or themselves', (one) => [
-      { value: pools(one).filter(([, { conflict }]) => conflict !== undefined).length },
-    ]),
-    gauge('cilium_operator_lbipam_ips_available', 'Addresses of a pool that nobody has', (one) =>
-      pools(one).map(([pool, { total, used }]) => ({ labels: { pool }, value: Math.max(0, Number(total - used)) })),
-    ),
-    gauge('cilium_operator_lbipam_ips_used', 'Addresses of a pool that somebody has, or nobody can have', (one) =>
-      pools(one).map(([pool, { used }]) => ({ labels: { pool }, value: Number(used) })),
-    ),
-    gauge('cilium_operator_lbipam_services_matching', 'Services that get their addresses here', (one) => [{ value: services(one).length }]),
-    gauge('cilium_operator_lbipam_services_unsatisfied', 'Services that do not have all that they ask for', (one) => [
-      { value: services(one).filter(({ refusals }) => refusals.length > 0).length },
-    ]),
-    {
-      name: 'cilium_operator_lbipam_event_processing_time_seconds',
-      type: 'histogram',
-      help: 'From the moment that a change of a pool or Service is heard until all that follows is decided, by event and resource',
-      samples: () => of()?.times.samples() ?? [],
-    },
-    gauge(
-      'stentor_operator_lbipam_addresses_kept',
-      'Addresses of Services that no pool gives any more, or that are shared no more',
-      (one) => [{ value: services(one).reduce((sum, { kept }) => sum + kept.length, 0) }],
-    ),
-    gauge('stentor_operator_problems', 'What somebody has to repair, by reason', ({ problems }) => {
+/** What there is while we lead. */
+type Led = { readonly counts: { readonly lbipam?: Lbipam | undefined } };
+const { gauge, histogram } = metricKinds<Led>();
+const pools = ({ tables }: Lbipam) => Array.from(tables.reports.entries());
+const services = ({ tables }: Lbipam) => Array.from(tables.allocations.entries(), ([, one]) => one);
+const whileLed =
+  <T>(samples: (one: Lbipam) => readonly T[]) =>
+  ({ counts: { lbipam: one } }: Led): readonly T[] =>
+    one === undefined ? [] : samples(one);
+
+export const lbipamMetrics = [
+  gauge(
+    'cilium_operator_lbipam_conflicting_pools',
+    'Pools that overlap an older one, or themselves',
+    [],
+    whileLed((one) => [{ value: pools(one).filter(([, { conflict }]) => conflict !== undefined).length }]),
+  ),
+  gauge(
+    'cilium_operator_lbipam_ips_available',
+    'Addresses of a pool that nobody has',
+    ['pool'],
+    whileLed((one) => pools(one).map(([pool, { total, used }]) => ({ labels: { pool }, value: Math.max(0, Number(total - used)) }))),
+  ),
+  gauge(
+    'cilium_operator_lbipam_ips_used',
+    'Addresses of a pool that somebody has, or nobody can have',
+    ['pool'],
+    whileLed((one) => pools(one).map(([pool, { used }]) => ({ labels: { pool }, value: Number(used) }))),
+  ),
+  gauge(
+    'cilium_operator_lbipam_services_matching',
+    'Services that get their addresses here',
+    [],
+    whileLed((one) => [{ value: services(one).length }]),
+  ),
+  gauge(
+    'cilium_operator_lbipam_services_unsatisfied',
+    'Services that do not have all that they ask for',
+    [],
+    whileLed((one) => [{ value: services(one).filter(({ refusals }) => refusals.length > 0).length }]),
+  ),
+  histogram(
+    'cilium_operator_lbipam_event_processing_time_seconds',
+    'From the moment that a change of a pool or Service is heard until all that follows is decided, by event and resource',
+    ['event', 'resource'],
+    ({ counts }) => counts.lbipam?.times,
+  ),
+  gauge(
+    'stentor_operator_lbipam_addresses_kept',
+    'Addresses of Services that no pool gives any more, or that are shared no more',
+    [],
+    whileLed((one) => [{ value: services(one).reduce((sum, { kept }) => sum + kept.length, 0) }]),
+  ),
+  gauge(
+    'stentor_operator_problems',
+    'What somebody has to repair, by reason',
+    ['reason'],
+    whileLed(({ problems }) => {
       const counts = new Map<string, number>();
       for (const [, { reason }] of problems.entries()) counts.set(reason, (counts.get(reason) ?? 0) + 1);
       return Array.from(counts, ([reason, value]) => ({ labels: { reason }, value }));
     }),
-  ];
-}
+  ),
+];

@@ -7,6 +7,9 @@
 import { hostname } from 'node:os';
 import { messageOf } from '../base/errors.ts';
 import { logTo } from '../base/log.ts';
+import { metricsPage } from '../base/metrics-page.ts';
+import { saysRefused, servePages } from '../base/pages.ts';
+import { callCounts } from '../grpc/call-metrics.ts';
 import { healthHandlers } from '../grpc/health.ts';
 import { reflectionHandlers } from '../grpc/reflection.ts';
 import { grpcServer } from '../grpc/server.ts';
@@ -16,6 +19,7 @@ import { kubeAccess } from '../kube/config.ts';
 import { identitySecret } from '../kube/identity-secret.ts';
 import type { IdentitySecret } from '../kube/identity-secret.ts';
 import { relayHandlers } from './handlers.ts';
+import { relayMetrics } from './metrics.ts';
 import type { RelayOptions } from './options.ts';
 import { pool } from './pool.ts';
 
@@ -43,10 +47,14 @@ export async function main(options: RelayOptions): Promise<void> {
   const failed = (path: string, error: unknown) => log.error('A call failed', { path, error: messageOf(error) });
   const facts = { pool: peers, nodeName: hostname(), version: `hubble-relay v${options.version} (Stentor)` };
   const services = [...relayHandlers(facts), ...health];
-  const server = end.use(grpcServer({ handlers: [...services, ...reflectionHandlers(services)], failed }));
+  const counts = callCounts();
+  const server = end.use(grpcServer({ handlers: [...services, ...reflectionHandlers(services)], failed, counts }));
   await server.listen(options.listen);
   const probes = end.use(grpcServer({ handlers: health, failed }));
   await probes.listen(options.health);
+  const metrics = relayMetrics({ pool: peers, identity, secret: SECRET }, counts);
+  const pages = options.metrics ? [metricsPage(options.metrics, metrics)] : [];
+  end.use(await servePages({ pages, report: saysRefused(log) }));
   log.info('Relay started', { pid: process.pid, port: server.port, health: probes.port });
   const renewed = () => log.info('Relay has a certificate', { until: identity?.until });
   await Promise.all([peers.run(stop.signal), identity?.run(renewed, stop.signal)]);

@@ -9,6 +9,8 @@ export type RelayOptions = {
   /** Where it answers, and where probes ask. */
   readonly listen: Place;
   readonly health: Place;
+  /** Where Prometheus asks; undefined: nowhere. */
+  readonly metrics: Place | undefined;
   readonly peerService: ServerAddress;
   /** Name of the cluster whose agents it asks. */
   readonly cluster: string;

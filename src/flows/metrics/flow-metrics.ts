@@ -5,6 +5,7 @@
 //
 // What a line says that nobody knows, and a metric that has more series than there is room for, are Problems.
 
+import { metricKinds, metricsOf } from '../../base/metrics.ts';
 import type { Metric } from '../../base/metrics.ts';
 import { problem } from '../../base/problem.ts';
 import type { Problem } from '../../base/problem.ts';
@@ -46,7 +47,7 @@ export function flowMetrics(lines: readonly string[], limit?: number): FlowMetri
     turn(now) {
       for (const family of families) family.turn(now);
     },
-    metrics: families.length === 0 ? [] : [...families.map(metricOf), ...aboutSeries(families)],
+    metrics: families.length === 0 ? [] : [...families.map(metricOf), ...metricsOf(aboutSeries, families)],
     problems: () => [...misread, ...families.flatMap(boundedProblem)],
   };
 }
@@ -85,25 +86,31 @@ function handlerFor(one: Wanted, before: readonly Wanted[], { complain, limit }:
 
 function metricOf(family: Family): Metric {
   const { name, help, ends } = family;
-  return { name, help, type: ends ? 'histogram' : 'counter', samples: () => family.samples() };
+  return {
+    name,
+    help,
+    type: ends ? 'histogram' : 'counter',
+    labels: family.labels.map((label) => label.name),
+    samples: () => family.samples(),
+  };
 }
 
-function aboutSeries(families: readonly Family[]): readonly Metric[] {
-  return [
-    {
-      name: 'stentor_flow_metric_series',
-      type: 'gauge',
-      help: 'Series of a metric of flows whose labels are the choice of those who send packets',
-      samples: () => families.map(({ name, use }) => ({ labels: { metric: name }, value: use.open })),
-    },
-    {
-      name: 'stentor_flow_metric_other_total',
-      type: 'counter',
-      help: "Events that had no room in a series of their own and were counted under 'other'",
-      samples: () => families.map(({ name, use }) => ({ labels: { metric: name }, value: use.other })),
-    },
-  ];
-}
+const { gauge, counter } = metricKinds<readonly Family[]>();
+
+const aboutSeries = [
+  gauge(
+    'stentor_flow_metric_series',
+    'Series of a metric of flows whose labels are the choice of those who send packets',
+    ['metric'],
+    (families) => families.map(({ name, use }) => ({ labels: { metric: name }, value: use.open })),
+  ),
+  counter(
+    'stentor_flow_metric_other_total',
+    "Events that had no room in a series of their own and were counted under 'other'",
+    ['metric'],
+    (families) => families.map(({ name, use }) => ({ labels: { metric: name }, value: use.other })),
+  ),
+];
 
 function boundedProblem({ name, use: { bounded, limit } }: Family): readonly Problem[] {
   if (!bounded) return [];

@@ -39,6 +39,7 @@ enum conntrack_flag {
 	CONNTRACK_FLAG_WATCHED = 2048, /* no other node sees both ends' payload better: HTTP is looked for; in both entries */
 	CONNTRACK_FLAG_HTTP = 4096, /* a request or an answer was seen; in both entries */
 	CONNTRACK_FLAG_TOLD = 8192, /* that it is closing; in both entries */
+	CONNTRACK_FLAG_HTTP2 = 16384, /* the client began with the words of HTTP/2; in both entries */
 };
 
 /* What happens to the packets of one direction, decided once, for its first packet. Neither ROUTED nor LOCAL: the host's
@@ -511,9 +512,11 @@ struct payload_event {
 	struct event event;
 	__u32 length; /* of the packet's payload */
 	__u32 kept;   /* bytes of it that follow */
+	__u32 sequence; /* of TCP, where it begins; 0: not TCP */
+	__u32 pad;
 	__u8 bytes[PAYLOAD_MAX];
 };
-_Static_assert(sizeof(struct payload_event) == 680, "size");
+_Static_assert(sizeof(struct payload_event) == 688, "size");
 
 /* A socket that means a service and is connected to a backend. */
 struct socket_event {

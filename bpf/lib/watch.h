@@ -199,18 +199,44 @@ static __always_inline bool is_http(const char first[8])
 	       BEGINS("PATCH ") || BEGINS("OPTIONS ") || BEGINS("CONNECT ") || BEGINS("TRACE ");
 }
 
-static __always_inline void note_http(const struct packet *packet, struct conntrack_entry *entry)
+#define FRAME_HEADER 9
+
+/* Whether a packet of HTTP/2 begins with a frame, and headers may be among what is kept of it. Data has none, and goes on in packets
+ * that do not begin with a frame. */
+static __always_inline bool is_frame(const __u8 first[8], __u32 length)
+{
+	__u32 frame = (__u32)first[0] << 16 | (__u32)first[1] << 8 | first[2];
+	__u32 end = frame + 2 * FRAME_HEADER;
+
+	return first[3] <= 9 && !(first[5] & 0x80) && (first[3] || (end <= length && end <= PAYLOAD_MAX));
+}
+
+static __always_inline void note_http(const struct packet *packet, struct conntrack_entry *entry, __u32 flags)
 {
 	struct conntrack_entry *opposite;
 	struct flow key;
 
-	if (entry->flags & CONNTRACK_FLAG_HTTP)
+	if ((entry->flags & flags) == flags)
 		return;
 	opposite_key(&key, entry, packet->flow.protocol);
 	opposite = bpf_map_lookup_elem(&conntrack, &key);
-	__sync_fetch_and_or(&entry->flags, CONNTRACK_FLAG_HTTP);
+	__sync_fetch_and_or(&entry->flags, flags);
 	if (opposite)
-		__sync_fetch_and_or(&opposite->flags, CONNTRACK_FLAG_HTTP);
+		__sync_fetch_and_or(&opposite->flags, flags);
+}
+
+/* Whether a packet of TCP is told. */
+static __always_inline bool note_payload(const struct packet *packet, struct conntrack_entry *entry, const char first[8], __u32 length)
+{
+	if (BEGINS("PRI * HT"))
+		note_http(packet, entry, CONNTRACK_FLAG_HTTP | CONNTRACK_FLAG_HTTP2);
+	else if (entry->flags & CONNTRACK_FLAG_HTTP2)
+		return is_frame((const __u8 *)first, length);
+	else if (is_http(first))
+		note_http(packet, entry, CONNTRACK_FLAG_HTTP);
+	else
+		return false;
+	return true;
 }
 
 __noinline int watch_payload_at(struct __sk_buff *ctx, struct packet *packet, struct conntrack_entry *entry)
@@ -218,6 +244,7 @@ __noinline int watch_payload_at(struct __sk_buff *ctx, struct packet *packet, st
 	__u64 now = bpf_ktime_get_ns();
 	struct payload_event *payload;
 	__u32 offset, length, kept;
+	__be32 sequence = 0;
 	char first[8] = {};
 
 	if (!packet || !entry)
@@ -228,9 +255,8 @@ __noinline int watch_payload_at(struct __sk_buff *ctx, struct packet *packet, st
 		return 0;
 	length -= offset;
 	if (!is_dns(packet, entry)) {
-		if (bpf_skb_load_bytes(ctx, offset, first, sizeof(first)) || !is_http(first))
+		if (bpf_skb_load_bytes(ctx, offset, first, sizeof(first)) || !note_payload(packet, entry, first, length))
 			return 0;
-		note_http(packet, entry);
 	}
 	payload = event_reserve(EVENT_KIND_PAYLOAD, sizeof(*payload), now, false);
 	if (!payload)
@@ -238,12 +264,16 @@ __noinline int watch_payload_at(struct __sk_buff *ctx, struct packet *packet, st
 	kept = length < PAYLOAD_MAX ? length : PAYLOAD_MAX;
 	payload->length = length;
 	payload->kept = kept;
-	if (bpf_skb_load_bytes(ctx, offset, payload->bytes, kept)) {
+	if ((packet->protocol == IPPROTO_TCP &&
+	     bpf_skb_load_bytes(ctx, packet->l4 + offsetof(struct tcphdr, seq), &sequence, sizeof(sequence))) ||
+	    bpf_skb_load_bytes(ctx, offset, payload->bytes, kept)) {
 		bpf_ringbuf_discard(payload, BPF_RB_NO_WAKEUP);
 		return 0;
 	}
 	event_begin(&payload->event, ctx, packet, now);
 	payload->event.kind = EVENT_KIND_PAYLOAD;
+	payload->sequence = bpf_ntohl(sequence);
+	payload->pad = 0;
 	event_conntrack(&payload->event, packet, entry);
 	bpf_ringbuf_submit(payload, BPF_RB_NO_WAKEUP);
 	return 0;

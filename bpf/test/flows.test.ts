@@ -145,6 +145,7 @@ describe('what is told of a flow', { skip: namespaceMissing }, () => {
         .filter((record) => eventCodec.decode(record).kind === EventKind.payload)
         .map((record) => payloadEventCodec.decode(record))
         .map(({ bytes, kept, length }) => ({ text: Buffer.from(bytes.subarray(0, kept)).toString(), length }));
+    const positions = () => node.records().map((record) => payloadEventCodec.decode(record).sequence);
 
     it(`over IPv${family} is what a pod asks of DNS and gets to hear, wherever the server is`, () => {
       send(udp(40_000, 53, { payload: 'who is example.org' }));
@@ -187,6 +188,25 @@ describe('what is told of a flow', { skip: namespaceMissing }, () => {
       for (let i = 0; i < 5; i++) send(tcp(40_000, 443, 'PA', { payload: 'opaque bytes' }));
       send(tcp(40_000, 443, 'PA', { payload: 'GET / HTTP/1.1\r\n\r\n' }));
       assert.deepEqual(payloads(), []);
+    });
+
+    it(`over IPv${family} is what begins like a frame of HTTP/2, once the client said that it speaks it`, () => {
+      open();
+      const frame = (type: number, content: string) => `\0\0${String.fromCharCode(content.length, type)}\0\0\0\0\x01${content}`;
+      const goesOn = `\0\x20\0\0\0\0\0\0\x01${'d'.repeat(100)}`; // data, of which more packets follow
+      const [headers, data] = [frame(1, 'headers'), frame(0, 'data')];
+      receive(tcp(443, 40_000, 'PA', { payload: headers }));
+      assert.deepEqual(payloads(), []);
+      send(tcp(40_000, 443, 'PA', { payload: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' }));
+      for (const payload of [headers, data, goesOn, 'dddddddddddd', data + headers]) send(tcp(40_000, 443, 'PA', { payload }));
+      receive(tcp(443, 40_000, 'PA', { payload: headers }));
+      assert.deepEqual(
+        payloads().map(({ text }) => text.slice(0, 60)),
+        ['PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', headers, data + headers, headers],
+      );
+      node.records();
+      send(tcp(40_000, 443, 'A', { payload: headers, seq: 0x0102_0304 }));
+      assert.deepEqual(positions(), [0x0102_0304]);
     });
 
     it(`over IPv${family} is HTTP between pods of two nodes at the node of the server alone`, () => {

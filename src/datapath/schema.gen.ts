@@ -53,6 +53,7 @@ export const ConntrackFlag = {
   watched: 2048,
   http: 4096,
   told: 8192,
+  http2: 16384,
 } as const;
 export type ConntrackFlag = (typeof ConntrackFlag)[keyof typeof ConntrackFlag];
 /** Names of the values, for display. */
@@ -71,6 +72,7 @@ export const conntrackFlagNames: { readonly [value: number]: string } = {
   2048: 'WATCHED',
   4096: 'HTTP',
   8192: 'TOLD',
+  16384: 'HTTP2',
 };
 
 /** enum drop_reason. */
@@ -1225,12 +1227,18 @@ export const netnsCodec: Codec<Netns> = {
   },
 };
 
-/** struct payload_event, 680 bytes. */
-export type PayloadEvent = { readonly event: Event; readonly length: number; readonly kept: number; readonly bytes: Uint8Array };
+/** struct payload_event, 688 bytes. */
+export type PayloadEvent = {
+  readonly event: Event;
+  readonly length: number;
+  readonly kept: number;
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+};
 export const payloadEventCodec: Codec<PayloadEvent> = {
-  size: 680,
+  size: 688,
   encode(row) {
-    const buffer = Buffer.alloc(680);
+    const buffer = Buffer.alloc(688);
     payloadEventCodec.encodeInto(row, buffer, 0);
     return buffer;
   },
@@ -1238,14 +1246,17 @@ export const payloadEventCodec: Codec<PayloadEvent> = {
     eventCodec.encodeInto(row.event, buffer, offset);
     buffer.writeUInt32LE(row.length, offset + 160);
     buffer.writeUInt32LE(row.kept, offset + 164);
-    writeBytes(row.bytes, buffer, { offset: offset + 168, length: 512 });
+    buffer.writeUInt32LE(row.sequence, offset + 168);
+    writeBytes(row.bytes, buffer, { offset: offset + 176, length: 512 });
+    buffer.fill(0, offset + 172, offset + 176);
   },
   decode(buffer, offset = 0) {
     return {
       event: eventCodec.decode(buffer, offset),
       length: buffer.readUInt32LE(offset + 160),
       kept: buffer.readUInt32LE(offset + 164),
-      bytes: readBytes(buffer, offset + 168, 512),
+      sequence: buffer.readUInt32LE(offset + 168),
+      bytes: readBytes(buffer, offset + 176, 512),
     };
   },
 };
@@ -2004,21 +2015,21 @@ export function encodeConfig(values: Partial<Config>, object: ObjectName): Confi
 /** `btfHash` is what readObject() says of an object that this file fits. */
 export const objects = {
   host: {
-    btfHash: '75fbbd244a28',
+    btfHash: '1b1816472ce6',
     programs: [
       { name: 'host_from', section: 'tc' },
       { name: 'host_to', section: 'tc' },
     ],
   },
   pod: {
-    btfHash: '75fbbd244a28',
+    btfHash: '1b1816472ce6',
     programs: [
       { name: 'pod_from', section: 'tc' },
       { name: 'pod_to', section: 'tc' },
     ],
   },
   sock: {
-    btfHash: '75fbbd244a28',
+    btfHash: '1b1816472ce6',
     programs: [
       { name: 'sock_connect4', section: 'cgroup/connect4' },
       { name: 'sock_connect6', section: 'cgroup/connect6' },
@@ -2033,5 +2044,5 @@ export const objects = {
       { name: 'sock_sendmsg6', section: 'cgroup/sendmsg6' },
     ],
   },
-  xdp: { btfHash: '75fbbd244a28', programs: [{ name: 'xdp_from', section: 'xdp' }] },
+  xdp: { btfHash: '1b1816472ce6', programs: [{ name: 'xdp_from', section: 'xdp' }] },
 } as const satisfies { readonly [name in ObjectName]: object };

@@ -2,7 +2,7 @@
 // Records of the ring buffer, a batch at a time, to flows and connections.
 //
 //   trace, drop ─────▶ one flow          connection, or a trace that knows both directions ─▶ connection
-//   socket ──────────▶ two flows           payload ─▶ a flow of DNS or HTTP
+//   socket ──────────▶ two flows           payload ─▶ flows of DNS or HTTP
 
 import { conntrackEntryCodec, EventKind, eventCodec, flowCodec, payloadEventCodec, socketEventCodec } from '../datapath/schema.gen.ts';
 import { connectionOf, forgottenEvent } from './connection.ts';
@@ -55,9 +55,11 @@ export function kindAt(bytes: Buffer, at: number): number {
   const kind = bytes[at + KIND_AT] ?? 0;
   return sizes[kind] === bytes.readUInt32LE(at - 4) ? kind : 0;
 }
-/** Of how much was kept of a payload, and of the payload itself: behind the event, as struct payload_event has it. */
+/** Of what is behind the event, as struct payload_event has it. */
+const LENGTH_AT = eventCodec.size;
 const KEPT_AT = eventCodec.size + 4;
-const PAYLOAD_AT = eventCodec.size + 8;
+const SEQUENCE_AT = eventCodec.size + 8;
+const PAYLOAD_AT = eventCodec.size + 16;
 
 type Into = { readonly flows: Flow[]; readonly connections: Connection[] };
 
@@ -111,9 +113,12 @@ function take(bytes: Buffer, at: number, { into: { flows, connections }, context
       flows.push(...socketFlows(socketEventCodec.decode(bytes, at), context));
       return true;
     case EventKind.payload: {
-      const payload = bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + bytes.readUInt32LE(at + KEPT_AT));
-      const flow = carried.flowOf(eventCodec.decode(bytes, at), payload, context);
-      if (flow) flows.push(flow);
+      const segment = {
+        bytes: bytes.subarray(at + PAYLOAD_AT, at + PAYLOAD_AT + bytes.readUInt32LE(at + KEPT_AT)),
+        length: bytes.readUInt32LE(at + LENGTH_AT),
+        sequence: bytes.readUInt32LE(at + SEQUENCE_AT),
+      };
+      flows.push(...carried.flowsOf(eventCodec.decode(bytes, at), segment, context));
       return true;
     }
     default:

@@ -10,8 +10,10 @@ export type HttpRequest = {
   readonly method: string;
   /** As it stands in the line: mostly a path. */
   readonly target: string;
-  /** 'HTTP/1.1'; the target may be so long that it was not kept. */
+  /** 'HTTP/1.1'; undefined: the target is so long that it was not kept. */
   readonly protocol: string | undefined;
+  /** Of HTTP/2: what Host is before. */
+  readonly authority?: string;
   readonly headers: readonly HttpHeader[];
 };
 
@@ -41,6 +43,12 @@ const REQUEST = new RegExp(`^(${METHODS}) ([!-~]+)(?: (HTTP/1\\.[01])$)?`);
 const RESPONSE = /^(HTTP\/1\.[01]) ([1-5]\d\d)(?: |$)/;
 const UNSEEN = /[^\P{Cc}\t]/u;
 
+/** Whether flows have headers of that name, which is in lower case. */
+export const isKept = (name: string): boolean => kept.has(name);
+
+/** Without control characters. */
+export const isShowable = (value: string): boolean => !UNSEEN.test(value);
+
 /** Undefined for what is none. */
 export function httpMessage(bytes: Buffer): HttpMessage | undefined {
   const text = bytes.toString('latin1');
@@ -67,7 +75,7 @@ function headersIn(text: string, start: number): readonly HttpHeader[] {
     if (line === '') break;
     const colon = line.indexOf(':');
     const [key, value] = [line.slice(0, colon), line.slice(colon + 1).trim()];
-    if (colon > 0 && kept.has(key.toLowerCase()) && !UNSEEN.test(value)) headers.push({ key, value });
+    if (colon > 0 && isKept(key.toLowerCase()) && isShowable(value)) headers.push({ key, value });
     at = end + 1;
   }
   return headers;

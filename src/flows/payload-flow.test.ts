@@ -47,15 +47,15 @@ function seeing(redaction?: Redaction) {
   const { tables } = smallCluster();
   let count = 0;
   const decoder = flowDecoder({ directory: directoryOf(tables), nodeName: 'default/node1', uuid: () => String(++count) }, redaction);
-  const see = (event: Event, payload: string | Buffer) => {
+  const many = (event: Event, payload: string | Buffer) => {
     const bytes = Buffer.alloc(512);
     const content = Buffer.from(payload).subarray(0, 512);
     content.copy(bytes);
-    const record = payloadEventCodec.encode({ event, length: payload.length, kept: content.length, bytes });
-    const [flow] = decoder.decode(recordsOf([record]), 0n).flows;
-    return flow && known(flow);
+    const record = payloadEventCodec.encode({ event, length: payload.length, kept: content.length, sequence: 1, bytes });
+    return decoder.decode(recordsOf([record]), 0n).flows.map(known);
   };
-  return { decoder, see };
+  const see = (event: Event, payload: string | Buffer) => many(event, payload)[0];
+  return { decoder, many, see };
 }
 
 const query = packet({
@@ -193,6 +193,42 @@ describe('HTTP in a flow', () => {
     const { see } = seeing();
     assert.equal(see(request, 'GET / HTTP/1.0\r\n\r\n')?.summary, `HTTP/1.0 GET http://${serviceIp}:80/`);
     assert.equal(see(request, 'GET http://a.example/b HTTP/1.1\r\nHost: c\r\n\r\n')?.summary, 'HTTP/1.1 GET http://a.example/b');
+  });
+});
+
+describe('HTTP/2 in a flow', () => {
+  const http2Flag = { conntrack: ConntrackFlag.http2 };
+  const frames = (type: number, stream: number, block: readonly number[]) =>
+    Buffer.from([0, 0, block.length, type, 4, 0, 0, 0, stream, ...block]);
+  const method = 0x83; // POST
+  const path = [0x44, 4, ...Buffer.from('/a?b')];
+  const host = [0x41, 3, ...Buffer.from('web')];
+
+  it('is as many requests as a packet has, each answered by its own', () => {
+    const { decoder, many } = seeing();
+    const bytes = Buffer.concat([
+      Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      frames(4, 0, []),
+      frames(1, 1, [method, ...path, ...host]),
+      frames(1, 3, [0x82, 0xbf, 0xbe]), // GET, and what was said before
+    ]);
+    const asked = many({ ...request, ...http2Flag }, bytes);
+    const answers = many(
+      { ...reversed(request, 30 * ms), conntrack: ConntrackFlag.http2 | ConntrackFlag.reply },
+      Buffer.concat([frames(4, 0, []), frames(1, 3, [0x8d]), frames(1, 1, [0x88])]),
+    );
+    assert.deepEqual(
+      [...asked, ...answers].map(({ summary }) => summary),
+      [
+        'HTTP/2 POST http://web/a?b',
+        'HTTP/2 GET http://web/a?b',
+        'HTTP/2 404 20ms (GET http://web/a?b)',
+        'HTTP/2 200 20ms (POST http://web/a?b)',
+      ],
+    );
+    assert.deepEqual(decoder.malformed, { dns: 0, http: 0 });
+    many({ ...request, ...http2Flag, flow: { ...request.flow, sourcePort: 1 } }, frames(1, 2, [method]));
+    assert.deepEqual(decoder.malformed, { dns: 0, http: 1 });
   });
 });
 

@@ -138,7 +138,7 @@ function troubled({ wish, trouble }: Exporting): readonly Problem[] {
 type Counted = { readonly exports: Pick<ExportSet, 'running' | 'changes'>; readonly known: Readonly<Known> };
 const { gauge, counter } = metricKinds<Counted>();
 
-const exporterMetrics = [
+export const exporterMetrics = [
   gauge('hubble_dynamic_exporter_exporters_total', 'Number of configured exporters', ['status'], ({ exports }) =>
     [false, true].map((ended) => ({
       labels: { status: ended ? 'inactive' : 'active' },

@@ -36,7 +36,7 @@ const { gauge, counter } = metricKinds<Seen>();
 const lost = ({ losses }: Seen, of: (loss: Loss) => number) => losses().reduce((sum, loss) => sum + of(loss), 0);
 
 /** Of Hubble itself, whatever flows are counted. */
-const hubbleMetrics: readonly MetricOf<Seen>[] = [
+export const hubbleMetrics: readonly MetricOf<Seen>[] = [
   counter('hubble_lost_events_total', 'Number of lost events', ['source'], (seen) => [
     { labels: { source: 'perf_event_ring_buffer' }, value: lost(seen, ({ full }) => full) },
     { labels: { source: 'observer_events_queue' }, value: lost(seen, ({ limited }) => limited) },

@@ -48,7 +48,7 @@ type Scrapes = { readonly count: Map<string, number>; readonly times: Histogram 
 
 const { counter, histogram: times } = metricKinds<Scrapes>();
 
-const scrapeMetrics = [
+export const scrapeMetrics = [
   counter('hubble_metrics_http_handler_requests_total', 'A counter for requests to the Hubble metrics handler.', ['code'], ({ count }) =>
     Array.from(count, ([code, value]) => ({ labels: { code }, value })),
   ),

@@ -166,7 +166,7 @@ const aboutProcess: readonly MetricOf<Measured>[] = [
   gauge('cilium_process_start_time_seconds', 'When the agent started, since the Unix epoch', [], () => [{ value: started }]),
 ];
 
-const allOfAgent: readonly MetricOf<Measured>[] = [
+export const allOfAgent: readonly MetricOf<Measured>[] = [
   ...aboutNetwork,
   ...aboutFlows,
   ...mapMetrics,

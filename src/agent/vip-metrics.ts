@@ -10,10 +10,10 @@ const { gauge, counter } = metricKinds<Facts>();
 const CAN = 2;
 
 export const vipMetrics = [
-  gauge('stentor_l2_addresses', 'Load balancer addresses by the node that answers for them, as this node knows it', ['node'], ({ l2 }) => {
+  gauge('stentor_l2_addresses', 'Load balancer addresses by the node that answers for them, as this node knows it', ['owner'], ({ l2 }) => {
     const counts = new Map<string, number>();
     for (const [, { owner = '' }] of l2.owners.entries()) counts.set(owner, (counts.get(owner) ?? 0) + 1);
-    return Array.from(counts, ([node, value]) => ({ labels: { node }, value }));
+    return Array.from(counts, ([owner, value]) => ({ labels: { owner }, value }));
   }),
   gauge('stentor_l2_owned', '1: this node answers for the address', ['ip'], ({ l2 }) =>
     Array.from(l2.owners.entries()).flatMap(([, { ip, held }]) => (held ? [{ labels: { ip }, value: 1 }] : [])),
@@ -35,7 +35,8 @@ export const vipMetrics = [
     ({ vips }) =>
       vips.rows().flatMap(({ ip, reachable }) => reachable.map(({ from, found }) => ({ labels: { ip, from }, value: Number(found) }))),
   ),
-  counter('stentor_l2_moves_total', 'Changes of the node that answers for an address', ['ip'], ({ vips }) =>
-    Array.from(vips.moves(), ([ip, value]) => ({ labels: { ip }, value })),
-  ),
+  counter('stentor_l2_moves_total', 'Changes of the node that answers for an address', ['ip'], ({ l2, vips }) => {
+    const moves = vips.moves();
+    return Array.from(l2.owners.entries(), ([, { ip }]) => ({ labels: { ip }, value: moves.get(ip) ?? 0 }));
+  }),
 ];

@@ -67,7 +67,7 @@ const { counter } = metricKinds<() => Iterable<CallCount>>();
 const perMethod = (name: string, help: string, value: (count: CallCount) => number) =>
   counter(name, help, LABELS, (all) => Array.from(all(), (one) => ({ labels: labelsOf(one.method), value: value(one) })));
 
-const callMetrics = [
+export const callMetrics = [
   perMethod('grpc_server_started_total', 'Total number of RPCs started on the server.', ({ started }) => started),
   counter(
     'grpc_server_handled_total',

@@ -13,7 +13,7 @@ export const operatorMetrics = (lease: LeaseHolder, counts: Counts): readonly Me
 
 const { gauge, counter } = metricKinds<Measured>();
 
-const allOfOperator: readonly MetricOf<Measured>[] = [
+export const allOfOperator: readonly MetricOf<Measured>[] = [
   gauge('stentor_operator_leads', 'Whether this operator holds the Lease', [], ({ lease }) => [{ value: Number(lease.status.leads) }]),
   gauge(
     'cilium_operator_identity_gc_entries',

@@ -28,7 +28,7 @@ const stateOf = ({ trouble, status }: Pick<Peer, 'trouble' | 'status'>): (typeof
 const started = Date.now() / 1000 - process.uptime();
 const { gauge, counter } = metricKinds<Measured>();
 
-const allOfRelay: readonly MetricOf<Measured>[] = [
+export const allOfRelay: readonly MetricOf<Measured>[] = [
   gauge('hubble_relay_pool_peer_connection_status', 'Agents by the state of the connection with them', ['status'], ({ pool }) => {
     const states = pool.peers().map(stateOf);
     return STATES.map((status) => ({ labels: { status }, value: states.filter((one) => one === status).length }));

@@ -68,7 +68,8 @@ static __always_inline void opposite_key(struct flow *key, const struct conntrac
 	__builtin_memset(key->pad, 0, sizeof(key->pad));
 }
 
-/* Whether the answer to this packet finds its way back: the other entry may have been evicted, or have become another flow's. */
+/* Whether the answer to this packet finds its way back: the other entry may have been evicted, or have become another flow's, which may
+ * have begun at the same port, and mean the same backend by a service or without one. */
 static __always_inline bool conntrack_is_paired(const struct packet *packet, const struct conntrack_entry *entry)
 {
 	struct conntrack_entry *reply;
@@ -76,8 +77,8 @@ static __always_inline bool conntrack_is_paired(const struct packet *packet, con
 
 	opposite_key(&key, entry, packet->flow.protocol);
 	reply = bpf_map_lookup_elem(&conntrack, &key);
-	return reply && reply->destination_port == packet->flow.source_port &&
-	       address_equal(&reply->destination, &packet->flow.source);
+	return reply && reply->destination_port == packet->flow.source_port && reply->service == entry->service &&
+	       reply->backend == entry->backend && address_equal(&reply->destination, &packet->flow.source);
 }
 
 /* Whether answers to this packet go out in the name of the frontend that it says it came for. */
@@ -93,8 +94,8 @@ __noinline int conntrack_answers_for(struct packet *packet, struct conntrack_ent
 	return reply && reply->source_port == packet->frontend_port && address_equal(&reply->source, &packet->frontend);
 }
 
-/* The living entry of this packet's flow. A SYN on a connection that one side has ended, and a first packet whose backend
- * is gone or whose answer would not come back, start over: then there is none. */
+/* The living entry of this packet's flow. A SYN on a connection that one side has ended, from whichever side, and a first packet whose
+ * backend is gone or whose answer would not come back, start over: then there is none. */
 static __always_inline struct conntrack_entry *conntrack_find(struct packet *packet)
 {
 	struct conntrack_entry *entry = bpf_map_lookup_elem(&conntrack, &packet->flow);
@@ -106,14 +107,14 @@ static __always_inline struct conntrack_entry *conntrack_find(struct packet *pac
 	packet->now = now_seconds();
 	if (conntrack_expired(entry, protocol, packet->now))
 		return NULL;
-	if (packet->error_l3 || entry->flags & CONNTRACK_FLAG_REPLY)
+	if (packet->error_l3 || (entry->flags & CONNTRACK_FLAG_REPLY && protocol != IPPROTO_TCP))
 		return entry;
 	opens = protocol != IPPROTO_TCP || (packet->tcp_flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 	if (!opens)
 		return entry;
 	if (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_FINISHED | CONNTRACK_FLAG_HALF_CLOSED))
 		return NULL;
-	if (entry->backend && !conntrack_has_backend(entry, protocol))
+	if (entry->backend && !(entry->flags & CONNTRACK_FLAG_REPLY) && !conntrack_has_backend(entry, protocol))
 		return NULL;
 	/* of datagrams, every one of which opens, the first in a second */
 	if (protocol != IPPROTO_TCP && entry->last_seen == packet->now)
@@ -192,7 +193,8 @@ static __always_inline void conntrack_reply(struct conntrack_entry *reply, const
 	reply->destination = packet->flow.source;
 	reply->source_port = packet->frontend_port ? packet->frontend_port : packet->flow.destination_port;
 	reply->destination_port = packet->flow.source_port;
-	reply->flags = CONNTRACK_FLAG_REPLY | flags | (entry->flags & (CONNTRACK_FLAG_LAST_HOP | CONNTRACK_FLAG_WATCHED));
+	reply->flags = CONNTRACK_FLAG_REPLY | flags |
+		       (entry->flags & (CONNTRACK_FLAG_CLOSING | CONNTRACK_FLAG_LAST_HOP | CONNTRACK_FLAG_WATCHED));
 	if (entry->flags & CONNTRACK_FLAG_DESTINATION_NAT || packet->frontend_port)
 		reply->flags |= CONNTRACK_FLAG_SOURCE_NAT;
 	if (entry->flags & CONNTRACK_FLAG_SOURCE_NAT)
@@ -233,7 +235,7 @@ __noinline int conntrack_open(struct packet *packet, struct conntrack_entry *ent
 /* Datagrams of a direct flow whose frontend its backend's node is told for certain: the first ones may all be lost but one. */
 #define DSR_TOLD 8
 
-/* A first direction that changes nothing yet, with its first packet counted. */
+/* A first direction that changes nothing yet, with its first packet counted. What begins with a RST has ended. */
 static __always_inline void conntrack_begin(struct conntrack_entry *entry, const struct packet *packet)
 {
 	__builtin_memset(entry, 0, sizeof(*entry));
@@ -241,6 +243,7 @@ static __always_inline void conntrack_begin(struct conntrack_entry *entry, const
 	entry->destination = packet->flow.destination;
 	entry->source_port = packet->flow.source_port;
 	entry->destination_port = packet->flow.destination_port;
+	entry->flags = packet->tcp_flags & TCP_RST ? CONNTRACK_FLAG_CLOSING : 0;
 	entry->packets = 1;
 	entry->bytes = packet->length;
 }

@@ -29,7 +29,7 @@ describe('conntrack', { skip: namespaceMissing }, () => {
   });
 
   for (const family of families) {
-    const { podA, podB, world, node: host, remote, far } = at[family];
+    const { podA, podB, cart, world, node: host, remote, far } = at[family];
     const send = (body: Body, destination: string = world) =>
       packetFrom(node.run('pod_from', fromPod('podA', { source: podA, destination }, body), { ifindex: link.podA }));
     const receive = (body: Body) =>
@@ -197,6 +197,39 @@ describe('conntrack', { skip: namespaceMissing }, () => {
       node.age(-5);
       send(tcp(40_000, 443, 'A'));
       assert.equal(packets(), 3);
+    });
+
+    it(`begins nothing over IPv${family} with a RST that nobody waits for`, () => {
+      send(tcp(40_000, 443, 'R'));
+      assert.deepEqual(
+        flags().map((each) => each & ConntrackFlag.closing),
+        [ConntrackFlag.closing, ConntrackFlag.closing],
+      );
+      send(tcp(40_000, 443));
+      assert.equal(packets(), began);
+      assert.ok(flags().every((each) => !(each & ConntrackFlag.closing)));
+    });
+
+    it(`gives a connection over IPv${family} no answers in the name of a service by which its port has been used since`, () => {
+      const direct = () => send(tcp(40_000, 8080), podB);
+      direct();
+      const [reply] = node.conntrack().filter(({ value }) => value.flags & ConntrackFlag.reply);
+      assert.ok(reply);
+      assert.equal(node.datapath.map('conntrack').delete(flowCodec.encode(reply.key)), true); // evicted
+      send(tcp(40_000, 80), cart);
+      const again = direct();
+      assert.notEqual(again.body.kind === 'tcp' && again.body.sourcePort, 40_000, "that port is the service flow's");
+      node.forget();
+    });
+
+    it(`begins a connection over IPv${family} anew that was taken for the answer to another which is gone`, () => {
+      node.run('host_from', fromWire({ source: far, destination: podA }, tcp(8080, 40_000, 'SA')), { ifindex: link.uplink });
+      const [first] = node.conntrack().filter(({ value }) => !(value.flags & ConntrackFlag.reply));
+      assert.ok(first);
+      assert.equal(node.datapath.map('conntrack').delete(flowCodec.encode(first.key)), true); // another flow's by now
+      send(tcp(40_000, 8080), far);
+      assert.equal(entryFrom(node, podA).value.flags & ConntrackFlag.reply, 0);
+      assert.equal(node.conntrack().length, 2);
     });
 
     it(`lets connections from both ends of one pair of ports be one over IPv${family}`, () => {

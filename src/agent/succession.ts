@@ -18,11 +18,12 @@ export type SuccessionOptions = {
 export const HANDOVER_MS = 2000;
 /** Longer than that no packet waits: what has not been copied by then was never known. */
 const WAIT_MOST_MS = 10_000;
-const LOOK_MS = 100;
 /** While programs are swapped: a connection sends again what is lost after 200 ms at the earliest. */
 const COPY_MS = 50;
-/** So many times as long as a copy took the agent has for the rest. */
-const REST = 3;
+/** So long the programs have for themselves at first: most swaps are done by then. */
+const SWAP_MS = 500;
+/** So many times as long as a copy took the agent has for the rest; what waits is sent again after ever longer times. */
+const REST = 1;
 
 /** Resolves when there is nothing left to take over, or `signal` ends; then the next agent goes on. */
 export async function succession({ datapath, unready, log }: SuccessionOptions, signal: AbortSignal): Promise<void> {
@@ -30,17 +31,23 @@ export async function succession({ datapath, unready, log }: SuccessionOptions, 
   if (before.length === 0) return;
   log.info('Takes over the maps of another version', { maps: before });
   let began: number | undefined;
+  let due = 0;
+  const wait = () => {
+    if (!datapath.swapping) return;
+    began ??= performance.now();
+    if (performance.now() - began < WAIT_MOST_MS) datapath.awaitFlows(HANDOVER_MS);
+  };
+  const waiting = setInterval(wait, HANDOVER_MS / 4); // also while a copy takes long
   while (unready() !== undefined && !signal.aborted) {
-    let pause = LOOK_MS;
-    if (datapath.swapping) {
-      const now = performance.now();
-      began ??= now;
-      if (now - began < WAIT_MOST_MS) datapath.awaitFlows(HANDOVER_MS);
+    const now = performance.now();
+    if (datapath.swapping && due === 0) due = now + SWAP_MS;
+    if (datapath.swapping && now >= due) {
       await datapath.inherit().catch(() => {}); // said in the end
-      pause = Math.max(COPY_MS, REST * (performance.now() - now));
+      due = performance.now() + Math.max(COPY_MS, REST * (performance.now() - now));
     }
-    await after(pause, undefined, { signal }).catch(() => {});
+    await after(COPY_MS, undefined, { signal }).catch(() => {});
   }
+  clearInterval(waiting);
   if (signal.aborted) return;
   try {
     const entries = await datapath.inherit();

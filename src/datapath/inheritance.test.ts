@@ -16,7 +16,8 @@ import { untold } from './testdata/rows.ts';
 const objectDirectory = fileURLToPath(new URL('../../build/bpf', import.meta.url));
 const flow = (port: number) =>
   flowCodec.encode({ source: ip('10.244.1.5'), destination: ip('10.244.2.6'), sourcePort: port, destinationPort: 80, protocol: 6 });
-const entry = (packets: number) =>
+const seconds = () => Number(process.hrtime.bigint() / 1_000_000_000n);
+const entry = (packets: number, lastSeen = seconds()) =>
   conntrackEntryCodec.encode({
     ...untold,
     source: ip('10.244.1.5'),
@@ -25,7 +26,7 @@ const entry = (packets: number) =>
     destinationPort: 80,
     flags: 0,
     interfaceIndex: 0,
-    lastSeen: 7,
+    lastSeen,
     service: 0,
     backend: 0,
     packets,
@@ -114,6 +115,53 @@ describe('the data plane of another version', { skip: bpfMissing }, () => {
     assert.equal(until(), 0);
     next.swap(1000);
     assert.equal(until(), 0, 'nothing is taken over');
+  });
+
+  it('gives no flow again that somebody has removed since, unless it goes on', async () => {
+    using pins = temporaryBpffs();
+    using old = await load(pins.path);
+    for (const port of [1, 2]) old.map('conntrack').update(flow(port), entry(1, seconds() - 10));
+    renameSync(join(pins.path, pinNameOf('conntrack')), join(pins.path, 'conntrack/another'));
+    using fresh = await load(pins.path);
+    fresh.swap(1000);
+    const now = fresh.map('conntrack');
+    for (const port of [1, 2]) assert.equal(now.delete(flow(port)), true);
+    old.map('conntrack').update(flow(2), entry(2));
+    await fresh.inherit();
+    assert.deepEqual(
+      [1, 2].map((port) => packetsOf(now, port)),
+      [undefined, 2],
+    );
+  });
+
+  it('gives a key to the flow that began later, whichever version has seen it', async () => {
+    using pins = temporaryBpffs();
+    using old = await load(pins.path);
+    renameSync(join(pins.path, pinNameOf('conntrack')), join(pins.path, 'conntrack/another'));
+    using fresh = await load(pins.path);
+    fresh.swap(1000);
+    const [then, now] = [old.map('conntrack'), fresh.map('conntrack')];
+    const began = (opened: number, packets: number) =>
+      conntrackEntryCodec.encode({ ...conntrackEntryCodec.decode(entry(packets)), opened });
+    then.update(flow(1), began(200, 1)); // from the port of one that has ended
+    now.update(flow(1), began(100, 9));
+    then.update(flow(2), began(100, 1));
+    now.update(flow(2), began(200, 9));
+    assert.equal(await fresh.inherit(), 1);
+    assert.deepEqual(
+      [1, 2].map((port) => packetsOf(now, port)),
+      [1, 9],
+    );
+  });
+
+  it('lets packets of no known flow wait at programs of both versions', async () => {
+    using pins = temporaryBpffs();
+    using old = await load(pins.path);
+    for (const name of ['conntrack', 'handovers']) renameSync(join(pins.path, pinNameOf(name)), join(pins.path, name, 'another'));
+    using fresh = await load(pins.path);
+    fresh.swap(1000);
+    for (const { until } of [old, fresh].map((one) => handoverCodec.decode(one.map('handovers').lookup(Buffer.alloc(4)) ?? assert.fail())))
+      assert.ok(until > Number(process.hrtime.bigint()));
   });
 
   it('may end at any point: the next one begins again, and loses nothing', async () => {

@@ -17,6 +17,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { codeOf } from '../base/errors.ts';
 import { convert, piecesBetween } from '../kernel/conversion.ts';
 import type { Piece } from '../kernel/conversion.ts';
+import type { Layout } from '../kernel/layout.ts';
 import { BpfMap, MapType } from '../kernel/map.ts';
 import { maps as schemas } from './schema.gen.ts';
 
@@ -73,51 +74,113 @@ function namesIn(directory: string): readonly string[] {
 
 const inheritable: ReadonlySet<number> = new Set([MapType.hash, MapType.lruHash, MapType.lpmTrie]);
 const BATCH = 2048;
+/** So long a copy goes on before others have their turn, who may take long. */
+const SLICE_MS = 10;
 
-/** Entries of the map at `path` that `to` does not have, converted. How many there were. Throws KernelError when `to` is full. */
-export async function inherit(path: string, to: BpfMap): Promise<number> {
+/**
+ * Entries of the map at `path` that `to` does not have, converted, and those that are newer there. How many were written. Throws KernelError
+ * when `to` is full. `since`, in seconds of CLOCK_MONOTONIC: of entries that say when they were last seen only those that have been since
+ * then. What is older was copied before, and if it is missing somebody has removed it: a flow that ended must not come back in the way
+ * of one that has its ports.
+ */
+export async function inherit(path: string, to: BpfMap, since = 0): Promise<number> {
   let added = 0;
-  for (const count of copied(path, to, (keys, values, filled) => to.addBatch(keys, values, filled))) {
+  let began = performance.now();
+  const write = (batch: Batch, times: Times | undefined) =>
+    times ? addNewer(to, batch, times) : to.addBatch(batch.keys, batch.values, batch.count);
+  for (const count of copied(path, { to, since, write })) {
     added += count;
+    if (performance.now() - began < SLICE_MS) continue;
     await turn();
+    began = performance.now();
   }
   return added;
 }
 
-/** All entries of the map at `path`, converted, at once and in place of what `to` has of the same keys. Throws KernelError when `to` is full. */
-export function overwrite(path: string, to: BpfMap): void {
-  const write: Write = (keys, values, filled) => (to.updateBatch(keys, values, filled), filled);
-  for (const _ of copied(path, to, write));
+/** The same entries, at once and in place of what `to` has of the same keys. Throws KernelError when `to` is full. */
+export function overwrite(path: string, to: BpfMap, since = 0): void {
+  const write = ({ keys, values, count }: Batch) => (to.updateBatch(keys, values, count), count);
+  for (const _ of copied(path, { to, since, write }));
 }
 
-type Write = (keys: Buffer, values: Buffer, filled: number) => number;
+/** Packed entries. */
+type Batch = { readonly keys: Buffer; readonly values: Buffer; readonly count: number };
 
-/** Yields what `write` says of each batch. */
-function* copied(path: string, to: BpfMap, write: Write): Generator<number> {
+/** Where values say when a flow began, in nanoseconds (0: not known), and when it was last seen, in seconds. */
+type Times = { readonly opened: number; readonly lastSeen: number };
+
+/** A key may be another flow's by now: the one that began later has it, and of one and the same what was seen later. */
+function addNewer(to: BpfMap, { keys, values, count }: Batch, times: Times): number {
+  const present = Buffer.alloc(to.valueBytes);
+  let written = 0;
+  for (let i = 0; i < count; i++) {
+    const key = keys.subarray(i * to.keySize, (i + 1) * to.keySize);
+    const value = values.subarray(i * to.valueBytes, (i + 1) * to.valueBytes);
+    if (to.lookupInto(key, present) && !isNewer(value, present, times)) continue;
+    to.update(key, value);
+    written++;
+  }
+  return written;
+}
+
+function isNewer(value: Buffer, than: Buffer, { opened, lastSeen }: Times): boolean {
+  const [began, before] = [value.readBigUInt64LE(opened), than.readBigUInt64LE(opened)];
+  return began === before ? value.readUInt32LE(lastSeen) > than.readUInt32LE(lastSeen) : began > before;
+}
+
+type Copy = {
+  readonly to: BpfMap;
+  readonly since: number;
+  /** `times`: of values in `to`, where they have both. */
+  readonly write: (batch: Batch, times: Times | undefined) => number;
+};
+
+/** Yields what `write` says of each batch, and 0 for each chunk that was read. */
+function* copied(path: string, { to, since, write }: Copy): Generator<number> {
   using from = BpfMap.openPinned(path);
   const plan = inheritable.has(from.type) && from.type === to.type ? planBetween(from, to) : undefined;
   if (!plan) return;
   const keys = Buffer.alloc(BATCH * to.keySize);
   const values = Buffer.alloc(BATCH * to.valueBytes);
   let filled = 0;
-  for (const [key, value] of from.entries()) {
-    convert(plan.key, key, keys.subarray(filled * to.keySize, (filled + 1) * to.keySize));
-    convert(plan.value, value, values.subarray(filled * to.valueBytes, (filled + 1) * to.valueBytes));
-    if (++filled < BATCH) continue;
-    yield write(keys, values, filled);
-    keys.fill(0);
-    values.fill(0);
-    filled = 0;
+  for (const chunk of from.chunks()) {
+    for (let i = 0; i < chunk.count; i++) {
+      const [key, value] = [i * from.keySize, i * from.valueBytes];
+      if (plan.lastSeen !== undefined && chunk.values.readUInt32LE(value + plan.lastSeen) < since) continue;
+      convert(plan.key, { bytes: chunk.keys, at: key }, { bytes: keys, at: filled * to.keySize });
+      convert(plan.value, { bytes: chunk.values, at: value }, { bytes: values, at: filled * to.valueBytes });
+      if (++filled < BATCH) continue;
+      yield write({ keys, values, count: filled }, plan.times);
+      keys.fill(0);
+      values.fill(0);
+      filled = 0;
+    }
+    yield 0;
   }
-  if (filled > 0) yield write(keys, values, filled);
+  if (filled > 0) yield write({ keys, values, count: filled }, plan.times);
 }
 
-type Plan = { readonly key: readonly Piece[]; readonly value: readonly Piece[] };
+/** `lastSeen`: where entries of the old map say in seconds when they were last seen. `times`: of the new one. */
+type Plan = {
+  readonly key: readonly Piece[];
+  readonly value: readonly Piece[];
+  readonly lastSeen: number | undefined;
+  readonly times: Times | undefined;
+};
 
 /** Undefined when nothing of the keys means the same. */
 function planBetween(from: BpfMap, to: BpfMap): Plan | undefined {
   const [old, now] = [from.layouts(), to.layouts()];
   if (!old || !now) return undefined;
-  const plan = { key: piecesBetween(old.key, now.key), value: piecesBetween(old.value, now.value) };
+  const [opened, lastSeen] = [offsetOf(now.value, 'opened', 8), offsetOf(now.value, 'last_seen', 4)];
+  const plan = {
+    key: piecesBetween(old.key, now.key),
+    value: piecesBetween(old.value, now.value),
+    lastSeen: offsetOf(old.value, 'last_seen', 4),
+    times: opened === undefined || lastSeen === undefined ? undefined : { opened, lastSeen },
+  };
   return plan.key.length > 0 ? plan : undefined;
 }
+
+const offsetOf = (layout: Layout, field: string, size: number): number | undefined =>
+  layout.kind === 'struct' ? layout.fields.find(({ name, layout: of }) => name === field && of.size === size)?.offset : undefined;

@@ -32,10 +32,15 @@ export type DatapathOptions = {
 /** What programs write, and nobody else. */
 const FLOWS = ['conntrack', 'sock_reverse', 'lb_affinities', 'last_hops'];
 
+/** Of the time that programs write into maps, which is some milliseconds late: a second less. */
+const monotonicSeconds = () => Number(process.hrtime.bigint() / 1_000_000_000n) - 1;
+
 export class Datapath {
   readonly #objects: readonly LoadedObject[];
   readonly #pinDirectory: string;
   #swapping = false;
+  /** Seconds of CLOCK_MONOTONIC: all that predecessors' flows were then has been copied. */
+  #copied = 0;
   constructor(loaded: readonly LoadedObject[], pinDirectory: string) {
     this.#objects = loaded;
     this.#pinDirectory = pinDirectory;
@@ -46,10 +51,16 @@ export class Datapath {
     return this.maps.flatMap(({ name }) => predecessorsOf(this.#pinDirectory, name));
   }
 
-  /** Copies what predecessors have and this version's maps do not. How many entries. Throws KernelError. */
+  /**
+   * Copies what predecessors have and this version's maps do not; once programs are swapped only of what programs write, since the rest
+   * has its owner here. How many entries. Throws KernelError.
+   */
   async inherit(): Promise<number> {
+    const [began, since] = [monotonicSeconds(), this.#copied];
     let entries = 0;
-    for (const map of this.maps) for (const path of predecessorsOf(this.#pinDirectory, map.name)) entries += await inherit(path, map);
+    for (const map of this.maps.filter(({ name }) => !this.#swapping || FLOWS.includes(name)))
+      for (const path of predecessorsOf(this.#pinDirectory, map.name)) entries += await inherit(path, map, since);
+    this.#copied = began;
     return entries;
   }
 
@@ -68,14 +79,24 @@ export class Datapath {
     if (flows.length === 0) return;
     this.#swapping = true;
     const [first] = [...this.map('handovers').entries()];
-    if (first && handoverCodec.decode(first[1]).until === 0) for (const [path, map] of flows) overwrite(path, map);
+    if (first && handoverCodec.decode(first[1]).until === 0) {
+      const began = monotonicSeconds();
+      for (const [path, map] of flows) overwrite(path, map, this.#copied);
+      this.#copied = began;
+    }
     this.awaitFlows(waitMs);
   }
 
-  /** From now on; 0: no longer. */
+  /** From now on, at programs of predecessors as well, as far as they know what that is; 0: no longer. */
   awaitFlows(ms: number): void {
     const until = ms === 0 ? 0 : Number(process.hrtime.bigint()) + ms * 1e6;
-    this.map('handovers').update(Buffer.alloc(4), handoverCodec.encode({ until }));
+    const value = handoverCodec.encode({ until });
+    const own = this.map('handovers');
+    own.update(Buffer.alloc(4), value);
+    for (const path of predecessorsOf(this.#pinDirectory, 'handovers')) {
+      using before = BpfMap.openPinned(path);
+      if (before.keySize === own.keySize && before.valueBytes === own.valueBytes) before.update(Buffer.alloc(4), value);
+    }
   }
 
   /** To be called when no program of another version runs any more. */

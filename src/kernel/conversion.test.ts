@@ -49,7 +49,7 @@ const cases: readonly [what: string, from: Layout, to: Layout, bytes: string, wa
 for (const [what, from, to, bytes, wanted] of cases)
   test(`a conversion keeps what has the same name: ${what}`, () => {
     const out = Buffer.alloc(to.size);
-    convert(piecesBetween(from, to), Buffer.from(bytes, 'hex'), out);
+    convert(piecesBetween(from, to), { bytes: Buffer.from(bytes, 'hex'), at: 0 }, { bytes: out, at: 0 });
     assert.equal(out.toString('hex'), wanted);
   });
 

@@ -26,9 +26,12 @@ export function piecesBetween(from: Layout, to: Layout): readonly Piece[] {
   return pieces;
 }
 
-/** Writes `value`, which is of the old layout, over zeroes at `to`. */
-export function convert(pieces: readonly Piece[], value: Uint8Array, to: Buffer): void {
-  for (const piece of pieces) to.set(value.subarray(piece.from, piece.from + piece.size), piece.to);
+/** A value among others. */
+export type Place = { readonly bytes: Buffer; readonly at: number };
+
+/** Writes the value at `from`, which is of the old layout, over zeroes at `to`. */
+export function convert(pieces: readonly Piece[], from: Place, to: Place): void {
+  for (const piece of pieces) from.bytes.copy(to.bytes, to.at + piece.to, from.at + piece.from, from.at + piece.from + piece.size);
 }
 
 function* leavesOf(layout: Layout, path: string, offset: number): Iterable<Leaf> {

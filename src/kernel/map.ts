@@ -32,6 +32,9 @@ export const UpdateFlag = { any: 0, mustNotExist: 1, mustExist: 2 } as const;
 const chunkBytes = 256 * 1024;
 
 /** Owns one descriptor of a map; the map itself lives as long as anybody has one, or a pin. Sizes are in bytes. */
+/** Packed entries. */
+export type Chunk = { readonly keys: Buffer; readonly values: Buffer; readonly count: number };
+
 export class BpfMap {
   readonly handle: MapHandle;
   readonly name: string;
@@ -140,6 +143,14 @@ export class BpfMap {
    */
   *entries(): Generator<readonly [key: Buffer, value: Buffer], void, undefined> {
     const { keySize, valueBytes } = this;
+    for (const { keys, values, count } of this.chunks())
+      for (let i = 0; i < count; i++)
+        yield [keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * valueBytes, (i + 1) * valueBytes)];
+  }
+
+  /** The same, many at a time: entry i is at i * keySize and i * valueBytes. For who wants few of very many. */
+  *chunks(): Generator<Chunk, void, undefined> {
+    const { keySize, valueBytes } = this;
     const cursor = new Uint8Array(8 + Math.max(4, keySize));
     let room = Math.max(1, Math.min(this.maxEntries, Math.floor(chunkBytes / (keySize + valueBytes))));
     for (;;) {
@@ -154,17 +165,15 @@ export class BpfMap {
         continue;
       }
       if (count === 0) return;
-      for (let i = 0; i < count; i++) {
-        yield [keys.subarray(i * keySize, (i + 1) * keySize), values.subarray(i * valueBytes, (i + 1) * valueBytes)];
-      }
+      yield { keys, values, count };
     }
   }
 
   /** How many entries there are: looks at all of them, at about 0.5 µs each. */
   count(): number {
-    let count = 0;
-    for (const _ of this.entries()) count++;
-    return count;
+    let total = 0;
+    for (const { count } of this.chunks()) total += count;
+    return total;
   }
 
   /** From now on user space cannot write. */

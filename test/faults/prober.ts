@@ -38,7 +38,8 @@ function fail(why: string): void {
 
 function openOne(target: Target): void {
   const started = performance.now();
-  const at = `${target.host} port ${target.port} ${Math.round(started)} ms`;
+  const at = () => `${target.host} port ${target.port} from port ${port} ${Math.round(started)} ms`;
+  let port: number | undefined;
   let done = false;
   underWay++;
   const socket: Socket = connect(target);
@@ -48,12 +49,15 @@ function openOne(target: Target): void {
     underWay--;
     clearTimeout(timer);
     socket.resetAndDestroy(); // the client's TIME_WAIT would use up its ports
-    if (problem !== undefined) return fail(`${at}: ${problem}`);
+    if (problem !== undefined) return fail(`${at()}: ${problem}`);
     tally.opened++;
     tally.slowest = Math.max(tally.slowest, performance.now() - started);
   };
   const timer = setTimeout(() => finish(`no answer within ${PATIENCE_MS} ms`), PATIENCE_MS);
-  socket.on('connect', () => socket.write(request(target)));
+  socket.on('connect', () => {
+    port = socket.localPort;
+    socket.write(request(target));
+  });
   socket.on('data', () => finish(undefined));
   socket.on('error', (error) => finish(error.message));
   socket.on('close', () => finish('closed before an answer'));

@@ -84,7 +84,7 @@ const changes: readonly { readonly name: string; readonly change: () => Promise<
       await end('SIGTERM');
       asOfAnotherVersion();
       await start();
-      await until('the maps of the other version to be gone', 5000, oneDefinitionEach);
+      await until('the maps of the other version to be gone', 20_000, oneDefinitionEach);
     },
   },
 ];

@@ -5,7 +5,7 @@
 #   kernel ─▶ Debian packages ─▶ kubectl ─▶ npm packages (Node 26 is one) ─▶ native/ bpf/ cni/ ui/ ─▶ compile cache
 #
 # With the word `bench` also what `npm run bench` compares with: the bridge plugin and iptables; with `test` the browser that looks at
-# the page, without which that test is skipped.
+# the page and the Prometheus that is asked for what dashboards show, without which those tests are skipped.
 # What it makes is in node_modules/ and build/. As root on Debian 12 it ends with everything there. Elsewhere it names what is missing
 # and goes on, so that whatever can work without it does.
 set -eu
@@ -138,6 +138,30 @@ unpack_kubectl() {
 	rm -rf "$apt"
 }
 
+# build/bin/prometheus is the machine's own or Debian's, unpacked: installed it would start by itself, now and with the machine.
+provide_prometheus() {
+	[ "$purpose" = test ] && [ ! -x build/bin/prometheus ] || return 0
+	mkdir -p build/bin
+	found=$(command -v prometheus || true)
+	if [ -n "$found" ]; then
+		ln -sf "$found" build/bin/prometheus
+		return 0
+	fi
+	say "Unpacking Debian's prometheus into build/bin"
+	unpack_prometheus >build/prometheus.log 2>&1 ||
+		warn "Cannot get prometheus (see build/prometheus.log): whatever needs it is skipped. Put one in PATH and run this again"
+}
+
+unpack_prometheus() {
+	rm -rf build/prometheus
+	mkdir -p build/prometheus
+	download='apt-get -q -o APT::Sandbox::User= download prometheus'
+	(cd build/prometheus && { $download || { apt-get -q update && $download; }; }) || return 1
+	dpkg-deb -x build/prometheus/prometheus_*.deb build/prometheus/root || return 1
+	mv build/prometheus/root/usr/bin/prometheus build/bin/prometheus
+	rm -rf build/prometheus
+}
+
 install_npm_packages() {
 	cmp -s package-lock.json node_modules/.installed-lock.json && [ -x node_modules/.bin/node ] && return 0
 	command -v npm >/dev/null || {
@@ -198,6 +222,7 @@ check_kernel
 install_packages "$(missing_packages)"
 install_packages "$(missing_extras)" || true # said by then
 provide_kubectl
+provide_prometheus
 install_npm_packages
 compile
 build_page

@@ -27,8 +27,9 @@ import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { IdentitySecret } from '../kube/identity-secret.ts';
 import type { NodeRow } from '../nodes/node.ts';
 import type { Config } from './config.ts';
+import { historyHandlers } from './history-service.ts';
+import type { FlowHistory } from './history.ts';
 import { observerHandlers } from './observer.ts';
-import type { ObserverOptions } from './observer.ts';
 import { peerHandlers } from './peer-service.ts';
 import type { Peers } from './peer-service.ts';
 import { freeSocketPath } from './unix-socket.ts';
@@ -39,7 +40,7 @@ export type HubbleOptions = {
   readonly self: string;
   readonly ring: FlowRing;
   /** What the ring has not any more; undefined: nothing. */
-  readonly past?: ObserverOptions['past'];
+  readonly past?: FlowHistory;
   readonly nodes: Table<string, NodeRow>;
   /** Pods of this node. */
   readonly endpoints: Table<string, EndpointRow>;
@@ -62,15 +63,8 @@ const NO_CERTIFICATE_MS = 60_000;
 
 /** Serves until `signal`; comes back at once. */
 export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
-  const { config, self, clock, log, identity, counts, ring, past } = options;
-  const events = agentEvents(EVENTS);
-  tellDeeds(events, options);
-  const facts = { ring, past, events, nodeName: `${config.clusterName}/${self}`, version: `stentor v${version()}`, clock };
-  const handlers = withReflection([
-    ...observerHandlers(facts, signal),
-    ...peerHandlers(peersOf(options)),
-    ...healthHandlers((service) => (service === '' || service === HEALTH_NAME ? true : undefined)),
-  ]);
+  const { config, log, identity, counts } = options;
+  const handlers = handlersOf(options, signal);
   const failed = (path: string, error: unknown) => log.error('A call of Hubble failed', { path, error: messageOf(error) });
   const said = new Map<string, Problem>();
   const report = (place: string, what: Problem | undefined) => {
@@ -112,7 +106,20 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
   void watchCertificate(identity, (what) => report('certificate', what), signal);
 }
 
-const withReflection = (services: readonly Handler[]) => [...services, ...reflectionHandlers(services)];
+function handlersOf(options: HubbleOptions, signal: AbortSignal): readonly Handler[] {
+  const { config, self, clock, identity, ring, past } = options;
+  const events = agentEvents(EVENTS);
+  tellDeeds(events, options);
+  const nodeName = `${config.clusterName}/${self}`;
+  const certificate = () => identity?.until;
+  const services = [
+    ...observerHandlers({ ring, past, events, nodeName, version: `stentor v${version()}`, clock, certificate }, signal),
+    ...peerHandlers(peersOf(options)),
+    ...historyHandlers(past),
+    ...healthHandlers((service) => (service === '' || service === HEALTH_NAME ? true : undefined)),
+  ];
+  return [...services, ...reflectionHandlers(services)];
+}
 
 const nanoseconds = (clock: Clock): bigint => BigInt(Math.round(clock.now())) * 1_000_000n;
 

@@ -29,11 +29,14 @@ export type ObserverOptions = {
   readonly clock: Clock;
   /** What the ring does not have any more. */
   readonly past?: Pick<FlowHistory, 'through'> | undefined;
+  /** When the certificate ends that is shown to others, in milliseconds since the epoch; undefined: there is none. */
+  readonly certificate?: () => number | undefined;
 };
 
 /** Entries of the ring that are looked at in one turn of the event loop. */
 const BATCH = 256;
 
+const untilOf = (milliseconds: number | undefined) => (milliseconds === undefined ? undefined : nanoseconds(milliseconds));
 const nanoseconds = (milliseconds: number): Nanoseconds => BigInt(Math.round(milliseconds * 1000)) * 1000n;
 
 export function observerHandlers(options: ObserverOptions, signal: AbortSignal): readonly Handler[] {
@@ -69,6 +72,7 @@ export function observerHandlers(options: ObserverOptions, signal: AbortSignal):
       uptimeNs: Math.round((clock.monotonic() - started) * 1e6),
       version,
       flowsRate: flowsRate(ring, nanoseconds(clock.now())),
+      certificateUntil: untilOf(options.certificate?.()),
     })),
     unary(observer.getNamespaces, () => ({ namespaces: namespaces.list(nanoseconds(clock.now())) })),
   ];

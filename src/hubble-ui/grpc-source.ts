@@ -4,16 +4,21 @@
 import type { GrpcClient } from '../grpc/client.ts';
 
 import { enumName, LostEventSource } from '../flows/flow-enums.ts';
+import { RpcError } from '../grpc/status.ts';
+import { getHistogram } from '../hubble/history.ts';
 import { NodeState, observer } from '../hubble/observer.ts';
 import type { GetFlowsResponse, HubbleNode } from '../hubble/observer.ts';
 import type { NodeHealth } from '../page/api.ts';
+import type { Bucket } from '../page/graph.ts';
 import { certificateBook } from './certificates.ts';
 import type { Losses } from './health.ts';
-import type { FlowAnswer, FlowSource } from './source.ts';
+import { nanos } from './reading.ts';
+import type { FlowAnswer, FlowSource, Past } from './source.ts';
 
 export type GrpcSource = FlowSource & { readonly losses: () => Losses };
 
 const DEADLINE_MS = 10_000;
+const PAST_MS = 25_000;
 
 /** `address`: for people. */
 export function grpcSource(client: GrpcClient, address: string): GrpcSource {
@@ -42,6 +47,7 @@ export function grpcSource(client: GrpcClient, address: string): GrpcSource {
           if (answer) yield noted(answer);
         }
     },
+    histogram: (past, buckets, signal) => histogramFrom(client, past, buckets, signal),
     async namespaces(signal) {
       const { namespaces = [] } = await client.call(observer.getNamespaces, {}, options(signal));
       return [...new Set(namespaces.flatMap(({ namespace }) => namespace || []))];
@@ -55,6 +61,28 @@ export function grpcSource(client: GrpcClient, address: string): GrpcSource {
       return nodes.map(nodeOf);
     },
   };
+}
+
+/** Undefined: the server is Hubble's, or a node has no history. */
+async function histogramFrom(
+  client: GrpcClient,
+  { since, until }: Past,
+  parts: number,
+  signal: AbortSignal,
+): Promise<readonly Bucket[] | undefined> {
+  try {
+    const request = { since: nanos(since), until: nanos(until), buckets: parts };
+    const { buckets = [] } = await client.call(getHistogram, request, { signal, deadlineMs: PAST_MS });
+    return buckets.map(({ since: start = 0n, forwarded = 0, dropped = 0 }) => ({
+      start: Number(start / 1_000_000n),
+      forwarded,
+      dropped,
+      errors: 0,
+    }));
+  } catch (error) {
+    if (error instanceof RpcError) return undefined;
+    throw error;
+  }
 }
 
 function answerOf({ flow, lostEvents, nodeStatus, nodeName = '' }: GetFlowsResponse): FlowAnswer | undefined {

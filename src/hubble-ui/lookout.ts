@@ -13,7 +13,7 @@ import type { Filters } from '../page/flow-filter.ts';
 import { rowOf } from '../page/flow-row.ts';
 import type { FlowRow } from '../page/flow-row.ts';
 import { emptyGraph, graphDelta } from '../page/graph.ts';
-import type { Graph } from '../page/graph.ts';
+import type { Bucket, Graph } from '../page/graph.ts';
 import type { Range } from '../page/view.ts';
 import { reading } from './reading.ts';
 import type { FlowSource } from './source.ts';
@@ -69,6 +69,15 @@ export function lookout({ source, range, filters, seen, now = Date.now }: Lookou
       seen(flow);
     },
   });
+  // What was read is at most the newest part of a long past; what the nodes know without reading is all of it.
+  let whole: readonly Bucket[] | undefined;
+  const stop = new AbortController();
+  if (range.kind === 'past' && filters.isEverything)
+    void source.histogram(range, slots, stop.signal).then(
+      (buckets) => (whole = buckets),
+      () => undefined, // then it shows what was read
+    );
+  const buckets = () => whole ?? map.buckets();
   /** A cluster that is younger than the window has no rates over all of it. */
   const seconds = () => (range.kind === 'live' ? Math.min(span, Math.max(now() - (reader.oldest() ?? 0), 1000)) : span) / 1000;
 
@@ -79,7 +88,7 @@ export function lookout({ source, range, filters, seen, now = Date.now }: Lookou
       const next = map.graph();
       tell('delta', { delta: graphDelta(graph, next), seconds: seconds() });
       graph = next;
-      tell('histogram', map.buckets());
+      tell('histogram', buckets());
     }
     const { fresh, skipped } = rows.take();
     if (fresh.length > 0) tell('flows', fresh);
@@ -89,7 +98,7 @@ export function lookout({ source, range, filters, seen, now = Date.now }: Lookou
   let last = '';
   const timer = setInterval(() => {
     if (range.kind === 'past') {
-      const key = JSON.stringify(reader.state());
+      const key = JSON.stringify([reader.state(), whole !== undefined]);
       if (key === last) return; // the past stays as it is
       last = key;
     }
@@ -99,7 +108,7 @@ export function lookout({ source, range, filters, seen, now = Date.now }: Lookou
   return {
     watch(watcher, signal) {
       watcher('graph', { graph, seconds: seconds() });
-      watcher('histogram', map.buckets());
+      watcher('histogram', buckets());
       watcher('flows', rows.recent());
       watcher('state', { ...reader.state(), skipped: 0 });
       watchers.add(watcher);
@@ -110,6 +119,7 @@ export function lookout({ source, range, filters, seen, now = Date.now }: Lookou
     },
     end() {
       clearInterval(timer);
+      stop.abort();
       reader.end();
     },
   };

@@ -112,6 +112,19 @@ test('the past is read once and ends', async () => {
   assert.ok(last.flows > 1000, `${last.flows} flows`);
 });
 
+test('the histogram of all of the past comes from what nodes know of it, that of a part from what was read', async () => {
+  const range = 'since=2026-03-01T12:00:00Z&until=2026-03-01T12:10:00Z';
+  type Slots = readonly { readonly start: number; readonly forwarded: number; readonly dropped: number }[];
+  const slots = async (filter: string, holds: (found: Slots) => boolean) => {
+    const found = await events(`/api/live?${range}${filter}`, (name, data) => name === 'histogram' && holds(data as Slots));
+    return (found.get('histogram')?.at(-1) ?? []) as Slots;
+  };
+  const whole = await slots('', (found) => found.length === 120);
+  assert.deepEqual([whole[0]?.start, whole.every(({ forwarded }) => forwarded > 0)], [Date.parse('2026-03-01T12:00:00Z'), true]);
+  const part = await slots('&verdict=dropped', (found) => found.some(({ dropped }) => dropped > 0));
+  assert.deepEqual([part.length, part.every(({ forwarded }) => forwarded === 0)], [121, true]);
+});
+
 test('pages of flows follow each other without a gap and without one twice', async () => {
   const range = 'verdict=dropped&since=2026-03-01T12:00:00Z&until=2026-03-01T12:02:00Z';
   const all = (await ask<FlowPage>(`/api/flows?${range}&limit=500`)).body.rows;

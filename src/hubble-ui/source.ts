@@ -4,6 +4,7 @@
 import type { Flow, LostEvent } from '../flows/flow.ts';
 import type { FlowFilter } from '../hubble/filter-message.ts';
 import type { Certificate, NodeHealth } from '../page/api.ts';
+import type { Bucket } from '../page/graph.ts';
 
 /** As Hubble's GetFlows is asked. */
 export type FlowRequest = {
@@ -24,11 +25,16 @@ export type FlowAnswer =
 
 export type RelayStatus = { readonly version?: string | undefined; readonly flowsRate?: number | undefined };
 
+/** Milliseconds since the epoch. */
+export type Past = { readonly since: number; readonly until: number };
+
 export type FlowSource = {
   /** For people: 'hubble-relay:80'. */
   readonly address: string;
   /** Ends with the request's range, with `signal`, or by throwing. */
   flows(request: FlowRequest, signal: AbortSignal): AsyncIterable<FlowAnswer>;
+  /** All flows of a stretch of the past in equal parts; undefined where nobody can say without reading them. */
+  histogram(past: Past, buckets: number, signal: AbortSignal): Promise<readonly Bucket[] | undefined>;
   namespaces(signal: AbortSignal): Promise<readonly string[]>;
   status(signal: AbortSignal): Promise<RelayStatus>;
   nodes(signal: AbortSignal): Promise<readonly NodeHealth[]>;

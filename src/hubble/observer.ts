@@ -114,6 +114,8 @@ export type ServerStatus = {
   readonly unavailableNodes?: readonly string[] | undefined;
   readonly version?: string | undefined;
   readonly flowsRate?: number | undefined;
+  /** When the first certificate ends of those that agents and relays show each other. Hubble has no such field. */
+  readonly certificateUntil?: Nanoseconds | undefined;
 };
 const serverStatus = message<ServerStatus>('observer.ServerStatusResponse', {
   numFlows: count(1),
@@ -125,6 +127,7 @@ const serverStatus = message<ServerStatus>('observer.ServerStatusResponse', {
   unavailableNodes: strings(7),
   version: string(8),
   flowsRate: double(9),
+  certificateUntil: timestamp(150_000),
 });
 
 type NodeTls = { readonly enabled?: boolean | undefined; readonly serverName?: string | undefined };

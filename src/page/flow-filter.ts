@@ -14,6 +14,8 @@ export type Filters = {
   readonly blacklist: readonly FlowFilter[];
   /** Whether a flow that passed the lists is one of the view. */
   readonly matches: (flow: Flow) => boolean;
+  /** Whether every flow is. */
+  readonly isEverything: boolean;
 };
 
 /** Conditions that allow some flows: of each list one has to match. */
@@ -45,7 +47,12 @@ export function filtersOf({ namespaces, terms }: View, allowed?: readonly string
     ...scopes.map((scope) => inScope(new Set(scope))),
   ];
   const isAny = whitelist.some((one) => Object.keys(one).length === 0);
-  return { whitelist: isAny ? [] : whitelist, blacklist, matches: (flow) => exact.every((one) => one(flow)) };
+  return {
+    whitelist: isAny ? [] : whitelist,
+    blacklist,
+    matches: (flow) => exact.every((one) => one(flow)),
+    isEverything: isAny && blacklist.length === 0 && exact.length === 0,
+  };
 }
 
 /** Terms of one kind and side are alternatives. */

@@ -4,7 +4,9 @@
 
 import { raw, unary } from '../grpc/handler.ts';
 import type { Call, Handler } from '../grpc/handler.ts';
+import { RpcError, Status } from '../grpc/status.ts';
 import { unionOf } from '../hubble/namespaces.ts';
+import { getHistogram, histogramOfAll } from '../hubble/history.ts';
 import { NodeState, observer } from '../hubble/observer.ts';
 import type { HubbleNode, ServerStatus } from '../hubble/observer.ts';
 import { flowsOfAll } from './flows.ts';
@@ -12,11 +14,19 @@ import { stateOf } from './pool.ts';
 import type { Peer, Pool } from './pool.ts';
 
 const DEADLINE_MS = 5000;
+/** Headers of a GiB of flows are read from a slow disk. */
+const PAST_MS = 20_000;
 const MOST_NAMES = 10;
 
-export type RelayFacts = { readonly pool: Pool; readonly nodeName: string; readonly version: string };
+export type RelayFacts = {
+  readonly pool: Pool;
+  readonly nodeName: string;
+  readonly version: string;
+  /** When its own certificate ends, in milliseconds since the epoch; undefined: it has none. */
+  readonly certificate?: () => number | undefined;
+};
 
-export const relayHandlers = ({ pool, nodeName, version }: RelayFacts): readonly Handler[] => [
+export const relayHandlers = ({ pool, nodeName, version, certificate }: RelayFacts): readonly Handler[] => [
   raw(observer.getFlows, (request, call) => flowsOfAll(pool, nodeName, request, call)),
   unary(observer.getNodes, async (_, { signal }) => ({ nodes: await Promise.all(pool.peers().map((peer) => nodeOf(peer, signal))) })),
   unary(observer.getNamespaces, async (_, call) => {
@@ -30,7 +40,14 @@ export const relayHandlers = ({ pool, nodeName, version }: RelayFacts): readonly
     const peers = pool.peers();
     const fresh = await ofEach(pool, call, async (peer, signal) => ({ peer, status: await statusOf(peer, signal) }));
     const missing = peers.filter((peer) => !fresh.some((one) => one.peer.name === peer.name)).map(({ name }) => name);
-    return { ...sumOf(fresh.map(({ status }) => status)), ...countOf(peers.length, missing), version };
+    const statuses = fresh.map(({ status }) => status);
+    return { ...sumOf(statuses), ...countOf(peers.length, missing), version, certificateUntil: firstEnd(statuses, certificate?.()) };
+  }),
+  unary(getHistogram, async (request, call) => {
+    const all = await ofEach(pool, call, ({ client }, signal) => client.call(getHistogram, request, { deadlineMs: PAST_MS, signal }));
+    const missing = pool.peers().length - all.length;
+    if (missing > 0) throw new RpcError(Status.UNAVAILABLE, `${missing} of ${pool.peers().length} nodes have no history, or do not answer`);
+    return histogramOfAll(all);
   }),
 ];
 
@@ -65,6 +82,13 @@ function sumOf(all: readonly ServerStatus[]): ServerStatus {
     uptimeNs: Math.max(0, ...all.map(({ uptimeNs = 0 }) => uptimeNs)),
     flowsRate: sum(({ flowsRate }) => flowsRate),
   };
+}
+
+/** The earliest of those that there are. */
+function firstEnd(all: readonly ServerStatus[], own: number | undefined): ServerStatus['certificateUntil'] {
+  const ends = all.flatMap(({ certificateUntil }) => certificateUntil ?? []);
+  if (own !== undefined) ends.push(BigInt(own) * 1_000_000n);
+  return ends.length === 0 ? undefined : ends.reduce((least, one) => (one < least ? one : least));
 }
 
 const countOf = (peers: number, missing: readonly string[]): ServerStatus => ({

@@ -45,7 +45,12 @@ export async function main(options: RelayOptions): Promise<void> {
   const well = () => peers.connected && peers.peers().some(({ trouble }) => trouble === undefined);
   const health = healthHandlers((service) => (HEALTH_NAMES.has(service) ? well() : undefined));
   const failed = (path: string, error: unknown) => log.error('A call failed', { path, error: messageOf(error) });
-  const facts = { pool: peers, nodeName: hostname(), version: `hubble-relay v${options.version} (Stentor)` };
+  const facts = {
+    pool: peers,
+    nodeName: hostname(),
+    version: `hubble-relay v${options.version} (Stentor)`,
+    certificate: () => identity?.until,
+  };
   const services = [...relayHandlers(facts), ...health];
   const counts = callCounts();
   const server = end.use(grpcServer({ handlers: [...services, ...reflectionHandlers(services)], failed, counts }));

@@ -21,7 +21,8 @@ const flags: readonly Flag[] = [
 
 export const help = `Usage: NAME status [FLAGS]
 
-Whether flows can be had, how many there are, and from how many nodes. Exit code 1 when they cannot.
+Whether flows can be had, how many there are, from how many nodes, and until when the first of their certificates holds. Exit code 1 when
+they cannot.
 
 ${flagsText(flags)}
 
@@ -76,7 +77,18 @@ export function compactStatus(status: ServerStatus): string {
     numUnavailableNodes === 0
       ? ''
       : `Unavailable Nodes: ${numUnavailableNodes}\n${listed.join('')}${more > 0 ? `  - and ${more} more...\n` : ''}`;
-  return `Current/Max Flows: ${grouped(numFlows)}/${grouped(maxFlows)}${share}\nFlows/s: ${rateText(status)}\n${connected}${missing}`;
+  const { certificateUntil } = status;
+  const certificates = certificateUntil === undefined ? '' : `Certificates: ${certificateText(certificateUntil, Date.now())}\n`;
+  return `Current/Max Flows: ${grouped(numFlows)}/${grouped(maxFlows)}${share}\nFlows/s: ${rateText(status)}\n${connected}${missing}${certificates}`;
+}
+
+/** 'valid for 364 more days, until 2027-11-27T02:47:54Z'. `until`: nanoseconds since the epoch. */
+export function certificateText(until: bigint, now: number): string {
+  const end = Number(until / 1_000_000n);
+  const day = new Date(end).toISOString().replace(/\.\d+Z$/, 'Z');
+  const hours = Math.floor((end - now) / 3_600_000);
+  if (hours < 0) return `expired at ${day}`;
+  return `valid for ${hours < 48 ? `${hours} more hours` : `${Math.floor(hours / 24)} more days`}, until ${day}`;
 }
 
 /** What the server says, or else what it has seen over the time that it runs. */

@@ -18,6 +18,7 @@ import { changeLink, createVeth, deleteLink, deleteLinkOffLoop, findLink, listLi
 import { listRoutes, putRoute, RouteScope, RouteTable } from '../kernel/netlink-route.ts';
 import { writeSysctl } from '../kernel/netns.ts';
 import { NetlinkSocket } from '../kernel/socket.ts';
+import { PROC_SYS } from '../kernel/proc-sys.ts';
 import { configDefaults } from './schema.gen.ts';
 
 export type PodLink = {
@@ -116,7 +117,7 @@ function putPodLink(socket: NetlinkSocket, { name, index, mtu, peer }: PodLink):
     const common = { index, mtu: mtu ?? peer.mtu };
     createVeth(socket, { ...common, name, mac: GATEWAY_MAC, txQueueLength: QUEUE_LENGTH, up: true, peer: { ...peer, ...common } });
   } else if (mtu !== undefined) resize({ socket, pod }, index, { from: found.mtu, to: mtu });
-  writeFileSync(`/proc/sys/net/ipv4/conf/${name}/rp_filter`, '0');
+  writeFileSync(`${PROC_SYS}/net/ipv4/conf/${name}/rp_filter`, '0');
   configurePod(pod, index, peer);
 }
 

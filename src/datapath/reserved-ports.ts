@@ -7,10 +7,11 @@ import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { table } from '../base/table.ts';
 import type { Table } from '../base/table.ts';
+import { PROC_SYS } from '../kernel/proc-sys.ts';
 
 export type PortRange = { readonly first: number; readonly last: number };
 
-const SYSCTL = '/proc/sys/net/ipv4';
+const SYSCTL = `${PROC_SYS}/net/ipv4`;
 
 /** Key: '30000-32767'. Empty where the kernel gives none of them away (`ephemeral`), or nobody wants them kept. */
 export function reservedPorts(ports: PortRange | undefined, ephemeral: PortRange = ephemeralPorts()): Table<string, PortRange> {

@@ -7,6 +7,7 @@ import { forEachEntry } from '../base/ledger.ts';
 import type { Target } from '../base/reconcile.ts';
 import { table } from '../base/table.ts';
 import type { Table } from '../base/table.ts';
+import { PROC_SYS } from '../kernel/proc-sys.ts';
 
 /**
  * What the data plane relies on. Forwarding: the route lookup of the programs answers only for forwarding interfaces. rp_filter: replies may
@@ -44,7 +45,7 @@ export function originalSysctls(directory: string): Readonly<Record<string, stri
 }
 
 export function restoreSysctl(directory: string, name: string, value: string): void {
-  writeFileSync(`/proc/sys/${name}`, value);
+  writeFileSync(`${PROC_SYS}/${name}`, value);
   const { [name]: _done, ...rest } = originalSysctls(directory);
   writeFileSync(join(directory, ORIGINALS), JSON.stringify(rest));
 }
@@ -53,7 +54,7 @@ function remember(directory: string, name: string): void {
   const known = originalSysctls(directory);
   if (known[name] !== undefined) return;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(join(directory, ORIGINALS), JSON.stringify({ ...known, [name]: readFileSync(`/proc/sys/${name}`, 'utf8').trim() }));
+  writeFileSync(join(directory, ORIGINALS), JSON.stringify({ ...known, [name]: readFileSync(`${PROC_SYS}/${name}`, 'utf8').trim() }));
 }
 
 /** `directory`: where what they were is kept. */
@@ -61,14 +62,14 @@ export function sysctlTarget(directory = '/var/run/cilium'): Target<string, stri
   return {
     name: 'sysctls',
     *list() {
-      for (const name of Object.keys(wanted)) if (present(name)) yield [name, readFileSync(`/proc/sys/${name}`, 'utf8').trim()];
+      for (const name of Object.keys(wanted)) if (present(name)) yield [name, readFileSync(`${PROC_SYS}/${name}`, 'utf8').trim()];
     },
     put(entries) {
       forEachEntry(entries, (name, value) => {
         try {
           remember(directory, name);
           if (name === 'net/ipv6/conf/all/forwarding' && value === '1') keepRouterAdvertisements();
-          writeFileSync(`/proc/sys/${name}`, value);
+          writeFileSync(`${PROC_SYS}/${name}`, value);
         } catch (cause) {
           throw new Error(`Cannot set sysctl ${name.replaceAll('/', '.')} to ${value}, wanted /proc/sys/net mounted writable`, { cause });
         }
@@ -80,8 +81,8 @@ export function sysctlTarget(directory = '/var/run/cilium'): Target<string, stri
 
 /** A host that forwards ignores router advertisements, unless told otherwise: a node that has its default route from them would lose it. */
 function keepRouterAdvertisements(): void {
-  for (const link of readdirSync('/proc/sys/net/ipv6/conf')) {
-    const path = `/proc/sys/net/ipv6/conf/${link}/accept_ra`;
+  for (const link of readdirSync(`${PROC_SYS}/net/ipv6/conf`)) {
+    const path = `${PROC_SYS}/net/ipv6/conf/${link}/accept_ra`;
     if (link !== 'all' && readFileSync(path, 'utf8').trim() === '1') writeFileSync(path, '2');
   }
 }
@@ -89,7 +90,7 @@ function keepRouterAdvertisements(): void {
 /** A kernel without IPv6 has no such directory. */
 function present(name: string): boolean {
   try {
-    readFileSync(`/proc/sys/${name}`);
+    readFileSync(`${PROC_SYS}/${name}`);
     return true;
   } catch {
     return false;

@@ -5,6 +5,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { native } from './addon.ts';
+import { PROC_SYS } from './proc-sys.ts';
 
 const namedDirectory = '/run/netns';
 
@@ -31,10 +32,10 @@ export function netnsInode(path: string): number {
 
 /** Reads a sysctl as the namespace sees it, e.g. 'net/ipv4/ip_forward', without the final newline. */
 export function readSysctl(netns: string, name: string): string {
-  return native().netnsReadFile(netns, `/proc/sys/${name}`).trimEnd();
+  return native().netnsReadFile(netns, `${PROC_SYS}/${name}`).trimEnd();
 }
 
 /** Throws KernelError (ENOENT: no such sysctl; EINVAL: not a value for it). */
 export function writeSysctl(netns: string, name: string, value: string): void {
-  native().netnsWriteFile(netns, `/proc/sys/${name}`, value);
+  native().netnsWriteFile(netns, `${PROC_SYS}/${name}`, value);
 }

@@ -10,7 +10,7 @@ import type { Table } from '../base/table.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import { identityRows, namespaceRows, remotePodRows } from '../identities/facts.ts';
 import type { Wanted } from '../identities/allocation.ts';
-import { identityObject, nodeLabel, NODE_LABEL } from '../identities/objects.ts';
+import { identityObject, nodeLabel, NODE_LABEL, WORKLOAD } from '../identities/objects.ts';
 import type { IdentitySources, IdentityTables } from '../identities/tables.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { isStatus } from '../kube/kube-error.ts';
@@ -124,8 +124,8 @@ export function ownIdentityObjects(
 }
 
 function oursOfEndpoint({ metadata, status = {} }: CiliumEndpoint): CiliumEndpoint {
-  const { name, namespace = 'default', labels = {}, ownerReferences = [] } = metadata;
-  return { metadata: { name, namespace, labels, ownerReferences }, status };
+  const { name, namespace = 'default', labels = {}, annotations = {}, ownerReferences = [] } = metadata;
+  return { metadata: { name, namespace, labels, annotations: { [WORKLOAD]: annotations[WORKLOAD] ?? '' }, ownerReferences }, status };
 }
 
 function oursOfNode({ metadata: { name, annotations = {}, ownerReferences = [] }, spec = {} }: CiliumNode): CiliumNode {

@@ -119,7 +119,7 @@ function eventsOf(ground: Ground, tables: AgentTables, changed: () => void): { r
   if (!config.hubble.enabled) return { drops, flows: undefined };
   const { clusterName } = config;
   const { interfaces } = nodes;
-  const about = { ...known, ...identities, endpoints: endpoints.endpoints, interfaces, services, clusterName };
+  const about = { ...known, ...identities, endpoints: endpoints.endpoints, interfaces, nodes: nodes.nodes, self, services, clusterName };
   const losses = datapath.map('event_losses');
   const { capacity, redaction } = config.hubble;
   const counted = flowMetrics(config.hubble.metrics);

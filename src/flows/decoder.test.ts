@@ -14,11 +14,26 @@ import {
 } from '../datapath/schema.gen.ts';
 import type { Event } from '../datapath/schema.gen.ts';
 import { eventRow } from '../datapath/testdata/rows.ts';
+import { Reserved } from '../identities/numbers.ts';
 import { flowDecoder } from './decoder.ts';
 import { directoryOf } from './directory.ts';
 import { TcpFlag } from './flow.ts';
 import { FlowType, SocketTranslationPoint, TraceObservationPoint, TrafficDirection, Verdict } from './flow-enums.ts';
-import { CART, cartIp, FAR, farIp, known, NETNS, nodeIp, recordsOf, SERVICE, serviceIp, smallCluster, worldIp } from './testdata/agent.ts';
+import {
+  CART,
+  cartIp,
+  FAR,
+  farIp,
+  known,
+  NETNS,
+  nodeIp,
+  otherNodeIp,
+  recordsOf,
+  SERVICE,
+  serviceIp,
+  smallCluster,
+  worldIp,
+} from './testdata/agent.ts';
 
 const BOOT = 1_700_000_000_000_000_000n;
 const TCP = 6;
@@ -96,6 +111,7 @@ describe('a flow of a packet that passes', () => {
         namespace: 'shop',
         podName: 'far',
         labels: ['k8s:app=far', 'k8s:io.kubernetes.pod.namespace=shop'],
+        workloads: [{ name: 'far', kind: 'StatefulSet' }],
       },
       destinationService: { name: 'stock', namespace: 'shop' },
       verdict: Verdict.FORWARDED,
@@ -193,6 +209,40 @@ describe('a flow of a packet that is dropped', () => {
     assert.equal(one(incoming).trafficDirection, TrafficDirection.INGRESS);
     const nobody = { ...incoming, flow: { ...incoming.flow, destination: ip('198.51.100.1') } };
     assert.equal(one(nobody).trafficDirection, TrafficDirection.TRAFFIC_DIRECTION_UNKNOWN);
+  });
+
+  for (const [what, address, identity] of [
+    ['the world', worldIp, Reserved.world],
+    ['this node', nodeIp, Reserved.host],
+    ['another node', otherNodeIp, Reserved.remoteNode],
+    ['a pod of this node', cartIp, CART],
+    ['a pod of another node', farIp, FAR],
+    ['nobody knows, in a range of pods', ip('10.244.2.99'), Reserved.unknown],
+  ] as const)
+    it(`says who sent it, though the kernel tells of none: ${what}`, () => {
+      const { one } = decoding();
+      assert.equal(one({ ...drop, flow: { ...drop.flow, source: address } }).source?.identity, identity);
+    });
+
+  it('follows nodes that come and go', () => {
+    const { one, write } = decoding();
+    const { destination } = drop.flow;
+    const from = (source = ip('192.168.0.13')) => one({ ...drop, flow: { ...drop.flow, source, destination } }).source?.identity;
+    assert.equal(from(), Reserved.world);
+    write.nodes.put('node3', { name: 'node3', addresses: [ip('192.168.0.13')], podCidrs: [] });
+    assert.equal(from(), Reserved.remoteNode);
+    write.nodes.delete('node3');
+    assert.equal(from(), Reserved.world);
+  });
+});
+
+describe("a flow of a node's own", () => {
+  it('is of the host, also where the kernel did not know yet, or knows the address for one of the world', () => {
+    const { one } = decoding();
+    const own = { ...opening, flow: { ...opening.flow, source: nodeIp }, source: nodeIp };
+    for (const sourceIdentity of [Reserved.host, Reserved.world, Reserved.remoteNode, Reserved.unknown])
+      assert.deepEqual(one({ ...own, sourceIdentity }).source, { identity: Reserved.host, labels: ['reserved:host'] });
+    assert.equal(one({ ...own, sourceIdentity: Reserved.health }).source?.identity, Reserved.health);
   });
 });
 

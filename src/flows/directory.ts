@@ -5,7 +5,6 @@
 import type { Ip } from '../base/ip.ts';
 import { addressPort } from '../base/ip.ts';
 import type { Changes, Table } from '../base/table.ts';
-import type { InterfaceRow } from '../datapath/network.ts';
 import { protocolText } from '../datapath/protocols.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { EndpointIdentity } from '../identities/endpoints.ts';
@@ -14,15 +13,16 @@ import { labelList } from '../identities/labels.ts';
 import type { Labels } from '../identities/labels.ts';
 import { Reserved } from '../identities/numbers.ts';
 import type { FlowEndpoint, FlowService, NetworkInterface } from './flow.ts';
+import { whereabouts } from './whereabouts.ts';
+import type { Whereabouts, WhereaboutsTables } from './whereabouts.ts';
 
-export type DirectoryTables = {
+export type DirectoryTables = WhereaboutsTables & {
   /** By host interface; with the indexes `address` and `netns`. */
   readonly endpoints: Table<string, EndpointRow>;
   readonly endpointIdentities: Table<string, EndpointIdentity>;
   readonly pods: Table<string, PodRow>;
   readonly remotePods: Table<string, RemotePod>;
   readonly identities: Table<string, IdentityRow>;
-  readonly interfaces: Table<string, InterfaceRow>;
   readonly services: ServiceLookups;
   readonly clusterName: string;
 };
@@ -74,20 +74,23 @@ export function directoryOf(tables: DirectoryTables): Directory {
   const services = servicesIn(tables.services);
   const watched = [endpoints, tables.endpointIdentities, tables.pods, tables.identities].map((one) => one.changes());
   const [links, interfaces] = [endpoints.changes(), tables.interfaces.changes()];
-  const known = remembering<Ip, FlowEndpoint>(REMEMBERED);
+  const places = whereabouts(tables);
+  const known = remembering<Ip, { readonly said: number; readonly endpoint: FlowEndpoint }>(REMEMBERED);
   const names = new Map<number, NetworkInterface>();
   const podAt = (address: Ip): EndpointRow | undefined => firstOf(endpoints.by('address', address));
   return {
     refresh() {
       // map() and not some(): what has changed is to be taken from all of them
-      if ([...watched.map(taken), remote.refresh()].includes(true)) known.clear();
+      if ([...watched.map(taken), remote.refresh(), places.refresh()].includes(true)) known.clear();
       if ([taken(links), taken(interfaces)].includes(true)) named(names, tables);
       services.refresh();
     },
     endpointAt(address, identity) {
       const found = known.get(address);
-      if (found && (found.identity === identity || identity === Reserved.unknown)) return found;
-      return known.set(address, endpointOf(podAt(address), remote.at(address), identity, tables));
+      if (found && (found.said === identity || identity === Reserved.unknown)) return found.endpoint;
+      const who = { local: podAt(address), remote: remote.at(address) };
+      const number = who.local || who.remote ? identity : placedIdentity(address, identity, places);
+      return known.set(address, { said: identity, endpoint: endpointOf(who, number, tables) }).endpoint;
     },
     podAt,
     podInside: (netns) => firstOf(endpoints.by('netns', String(netns))),
@@ -99,9 +102,14 @@ export function directoryOf(tables: DirectoryTables): Directory {
 
 type Remote = { readonly name: string; readonly pod: RemotePod };
 
+/** Of an address that is no pod's. What the kernel knew of a packet may be older than what is known now; of a drop it knew nothing. */
+function placedIdentity(address: Ip, identity: number, places: Whereabouts): number {
+  if (identity !== Reserved.unknown && identity !== Reserved.world && identity !== Reserved.remoteNode) return identity;
+  return places.isOwn(address) ? Reserved.host : identity || places.identityOf(address);
+}
+
 function endpointOf(
-  local: EndpointRow | undefined,
-  remote: Remote | undefined,
+  { local, remote }: { readonly local: EndpointRow | undefined; readonly remote: Remote | undefined },
   identity: number,
   { endpointIdentities, pods, identities, clusterName }: DirectoryTables,
 ): FlowEndpoint {
@@ -125,7 +133,8 @@ function endpointOf(
   const labels = labelsOf(identities.get(String(number))?.labels);
   if (!remote) return { identity: number, clusterName, labels };
   const [namespace = '', podName = ''] = remote.name.split('/');
-  return { identity: number, clusterName, namespace, podName, labels };
+  const { workload } = remote.pod;
+  return { identity: number, clusterName, namespace, podName, labels, ...(workload && { workloads: [workload] }) };
 }
 
 function labelsOf(labels: Labels | undefined): readonly string[] {

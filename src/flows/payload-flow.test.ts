@@ -157,7 +157,7 @@ describe('HTTP in a flow', () => {
     assert.deepEqual([first?.summary, first?.isReply], ['HTTP/1.1 GET http://web/cart?x=1', false]);
     assert.equal(first?.traceContext?.parent?.traceId, '0af7651916cd43dd8448eb211c80319c');
     assert.equal(first.trafficDirection, TrafficDirection.INGRESS);
-    assert.deepEqual([first.source?.labels, first.destination?.podName], [['reserved:unknown'], 'cart-7d4-x']);
+    assert.deepEqual([first.source?.labels, first.destination?.podName], [['reserved:world'], 'cart-7d4-x']);
     assert.deepEqual(first.destinationService, { name: 'stock', namespace: 'shop' });
     const answer = see(reversed(request, 14.7 * ms), 'HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n<html>');
     assert.deepEqual(answer?.l7, {

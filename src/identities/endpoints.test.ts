@@ -9,7 +9,7 @@ import { remotePodRows } from './facts.ts';
 import { labelsIn } from './labels.ts';
 import { identity, PROVISIONAL, Reserved } from './numbers.ts';
 import type { Range } from './numbers.ts';
-import { nodeLabel, nodeObjects, NODE_LABEL } from './objects.ts';
+import { nodeLabel, nodeObjects, NODE_LABEL, WORKLOAD } from './objects.ts';
 import { identitySources, identityTables } from './tables.ts';
 
 const RANGE: Range = [256, 300];
@@ -70,7 +70,14 @@ function agent(before?: number) {
     hearPods(labels = { app: 'cart' }) {
       writers.namespaces.put('shop', {});
       writers.namespaces.complete();
-      writers.pods.put('shop/cart', { namespace: 'shop', name: 'cart', uid: 'u1', labels, serviceAccount: 'default' });
+      writers.pods.put('shop/cart', {
+        namespace: 'shop',
+        name: 'cart',
+        uid: 'u1',
+        labels,
+        serviceAccount: 'default',
+        workload: { name: 'cart', kind: 'Deployment' },
+      });
       writers.pods.complete();
     },
   };
@@ -97,6 +104,7 @@ describe('an endpoint', () => {
       node: '192.168.0.11',
     });
     assert.equal(then.object?.metadata.ownerReferences?.[0]?.uid, 'u1');
+    assert.equal(then.object.metadata.annotations?.[WORKLOAD], 'Deployment/cart');
   });
 
   it('keeps its number over a restart until everything is known', () => {
@@ -163,6 +171,20 @@ describe('objects', () => {
     assert.deepEqual(rows({ networking: { addressing: [{ ipv4: '10.244.1.5' }] } }), []);
     assert.deepEqual(rows({ identity: { id: 300 }, networking: { addressing: [{ ipv4: '10.244.1.5', ipv6: 'x' }] } }), [
       ['shop/cart', { identity: 300, addresses: ['10.244.1.5'], node: undefined }],
+    ]);
+  });
+
+  it('a CiliumEndpoint says who made its pod; who does not say it, or nonsense, is known all the same', () => {
+    const status = { identity: { id: 300 }, networking: { addressing: [{ ipv4: '10.244.1.5' }] } };
+    const workload = (text: string) => {
+      const [[, row] = assert.fail()] = remotePodRows({ metadata: { name: 'cart', annotations: { [WORKLOAD]: text } }, status }, 'node1');
+      return row.workload;
+    };
+    assert.deepEqual(['StatefulSet/db', '', 'db', '/'].map(workload), [
+      { name: 'db', kind: 'StatefulSet' },
+      undefined,
+      undefined,
+      undefined,
     ]);
   });
 

@@ -87,10 +87,10 @@ export function* endpointObjectFor(
   const { endpoints, pods, nodes, self } = known;
   const [endpoint] = endpoints.by('pod', pod);
   const who = endpoint && identities.get(endpoint.hostInterface);
-  const uid = pods.get(pod)?.uid ?? '';
+  const { uid = '', workload } = pods.get(pod) ?? {};
   const [address] = nodes.get(self)?.addresses ?? [];
   if (!endpoint || !who || uid === '' || address === undefined) return;
   if (who.agreed && who.labels !== undefined)
-    yield [pod, endpointObject({ endpoint, uid, identity: who.identity, labels: who.labels, node: self, address })];
+    yield [pod, endpointObject({ endpoint, uid, workload, identity: who.identity, labels: who.labels, node: self, address })];
   else if (now?.metadata.ownerReferences?.[0]?.uid === uid) yield [pod, now];
 }

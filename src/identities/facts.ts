@@ -11,7 +11,7 @@ import { labelsIn } from './labels.ts';
 import type { Labelled, Labels } from './labels.ts';
 import { agreedIdentity, identity } from './numbers.ts';
 import type { Identity } from './numbers.ts';
-import { NODE_LABEL, nodeLabel } from './objects.ts';
+import { NODE_LABEL, nodeLabel, WORKLOAD } from './objects.ts';
 
 /** A pod of this node that has a network of its own. */
 export type PodRow = Labelled & { readonly name: string; readonly uid: string; readonly workload?: Workload };
@@ -41,6 +41,8 @@ export type RemotePod = Aged & {
   readonly addresses: readonly Ip[];
   /** The address of its node. */
   readonly node: Ip | undefined;
+  /** Undefined: nobody made it, or its agent does not say. */
+  readonly workload?: Workload;
 };
 
 export function* podRows({ metadata, spec }: Pod): Iterable<readonly [string, PodRow]> {
@@ -89,8 +91,10 @@ export function* remotePodRows({ metadata, status }: CiliumEndpoint, self: strin
   const addresses = texts.map((text) => parseIp(text ?? '')).filter((address) => address !== undefined);
   if (typeof id !== 'number' || addresses.length === 0) return;
   const age = metadata.creationTimestamp !== undefined && { created: metadata.creationTimestamp };
+  const [, kind, workload] = /^(\w+)\/(.+)$/.exec(metadata.annotations?.[WORKLOAD] ?? '') ?? [];
+  const maker = kind !== undefined && workload !== undefined && { workload: { name: workload, kind } };
   yield [
     `${metadata.namespace ?? 'default'}/${metadata.name}`,
-    { identity: identity(id), addresses, node: parseIp(status?.networking?.node ?? ''), ...age },
+    { identity: identity(id), addresses, node: parseIp(status?.networking?.node ?? ''), ...maker, ...age },
   ];
 }

@@ -7,12 +7,15 @@ import type { Ip } from '../base/ip.ts';
 import type { EndpointRow } from '../endpoints/endpoint.ts';
 import type { CiliumEndpoint, CiliumIdentity, CiliumNode, Node, OwnerReference } from '../kube/types.ts';
 import type { Wanted } from './allocation.ts';
+import type { Workload } from './facts.ts';
 import { labelList, NAMESPACE, securityLabels } from './labels.ts';
 import type { Labels } from './labels.ts';
 import type { Identity } from './numbers.ts';
 
 /** On CiliumEndpoints: their node. So an agent lists its own and watches those of the others. */
 export const NODE_LABEL = 'stentor.dev/node';
+/** On CiliumEndpoints: kind and name of who made the pod ('Deployment/cart'), empty where nobody did. */
+export const WORKLOAD = 'stentor.dev/workload';
 const LABEL_LIMIT = 63;
 
 /** The value of NODE_LABEL: the name, or the end of one that is too long for a label. */
@@ -24,6 +27,7 @@ export type EndpointFacts = {
   readonly endpoint: EndpointRow;
   /** Of the pod. */
   readonly uid: string;
+  readonly workload: Workload | undefined;
   readonly identity: Identity;
   readonly labels: Labels;
   /** Name and address of this node. */
@@ -31,11 +35,17 @@ export type EndpointFacts = {
   readonly address: Ip;
 };
 
-export function endpointObject({ endpoint, uid, identity, labels, node, address }: EndpointFacts): CiliumEndpoint {
+export function endpointObject({ endpoint, uid, workload, identity, labels, node, address }: EndpointFacts): CiliumEndpoint {
   const { namespace, pod, containerId, interfaceName, addresses } = endpoint;
   const [ipv4, ipv6] = ([4, 6] as const).map((family) => addresses.find((one) => familyOf(one) === family));
   return {
-    metadata: { name: pod, namespace, labels: { [NODE_LABEL]: nodeLabel(node) }, ownerReferences: [owner('Pod', pod, uid)] },
+    metadata: {
+      name: pod,
+      namespace,
+      labels: { [NODE_LABEL]: nodeLabel(node) },
+      annotations: { [WORKLOAD]: workload ? `${workload.kind}/${workload.name}` : '' },
+      ownerReferences: [owner('Pod', pod, uid)],
+    },
     status: {
       id: endpoint.id,
       identity: { id: identity, labels: labelList(labels) },

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent knows of a small cluster: a pod of its own, one of another node, a service, two interfaces.
 
-import { ip, macFromBytes } from '../../base/ip.ts';
+import { cidr, ip, macFromBytes } from '../../base/ip.ts';
 import { table } from '../../base/table.ts';
+import type { Writer } from '../../base/table.ts';
 import type { Numbered } from '../../base/assign.ts';
 import type { InterfaceRow } from '../../datapath/network.ts';
 import type { EndpointRow } from '../../endpoints/endpoint.ts';
@@ -11,6 +12,7 @@ import type { IdentityRow, PodRow, RemotePod } from '../../identities/facts.ts';
 import { labelsIn } from '../../identities/labels.ts';
 import type { Labels } from '../../identities/labels.ts';
 import { identity } from '../../identities/numbers.ts';
+import type { NodeRow } from '../../nodes/node.ts';
 import type { BackendSet, Frontend } from '../../services/frontends.ts';
 import type { Records } from '../decoder.ts';
 import type { DirectoryTables } from '../directory.ts';
@@ -19,6 +21,7 @@ import type { Flow } from '../flow.ts';
 export const cartIp = ip('10.244.1.5');
 export const farIp = ip('10.244.2.7');
 export const nodeIp = ip('192.168.0.11');
+export const otherNodeIp = ip('192.168.0.12');
 export const worldIp = ip('203.0.113.80');
 export const serviceIp = ip('10.96.0.10');
 export const NETNS = 4242;
@@ -58,6 +61,7 @@ export function smallCluster() {
   const remotePods = table<string, RemotePod>('remote_pods');
   const identities = table<string, IdentityRow>('cilium_identities');
   const interfaces = table<string, InterfaceRow>('interfaces');
+  const nodes = table<string, NodeRow>('nodes');
   const frontends = table<string, Frontend>('frontends');
   const sets = table<string, BackendSet>('backend_sets');
   const setIds = table<string, Numbered>('backend_set_ids');
@@ -66,19 +70,21 @@ export function smallCluster() {
     pods: pods.writer('test'),
     remotePods: remotePods.writer('test'),
     frontends: frontends.writer('test'),
+    nodes: nodes.writer('test'),
   };
   write.endpoints.put(cart.hostInterface, cart);
   endpointIdentities.writer('test').put(cart.hostInterface, { identity: identity(CART), labels: labelsOf('cart'), agreed: true });
   const workload = { name: 'cart', kind: 'Deployment' };
   write.pods.put('shop/cart-7d4-x', { namespace: 'shop', name: 'cart-7d4-x', uid: 'u', labels: {}, serviceAccount: 'default', workload });
-  write.remotePods.put('shop/far', { identity: identity(FAR), addresses: [farIp], node: ip('192.168.0.12') });
+  write.remotePods.put('shop/far', {
+    identity: identity(FAR),
+    addresses: [farIp],
+    node: otherNodeIp,
+    workload: { name: 'far', kind: 'StatefulSet' },
+  });
   identities.writer('test').put(String(FAR), { id: identity(FAR), labels: labelsOf('far'), created: '', retired: false });
-  interfaces.writer('test').put('eth0', { index: 2, name: 'eth0' } as InterfaceRow); // as: only what is looked at
-  const set = 'shop/stock/http/TCP/IPv4';
-  const at = { address: serviceIp, port: 80, protocol: 'TCP', service: 'shop/stock' } as const;
-  write.frontends.put(`${serviceIp}:80/TCP`, at as unknown as Frontend); // as: only what is looked at
-  sets.writer('test').put(set, { service: 'shop/stock' } as BackendSet); // as: only what is looked at
-  setIds.writer('test').put(set, { id: SERVICE });
+  writeNodes(interfaces.writer('test'), write.nodes);
+  writeService(write.frontends, sets.writer('test'), setIds.writer('test'));
   const services = { frontends, sets, setIds };
   const tables: DirectoryTables = {
     endpoints,
@@ -87,10 +93,27 @@ export function smallCluster() {
     remotePods,
     identities,
     interfaces,
+    nodes,
+    self: 'node1',
     services,
     clusterName: 'default',
   };
   return { tables, write };
+}
+
+function writeService(frontends: Writer<string, Frontend>, sets: Writer<string, BackendSet>, setIds: Writer<string, Numbered>): void {
+  const set = 'shop/stock/http/TCP/IPv4';
+  const at = { address: serviceIp, port: 80, protocol: 'TCP', service: 'shop/stock' } as const;
+  frontends.put(`${serviceIp}:80/TCP`, at as unknown as Frontend); // as: only what is looked at
+  sets.put(set, { service: 'shop/stock' } as BackendSet); // as: only what is looked at
+  setIds.put(set, { id: SERVICE });
+}
+
+function writeNodes(interfaces: Writer<string, InterfaceRow>, nodes: Writer<string, NodeRow>): void {
+  const addresses = [{ ip: nodeIp, bits: 24 }];
+  interfaces.put('eth0', { index: 2, name: 'eth0', addresses } as unknown as InterfaceRow); // as: only what is looked at
+  nodes.put('node1', { name: 'node1', addresses: [nodeIp], podCidrs: [cidr('10.244.1.0/24')] });
+  nodes.put('node2', { name: 'node2', addresses: [otherNodeIp], podCidrs: [cidr('10.244.2.0/24')] });
 }
 
 const HEADER = 4;

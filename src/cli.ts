@@ -24,10 +24,9 @@ ${[...examples, 'COMMAND --help'].map((example) => `  ${name} ${example}`).join(
 }
 
 /** Runs one command line. Returns the exit code. */
-export async function runCommand(args: readonly string[], io: Io): Promise<number> {
-  const [first, ...rest] = args;
+export async function runCommand(typed: readonly string[], io: Io): Promise<number> {
+  const [first, ...rest] = await inOrder(typed, io.name);
   const commands = await commandsOf(io.name);
-  const asksHelp = (word: string | undefined) => word === 'help' || word === '--help' || word === '-h';
   if (first === undefined || (asksHelp(first) && rest.length === 0)) {
     (first === undefined ? io.err : io.out)(overview(io.name, commands));
     return first === undefined ? 2 : 0;
@@ -45,6 +44,15 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
   } catch (error) {
     return await explained(error, help, io);
   }
+}
+
+const asksHelp = (word: string | undefined): boolean => word === 'help' || word === '--help' || word === '-h';
+
+/** The command, and what it is told. */
+async function inOrder(typed: readonly string[], name: string): Promise<readonly string[]> {
+  const [first] = typed;
+  if (name !== 'hubble' || first?.startsWith('-') !== true || asksHelp(first) || first === '--version') return typed;
+  return (await import('./cli/hubble/leading-flags.ts')).commandFirst(typed);
 }
 
 async function unknownCommand(typed: string, commands: readonly Command[], io: Io): Promise<number> {

@@ -78,6 +78,7 @@ test("the seed's values are read unmodified, without a warning", () => {
       capacity: 4095,
       historyBytes: 1024 ** 3,
       tls: true,
+      tlsAuto: true,
       redaction: undefined,
       export: {
         enabled: false,

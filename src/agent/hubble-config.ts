@@ -22,6 +22,8 @@ export type HubbleConfig = {
   /** Of flows on disk; 0: none are kept. */
   readonly historyBytes: number;
   readonly tls: boolean;
+  /** Whether the operator makes the certificates for that. */
+  readonly tlsAuto: boolean;
   readonly redaction: Redaction | undefined;
   /** Where a relay has its metrics; undefined: nowhere. */
   readonly relayMetricsPort: Port | undefined;
@@ -42,6 +44,7 @@ export function hubbleFrom(values: Values, complain: Complain): HubbleConfig {
     export: exportFrom(values, complain),
     historyBytes: historyBytes(values, complain),
     tls: values.get('hubble.tls.enabled') === true,
+    tlsAuto: values.get('hubble.tls.auto.enabled') === true,
     relayMetricsPort: relayMetricsPort(values),
   };
 }

@@ -103,7 +103,7 @@ export function serveHubble(options: HubbleOptions, signal: AbortSignal): void {
     );
   };
   void identity.run(changed, signal);
-  void watchCertificate(identity, (what) => report('certificate', what), signal);
+  void watchCertificate(identity, { auto: config.hubble.tlsAuto, report: (what) => report('certificate', what) }, signal);
 }
 
 function handlersOf(options: HubbleOptions, signal: AbortSignal): readonly Handler[] {
@@ -215,8 +215,15 @@ function peersOf({ config, nodes, identity, afterwards }: HubbleOptions): Peers 
   };
 }
 
+const OPERATORS =
+  'Look whether an operator runs and leads: it makes and renews the Secrets hubble-server-certs and hubble-relay-client-certs';
+const YOURS =
+  'Make the Secrets hubble-server-certs and hubble-relay-client-certs anew: hubble.tls.auto.enabled is false; with true the operator does it';
+
+type Watching = { readonly auto: boolean; readonly report: (what: Problem | undefined) => void };
+
 /** Says after a while that there is no certificate, or that it has ended. */
-async function watchCertificate(identity: IdentitySecret, report: (what: Problem | undefined) => void, signal: AbortSignal): Promise<void> {
+async function watchCertificate(identity: IdentitySecret, { auto, report }: Watching, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await pause(NO_CERTIFICATE_MS, undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
@@ -229,8 +236,7 @@ async function watchCertificate(identity: IdentitySecret, report: (what: Problem
             object: 'Config hubble.tls.enabled',
             reason: 'NoHubbleCertificate',
             message: `No relay gets the flows of this node, as it has no certificate: ${why}`,
-            advice:
-              'Look whether an operator runs and leads: it makes and renews the Secrets hubble-server-certs and hubble-relay-client-certs',
+            advice: auto ? OPERATORS : YOURS,
           })
         : undefined,
     );

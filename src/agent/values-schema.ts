@@ -261,7 +261,7 @@ const ownRows: readonly ValueRow[] = [
   ['hubble.dashboards.labelValue', 'text', undefined, 'acts', 'chart', 'Same as hubble.metrics.dashboards.labelValue'],
   ['hubble.dashboards.namespace', 'text', undefined, 'acts', 'chart', 'Same as hubble.metrics.dashboards.namespace'],
   ['hubble.tls.enabled', 'boolean', true, 'acts', 'agent', 'Encrypt between nodes and relay'],
-  ['hubble.tls.auto.enabled', 'boolean', true, 'accepted', 'none', 'The operator makes certificates, unless their Secrets are there'],
+  ['hubble.tls.auto.enabled', 'boolean', true, 'acts', 'operator', 'The operator makes and renews certificates; false: you make the Secrets hubble-server-certs and hubble-relay-client-certs'],
   ['hubble.tls.auto.method', ['helm', 'cronJob', 'certmanager'], 'helm', 'accepted', 'none', 'The operator makes them'],
   ['hubble.tls.auto.certValidityDuration', 'number', 365, 'accepted', 'none', 'The operator knows when they end'],
   ['hubble.tls.auto.schedule', 'text', '0 0 1 */4 *', 'accepted', 'none', 'The operator renews them in time'],

@@ -83,7 +83,7 @@ function operatorOptions(args: readonly string[]): OperatorOptions {
     endpointInterval: time('cilium-endpoint-gc-interval', said.endpointInterval, 0),
     endpointGrace: time('cilium-endpoint-gc-grace', 5 * 60_000),
     lbClasses: said.lbClasses,
-    certificatesFor: config.hubble.enabled && config.hubble.tls ? config.clusterName : undefined,
+    certificatesFor: config.hubble.enabled && config.hubble.tls && config.hubble.tlsAuto ? config.clusterName : undefined,
     leaseDuration: time('leader-election-lease-duration', 15_000),
     leaseRenew: time('leader-election-renew-deadline', 10_000),
     leaseRetry: time('leader-election-retry-period', 2000),

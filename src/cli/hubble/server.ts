@@ -111,7 +111,10 @@ async function forwarded(settings: Settings, end: AsyncDisposableStack): Promise
   });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  for await (const line of createInterface({ input: child.stdout })) if (line.startsWith('Forwarding from')) return `127.0.0.1:${port}`;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const at = /^Forwarding from \S+:(\d+) /.exec(line)?.[1]; // another than we asked for where that was 0
+    if (at !== undefined) return `127.0.0.1:${at}`;
+  }
   throw refused(said.trim() || 'it ended');
 }
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parse } from 'yaml';
 import { hasKubectl, kubectlFor, ok, startTestServer } from './api/server-fixture.ts';
 import { createAll, definitions, manifest, seed as seedOf } from './manifests.ts';
 
@@ -31,6 +32,16 @@ test(
     assert.match(ok(await kubectl('get l2announcement')), /^NAME +LOADBALANCER IPS +EXTERNAL IPS +AGE\npolicy +true /);
   },
 );
+
+test("the seed's HTTPRoute is applied as it is, and keeps all that it says", needsKubectl, async (context) => {
+  const server = await startTestServer(context);
+  for (const one of await manifest('gateway-api.yaml')) server.api.store.create('customresourcedefinitions.apiextensions.k8s.io', one);
+  const kubectl = await kubectlFor(server);
+  const seed = await readFile(join(import.meta.dirname, 'seed', 'httproute-hubble.yaml'), 'utf8');
+  assert.match(ok(await kubectl('apply -f -', seed)), /httproute\.gateway\.networking\.k8s\.io\/hubble-ui created/);
+  const stored = JSON.parse(ok(await kubectl('-n kube-system get httproutes hubble-ui -o json')));
+  assert.deepEqual(stored.spec, parse(seed).spec);
+});
 
 test('the seed comes into a sandbox without kubectl, too', async (context) => {
   const { store } = (await startTestServer(context)).api;

@@ -11,6 +11,7 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   Namespace: 'namespaces',
   ServiceAccount: 'serviceaccounts',
   ConfigMap: 'configmaps',
+  Secret: 'secrets',
   Service: 'services',
   Pod: 'pods',
   Deployment: 'deployments.apps',
@@ -21,6 +22,8 @@ const RESOURCES: Readonly<Record<string, ResourceName>> = {
   CiliumLocalRedirectPolicy: 'ciliumlocalredirectpolicies.cilium.io',
   CiliumLoadBalancerIPPool: 'ciliumloadbalancerippools.cilium.io',
   CiliumL2AnnouncementPolicy: 'ciliuml2announcementpolicies.cilium.io',
+  Gateway: 'gateways.gateway.networking.k8s.io',
+  HTTPRoute: 'httproutes.gateway.networking.k8s.io',
 };
 
 /** The objects of a file in sandbox/manifests, in their order. */

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { inCgroup, createCgroup, sandboxCgroup } from './cgroup.ts';
 import { imageEnvironment, startCluster } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
+import { gatewayObjects } from './gateway.ts';
 import { CLIENT, HOST_DNS, INTERNET, ROUTER } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { createAll, definitions, manifest, seed, valuesConfigMaps } from './manifests.ts';
@@ -41,7 +42,7 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
     await nodesReady(cluster, signal);
     await podsReady(cluster, signal);
   });
-  await progress.step('Operators, relay, web page, DNS, demo shop and check pods', async () => {
+  await progress.step('Operators, relay, web page and a gateway before it, DNS, demo shop and check pods', async () => {
     const files =
       cni === 'agent'
         ? [
@@ -59,6 +60,7 @@ export async function up({ layout, cni, progress, stack, signal }: UpOptions): P
         : ['checks.yaml'];
     if (cni === 'agent') createAll(store, await seed('cilium-l2.yaml'));
     for (const file of files) createAll(store, await manifest(file));
+    if (cni === 'agent') createAll(store, await gatewayObjects(layout));
     await podsReady(cluster, signal);
   });
   return cluster;

@@ -69,12 +69,22 @@ export type ApiServer = {
   close(): Promise<void>;
 };
 
+/** By which it is always known, beside `sans`. */
+const NAMES = [
+  '127.0.0.1',
+  '::1',
+  'localhost',
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+];
 const HISTORY_LIMIT = 16_384;
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 /** Makes certificates and an API with four namespaces in it; call `listen` next. CertificateError when openssl fails. */
 export const createApiServer = async (options: ApiServerOptions): Promise<ApiServer> => {
-  const certificates = await makeCertificates(options.dir, options.sans);
+  const certificates = await makeCertificates(options.dir, 'kube-apiserver', [...NAMES, ...options.sans]);
   const storage = createStorage(options.historyLimit ?? HISTORY_LIMIT);
   const registry = createRegistry();
   const writes = createWrites({ storage, registry, admit: options.admit });

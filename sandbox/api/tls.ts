@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A certificate authority and a server certificate for one run of the sandbox, made by the openssl command.
+// A certificate authority and a certificate of a server for one run of the sandbox, made by the openssl command.
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
@@ -8,15 +8,6 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const ALWAYS = [
-  '127.0.0.1',
-  '::1',
-  'localhost',
-  'kubernetes',
-  'kubernetes.default',
-  'kubernetes.default.svc',
-  'kubernetes.default.svc.cluster.local',
-];
 const DAYS = '365';
 const CONFIG = `[req]
 distinguished_name = name
@@ -30,9 +21,9 @@ subjectKeyIdentifier = hash
 
 const NEW_KEY = 'req -config openssl.cnf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes';
 /** Arguments of openssl, in order; no argument has a space. */
-const STEPS = [
+const stepsFor = (name: string): readonly string[] => [
   `${NEW_KEY} -x509 -keyout ca.key -out ca.crt -days ${DAYS} -subj /CN=stentor-sandbox-ca`,
-  `${NEW_KEY} -keyout server.key -out server.csr -subj /CN=kube-apiserver`,
+  `${NEW_KEY} -keyout server.key -out server.csr -subj /CN=${name}`,
   `x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days ${DAYS} -extfile server.ext`,
 ];
 
@@ -53,14 +44,17 @@ const openssl = async (dir: string, args: readonly string[]): Promise<void> => {
 
 export type Certificates = { readonly ca: string; readonly cert: string; readonly key: string };
 
-/** Writes ca.crt, ca.key, server.crt and server.key into the directory (keys readable by the owner alone) and returns the PEM texts. */
-export const makeCertificates = async (dir: string, sans: readonly string[]): Promise<Certificates> => {
+/**
+ * Writes ca.crt, ca.key, server.crt and server.key into the directory (keys readable by the owner alone) and returns the PEM texts.
+ * The server has a name (without spaces), and is known by host names and addresses.
+ */
+export const makeCertificates = async (dir: string, name: string, sans: readonly string[]): Promise<Certificates> => {
   await mkdir(dir, { recursive: true });
-  const names = [...new Set([...ALWAYS, ...sans])].map((name) => (isIP(name) === 0 ? `DNS:${name}` : `IP:${name}`));
+  const names = [...new Set(sans)].map((one) => (isIP(one) === 0 ? `DNS:${one}` : `IP:${one}`));
   const extensions = `basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=serverAuth\nsubjectAltName=${names.join(',')}\n`;
   await writeFile(join(dir, 'server.ext'), extensions);
   await writeFile(join(dir, 'openssl.cnf'), CONFIG); // our own: the machine's may add extensions
-  for (const step of STEPS) await openssl(dir, step.split(' '));
+  for (const step of stepsFor(name)) await openssl(dir, step.split(' '));
   for (const file of ['ca.key', 'server.key']) await chmod(join(dir, file), 0o600);
   const text = (file: string): Promise<string> => readFile(join(dir, file), 'utf8');
   return { ca: await text('ca.crt'), cert: await text('server.crt'), key: await text('server.key') };

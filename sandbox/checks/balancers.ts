@@ -67,7 +67,7 @@ async function inVain(context: CheckContext): Promise<string> {
 
 async function columns(context: CheckContext): Promise<string> {
   const available = () => kubectl(context, ['get', 'ciliumloadbalancerippools']);
-  const wanted = /\npool +false +False +18 +2 +Ready +192\.168\.0\.220-192\.168\.0\.239 /;
+  const wanted = /\npool +false +False +17 +3 +Ready +192\.168\.0\.220-192\.168\.0\.239 /;
   await until('the figures of the pool', PATIENCE_MS, async () => wanted.test(await available()), context.signal);
   return (await available()).split('\n')[1]?.trim().replaceAll(/ +/g, ' ') ?? '';
 }

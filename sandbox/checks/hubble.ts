@@ -34,7 +34,7 @@ async function follows(context: CheckContext): Promise<string> {
   return stdout.trim();
 }
 
-/** A namespace without pods has no flows; that of the checks has those that it just made, and no others. */
+/** The namespace of the seed's gateway; that of the checks has flows that it just made, and no others. */
 async function ofNamespace(context: CheckContext): Promise<string> {
   const none = await hubble(context, 'observe --namespace networking');
   expect(none.code === 0, `observe --namespace networking: exit code ${none.code}, ${none.stderr}`);

@@ -11,6 +11,7 @@ import type { Check } from './check.ts';
 import { commandChecks } from './commands.ts';
 import { flowChecks } from './flows-of-all.ts';
 import { requestChecks } from './flow-lines.ts';
+import { gatewayChecks } from './gateway.ts';
 import { hostPortChecks } from './host-ports.ts';
 import { hubbleChecks } from './hubble.ts';
 import { identityChecks } from './identities.ts';
@@ -69,6 +70,7 @@ const CHECKS: readonly Check[] = [
   ...seedAddressChecks,
   ...announcementChecks,
   ...webPageChecks,
+  ...gatewayChecks,
   ...lifeCycleChecks,
   ...restartChecks,
 ];

@@ -35,6 +35,9 @@ const cannot = async () => {
   return ran.code === 0 ? undefined : `missing capability: nft cannot filter a bridge: ${ran.stderr.trim().split('\n')[0]}`;
 };
 
+/** After a split two may answer for so long, as for the sniffer. */
+const HEALS_MS = 1000;
+
 const holders = async () => {
   const rows = await Promise.all(names.map((name) => ownerOn(name).catch(() => undefined)));
   return names.filter((_, i) => rows[i]?.held !== undefined);
@@ -69,7 +72,8 @@ for (const [what, rule] of [
     const row = await ownerOn(owner);
     assert.equal(row?.held, undefined, `${owner} still claims it: ${row?.why}`);
     const back = await asked(() => stack.disposeAsync(), 2000);
-    assert.deepEqual(new Set(back.answers.map(({ mac }) => mac)), new Set([heir]), 'who is whole again takes nothing');
+    const settledAnswers = back.answers.filter(({ at }) => at > back.acted + HEALS_MS);
+    assert.deepEqual(new Set(settledAnswers.map(({ mac }) => mac)), new Set([heir]), 'who is whole again takes nothing');
     await settled();
   });
 

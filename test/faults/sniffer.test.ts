@@ -21,7 +21,7 @@ const { inNode, settled, signal, startOn } = failovers;
 const COUNT = Number(process.env['STENTOR_HAVOC'] ?? 12);
 const LIMITS: Limits = { silentMs: 1000, together: [] };
 /** As it is planned; after a segment was split. */
-const HAND_OVER_MS = 200;
+const HAND_OVER_MS = 1000;
 const HEALS_MS = 1000;
 const SPLITS = ['deaf', 'mute', 'cable cut'];
 

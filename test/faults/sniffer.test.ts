@@ -17,13 +17,17 @@ const faulty = faultyCluster('faultsn');
 const VIPS = ['192.168.0.237', '192.168.0.238', '192.168.0.239'];
 const failovers = failoversIn(faulty, VIPS[0] ?? '');
 const { inNode, settled, signal, startOn } = failovers;
-/** STENTOR_HAVOC=1000 has so many things happen. */
+/** STENTOR_HAVOC=1000 has so many things happen, and holds them to the second. */
 const COUNT = Number(process.env['STENTOR_HAVOC'] ?? 12);
-const LIMITS: Limits = { silentMs: 1000, together: [] };
+/** Where a few things happen beside other work on a slow machine, what a second is meant for may take longer. */
+const SLOWNESS = process.env['STENTOR_HAVOC'] === undefined ? 3 : 1;
+const LIMITS: Limits = { silentMs: 1000 * SLOWNESS, together: [] };
 /** As it is planned; after a segment was split. */
-const HAND_OVER_MS = 1000;
-const HEALS_MS = 1000;
-const SPLITS = ['deaf', 'mute', 'cable cut'];
+const HAND_OVER_MS = 200 * SLOWNESS;
+const HEALS_MS = 1000 * SLOWNESS;
+/** What ends something is over before this process knows. */
+const ENDING_MS = 300;
+const SPLITS = ['deaf', 'mute', 'cable cut', ...(SLOWNESS > 1 ? ['agent frozen', 'interface down'] : [])];
 
 const told = (events: readonly Sniffed[], happened: readonly Happened[]) =>
   events.map((event) => {
@@ -56,7 +60,7 @@ test('the sniffer complains of a second one who answers, and of silence', { skip
   await inNode(ROUTER.name, `ip addr del ${address}/32 dev eth0`);
   const others = names.map((name) => signal(name, 'SIGSTOP'));
   await Promise.all(others);
-  await delay(1500); // nobody answers meanwhile
+  await delay(2500); // nobody answers meanwhile
   await Promise.all(names.map((name) => signal(name, 'SIGCONT')));
   await settled();
   const found = complaints(await sniffer.end(), LIMITS);
@@ -65,25 +69,29 @@ test('the sniffer complains of a second one who answers, and of silence', { skip
   assert.ok(found.some((event) => event.kind === 'gap' && event.ms > 1200));
 });
 
-test(`whatever happens ${COUNT} times at random, nobody is silent for a second and never do two answer`, { skip }, async (t) => {
-  await settled();
-  const seed = seedOfRun();
-  t.diagnostic(`SEED=${seed}`);
-  const sniffer = await startSniffer(faulty().cluster.layout, VIPS);
-  const happened = await havoc(faulty(), failovers, { count: COUNT, random: randomFrom(seed) });
-  await settled();
-  const events = await sniffer.end();
-  const together = happened.flatMap(({ what, at, ended = Infinity }) => {
-    if (what === 'cordoned') return [{ from: at, to: at + HAND_OVER_MS }];
-    return SPLITS.includes(what) ? [{ from: ended, to: ended + HEALS_MS }] : [];
-  });
-  const gaps = events.filter((event) => event.kind === 'gap').map(({ ms }) => ms);
-  const doubles = events.filter((event) => event.kind === 'double').length;
-  const moves = events.filter((event) => event.kind === 'owner').length;
-  t.diagnostic(
-    `${happened.length} things happened, ${moves} moves, the longest silence ${Math.max(...gaps).toFixed(0)} ms, ${doubles} questions with two answers`,
-  );
-  const kinds = Map.groupBy(happened, ({ what }) => what);
-  t.diagnostic(Array.from(kinds, ([what, all]) => `${what} ${all.length}`).join(', '));
-  assert.deepEqual(told(complaints(events, { ...LIMITS, together }), happened), []);
-});
+test(
+  `whatever happens ${COUNT} times at random, nobody is silent for ${SLOWNESS === 1 ? 'a second' : `${SLOWNESS} seconds`} and never do two answer`,
+  { skip },
+  async (t) => {
+    await settled();
+    const seed = seedOfRun();
+    t.diagnostic(`SEED=${seed}`);
+    const sniffer = await startSniffer(faulty().cluster.layout, VIPS);
+    const happened = await havoc(faulty(), failovers, { count: COUNT, random: randomFrom(seed) });
+    await settled();
+    const events = await sniffer.end();
+    const together = happened.flatMap(({ what, at, ended = Infinity }) => {
+      if (what === 'cordoned') return [{ from: at, to: at + HAND_OVER_MS }];
+      return SPLITS.includes(what) ? [{ from: ended - ENDING_MS, to: ended + HEALS_MS }] : [];
+    });
+    const gaps = events.filter((event) => event.kind === 'gap').map(({ ms }) => ms);
+    const doubles = events.filter((event) => event.kind === 'double').length;
+    const moves = events.filter((event) => event.kind === 'owner').length;
+    t.diagnostic(
+      `${happened.length} things happened, ${moves} moves, the longest silence ${Math.max(...gaps).toFixed(0)} ms, ${doubles} questions with two answers`,
+    );
+    const kinds = Map.groupBy(happened, ({ what }) => what);
+    t.diagnostic(Array.from(kinds, ([what, all]) => `${what} ${all.length}`).join(', '));
+    assert.deepEqual(told(complaints(events, { ...LIMITS, together }), happened), []);
+  },
+);

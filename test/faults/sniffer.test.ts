@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever happens to the nodes, as long as one is well: for no address does nobody answer for a second, and never do two.
+// Whatever happens to the nodes, as long as one is well: for no address does nobody answer for a second, and never do two. A short run
+// allows three times as much: it stands beside other work on slow machines.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -19,7 +20,6 @@ const failovers = failoversIn(faulty, VIPS[0] ?? '');
 const { inNode, settled, signal, startOn } = failovers;
 /** STENTOR_HAVOC=1000 has so many things happen, and holds them to the second. */
 const COUNT = Number(process.env['STENTOR_HAVOC'] ?? 12);
-/** Where a few things happen beside other work on a slow machine, what a second is meant for may take longer. */
 const SLOWNESS = process.env['STENTOR_HAVOC'] === undefined ? 3 : 1;
 const LIMITS: Limits = { silentMs: 1000 * SLOWNESS, together: [] };
 /** As it is planned; after a segment was split. */
